@@ -1,0 +1,8 @@
+"""Runs quantizers on datasets under one protocol and one capacity, and measures what comes out.
+
+python -m bench run --quantizers all --datasets lorenz,aist
+"""
+
+from bench._packages import claim
+
+claim()

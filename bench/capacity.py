@@ -1,0 +1,71 @@
+"""Capacity matching: every family gets the same number of network parameters."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.model import parameter_count
+from bench.protocol import Protocol
+from quantizers.base import Quantizer
+
+TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a family may spend.
+
+    Attributes:
+        codebook_size: K, as the family has it (a lattice takes the nearest product).
+        bits_per_token: log2 K.
+        hidden: Hidden width of encoder and decoder.
+        network_parameters: Encoder, decoder and projections.
+        reference_parameters: What the protocol's widths give a family without projections.
+        codebook_values: Numbers held by the codebook, however they are learned.
+        facts: What the family tells about itself, such as its levels.
+    """
+
+    codebook_size: int
+    bits_per_token: float
+    hidden: int
+    network_parameters: int
+    reference_parameters: int
+    codebook_values: int
+    facts: dict[str, Any]
+
+    @property
+    def mismatch(self) -> float:
+        """Relative difference of the network parameters from the reference."""
+        return self.network_parameters / self.reference_parameters - 1
+
+    def values(self) -> dict[str, Any]:
+        """For records."""
+        return asdict(self)
+
+
+def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
+    """The hidden width at which a family's networks have as many parameters as the protocol's reference."""
+    width = quantizer.code_dim
+    reference = parameter_count(width, protocol.hidden)
+    hidden = protocol.hidden
+    if quantizer.hidden:
+        hidden = quantizer.hidden
+    elif quantizer.network_parameters:
+        per_unit = parameter_count(width, 1) - parameter_count(width, 0)
+        hidden = max(1, round((reference - quantizer.network_parameters - parameter_count(width, 0)) / per_unit))
+    return Capacity(
+        codebook_size=quantizer.num_codes,
+        bits_per_token=math.log2(quantizer.num_codes),
+        hidden=hidden,
+        network_parameters=parameter_count(width, hidden) + quantizer.network_parameters,
+        reference_parameters=reference,
+        codebook_values=quantizer.codebook_values,
+        facts=quantizer.describe(),
+    )
+
+
+def unknown(width: int, protocol: Protocol) -> Capacity:
+    """The reference itself, for a family that cannot even be built."""
+    reference = parameter_count(width, protocol.hidden)
+    size = protocol.codebook_size
+    return Capacity(size, math.log2(size), protocol.hidden, reference, reference, size * width, {})

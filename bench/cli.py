@@ -1,0 +1,253 @@
+"""The command line: parse, call one function, print.
+
+Heavy modules are imported inside the verbs, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.plan import Plan
+    from bench.store import Record, Store
+
+DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
+
+app = typer.Typer(
+    name="bench",
+    help="Benchmark of discrete tokenizers: quantizers crossed with datasets, one protocol, one capacity.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Data on this machine: list, check, import.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
+Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["_job"]:
+        from bench.job import main as job
+
+        job(arguments[1])
+        sys.exit(DONE)
+    try:
+        code = app(args=arguments, prog_name="bench", standalone_mode=False)
+    except UsageError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+    except Exception as error:
+        # typer's own complaints (an unknown option, a wrong type) print themselves over several lines otherwise
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        _fail(f"{message()} (see python -m bench --help)")
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(USAGE)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="quantizers, datasets, metrics or protocols")] = "quantizers",
+    plugin: Plugins = None,
+) -> None:
+    """List what is registered, with parameters and their defaults."""
+    from bench import listing
+
+    _load(plugin)
+    print(listing.show(what))
+
+
+@app.command()
+def run(
+    quantizers: Annotated[str, typer.Option(help="Names, name:preset, or all; separated by commas.")],
+    datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")],
+    protocol: Annotated[str, typer.Option(help="quick, paper or tiny.")] = "quick",
+    seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
+    codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
+    capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/PROTOCOL unless told.")] = None,
+    rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
+    timeout: Annotated[float | None, typer.Option(help="Seconds a job may take.")] = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    require_real: Annotated[bool, typer.Option(help="Refuse to run on a stand-in.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and an estimate, run nothing.")] = False,
+) -> int:
+    """Train every quantizer on every dataset over seeds, and measure.
+
+    Running the same command again resumes it. Exit codes: 0 all cells done, 3 some are not, 2 bad usage, 130
+    interrupted.
+    """
+    from bench import plan as planning
+    from bench.runner import RERUN, Options
+    from bench.store import Store
+
+    _use_data(data_dir)
+    _load(plugin)
+    if rerun not in RERUN:
+        raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
+    if timeout is not None and not timeout > 0:
+        raise UsageError(f"expected --timeout in seconds above 0, got {timeout:g}")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
+    chosen = _device(device)
+    request = planning.Request(
+        quantizers=quantizers,
+        datasets=datasets,
+        protocol=protocol,
+        seeds=seeds,
+        codebook_size=codebook_size,
+        settings=tuple(set_ or ()),
+        capacity=capacity,
+        require_real=require_real,
+    )
+    plan = planning.make(request)
+    for remark in plan.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    options = Options(
+        device=chosen,
+        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        rerun=rerun,
+        timeout=timeout,
+        plugins=tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ()),
+    )
+    folder = out or Path("runs") / protocol
+    _print_capacity(plan)
+    if dry_run:
+        from bench.listing import dry_run as show
+
+        print(show(plan, Store.existing(folder), options))
+        return DONE
+    return _run(plan, Store(folder), options)
+
+
+def _run(plan: "Plan", store: "Store", options: Any) -> int:
+    from bench import results
+    from bench.display import Display
+    from bench.environment import environment
+    from bench.runner import Run, damaged_records
+    from bench.store import DONE as CELL_DONE
+
+    store.clean()
+    for line in damaged_records(plan, store):
+        print(f"warning: {line}; the cell runs again", file=sys.stderr)
+    facts = environment(options.device)
+    command = ["python", "-m", "bench", *sys.argv[1:]]
+    results.write_plan(store, plan, command, facts)
+    display = Display(plan)
+    work = Run(plan, store, options, facts, display)
+    interrupted = False
+    try:
+        with display:
+            work.run()
+    except KeyboardInterrupt:
+        interrupted = True
+    records: dict[str, Record] = work.records
+    results.write(store, plan, records, command=command, environment=facts)
+    done = sum(record["status"] == CELL_DONE for record in records.values())
+    total = len(plan.cells) + len(plan.absent)
+    told = f"{done} of {total} cells done; report: {store.root / 'report.md'}"
+    if interrupted:
+        print(f"interrupted: {told}; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    print(told)
+    return DONE if done == total else INCOMPLETE
+
+
+@data_app.command("list")
+def data_list(
+    data_dir: DataDir = None,
+) -> None:
+    """Say which datasets are on this machine and how to get the others."""
+    from bench import listing
+
+    _use_data(data_dir)
+    print(listing.show("datasets"))
+
+
+@data_app.command("check")
+def data_check(
+    name: Annotated[str, typer.Argument(help="Dataset")],
+    data_dir: DataDir = None,
+) -> None:
+    """Verify a dataset's files and tell its facts."""
+    _use_data(data_dir)
+    for line in _with_dataset(name, lambda dataset: dataset.check()):
+        print(line)
+
+
+@data_app.command("import")
+def data_import(
+    name: Annotated[str, typer.Argument(help="Dataset")],
+    path: Annotated[Path, typer.Argument(help="Folder with its original files")],
+    data_dir: DataDir = None,
+) -> None:
+    """Convert a dataset's original files once; later runs read the converted file alone."""
+    _use_data(data_dir)
+    for line in _with_dataset(name, lambda dataset: dataset.install(path)):
+        print(line)
+
+
+def _with_dataset(name: str, act: Any) -> list[str]:
+    import datasets
+
+    try:
+        lines: list[str] = act(datasets.get(name)())
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from None
+    return lines
+
+
+def _use_data(folder: Path | None) -> None:
+    if folder is not None:
+        os.environ["BENCH_DATA"] = str(folder.resolve())
+
+
+def _load(plugin: list[str] | None) -> None:
+    if plugin:
+        from bench import plugins
+
+        for each in plugin:
+            plugins.load(each)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"expected --device to be auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: PyTorch finds no CUDA device on this machine; use --device cpu or auto")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _print_capacity(plan: "Plan") -> None:
+    from bench.listing import capacity
+
+    print(capacity(plan), file=sys.stderr)

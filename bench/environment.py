@@ -1,0 +1,65 @@
+"""What a run ran on."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bench._packages import ROOT
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions, machine and commit."""
+    import torch
+
+    facts: dict[str, Any] = {
+        "quantizer-bench": version(),
+        "commit": _git("rev-parse", "HEAD"),
+        "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "device": device,
+    }
+    if device == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["cuda"] = torch.version.cuda
+    return facts
+
+
+def digest(facts: dict[str, Any]) -> str:
+    """Short hash by which a record names its environment."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def version() -> str:
+    """Of this distribution; "unknown" where the checkout is used without being installed."""
+    try:
+        return importlib.metadata.version("quantizer-bench")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    try:
+        result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

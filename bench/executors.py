@@ -1,0 +1,87 @@
+"""Where jobs run: any `concurrent.futures.Executor` whose workers may start a child process.
+
+The child, not the executor, isolates jobs: a pool of processes loses every waiting job when one worker is killed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench._packages import ROOT
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended.
+
+    Attributes:
+        returncode: Its exit status, negative for a signal.
+        timed_out: It was killed for taking longer than allowed.
+    """
+
+    returncode: int
+    timed_out: bool
+
+    @property
+    def cause(self) -> str:
+        """In words."""
+        if self.returncode < 0:
+            try:
+                return f"killed by {signal.Signals(-self.returncode).name}"
+            except ValueError:
+                return f"killed by signal {-self.returncode}"
+        return f"exited with status {self.returncode} and no record"
+
+
+class Children:
+    """Starts child processes and can end all of them."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, spec: Path, log: Path, timeout: float | None, threads: int) -> Outcome:
+        """Run one job to its end: `python -m bench _job SPEC`, its output in `log`."""
+        limit = str(threads)
+        environment = os.environ | {
+            "OMP_NUM_THREADS": limit,
+            "MKL_NUM_THREADS": limit,
+            "OPENBLAS_NUM_THREADS": limit,
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may choose another sum order each time
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        }
+        command = [sys.executable, "-m", "bench", "_job", str(spec)]
+        with log.open("wb") as output:
+            with self._lock:
+                if self._closed:
+                    return Outcome(-signal.SIGTERM, timed_out=False)
+                child = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                )
+                self._running.add(child)
+            try:
+                return Outcome(child.wait(timeout), timed_out=False)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return Outcome(child.wait(), timed_out=True)
+            finally:
+                with self._lock:
+                    self._running.discard(child)
+
+    def close(self) -> None:
+        """End every child and start no more."""
+        with self._lock:
+            self._closed = True
+            for child in self._running:
+                child.kill()
+
+
+def local(jobs: int) -> Executor:
+    """This machine, `jobs` at a time; the threads only wait for children."""
+    return ThreadPoolExecutor(jobs)

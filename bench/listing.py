@@ -1,0 +1,137 @@
+"""What `bench list` and `bench run --dry-run` print."""
+
+import math
+from typing import Any
+
+from tabulate import tabulate
+
+import datasets
+import quantizers
+from bench.errors import UsageError
+from bench.metrics import METRICS
+from bench.plan import Cell, Plan
+from bench.protocol import PROTOCOLS
+from bench.results import capacity_rows
+from bench.runner import Options, pending
+from bench.store import DONE, Record, Store
+from quantizers._registry import suggestion
+
+
+def show(what: str) -> str:
+    """A list of quantizers, datasets, metrics or protocols.
+
+    Raises:
+        UsageError: There is no such list.
+    """
+    lists = {"quantizers": _quantizers, "datasets": _datasets, "metrics": _metrics, "protocols": _protocols}
+    if what not in lists:
+        raise UsageError(f"nothing to list under {what!r}; {suggestion(what, list(lists))}")
+    return lists[what]()
+
+
+def capacity(plan: Plan) -> str:
+    """The capacity table, as printed before a run."""
+    rows = [
+        {
+            "quantizer": row["quantizer"],
+            "dataset": row["dataset"],
+            "K": row["codebook_size"],
+            "log2 K": f"{row['bits_per_token']:.2f}",
+            "hidden": row["hidden"],
+            "network parameters": f"{row['network_parameters']:,} ({row['mismatch']:+.2%})",
+            "codebook values": f"{row['codebook_values']:,}",
+            "frames seen": f"{row['frames_seen']:,}",
+        }
+        for row in capacity_rows(plan)
+    ]
+    return "\n".join(["capacity (codebook counted apart)", _table(rows)])
+
+
+def dry_run(plan: Plan, store: Store | None, options: Options) -> str:
+    """Which cells would run, and about how long."""
+    cells: list[Cell] = list(plan.cells)
+    records: dict[str, Record] = {}
+    if store is not None:
+        cells, records = pending(plan, store, options.rerun)
+    former = [record for record in records.values() if record["status"] == DONE]
+    lines = [f"{cell.quantizer} {cell.dataset} seed {cell.seed}" for cell in cells]
+    seconds = sum(_seconds(plan, cell.dataset, former) for cell in cells) / options.jobs
+    basis = "from the cells already done here" if former else "from a 2-core machine's speed; yours may differ"
+    lines.append(
+        f"{len(cells)} cells to run, {len(records)} already recorded; about {max(1, round(seconds / 60))} min with "
+        f"{options.jobs} at a time ({basis})"
+    )
+    return "\n".join(lines)
+
+
+def _seconds(plan: Plan, dataset: str, former: list[Record]) -> float:
+    """Of one cell: the mean of those done, else what one core of a 2-core EPYC took (readers dominate)."""
+    if former:
+        total: float = sum(record["train_seconds"] + record["eval_seconds"] + 3 for record in former)
+        return total / len(former)
+    protocol = plan.protocol
+    source = datasets.get(dataset)
+    frames = source(
+        **{"sequences": protocol.sequences} if "sequences" in datasets.parameters(dataset) else {}
+    ).train_frames
+    scale = math.sqrt(protocol.codebook_size / 256)
+    steps = protocol.schedule.steps_per_epoch(frames) * protocol.schedule.epochs
+    tokens = frames * protocol.reader.updates * min(1.0, 64 / protocol.sequences) + 4_096 * protocol.reader.cap
+    return 4.0 + steps * 1.6e-3 * scale + tokens / 1e5 * scale
+
+
+def _quantizers() -> str:
+    blocks = []
+    for family in quantizers.families().values():
+        parameters = ", ".join(f"{name}={value!r}" for name, value in family.parameters.items())
+        lines = [f"{family.name}  ({family.cls.__name__}; {family.paper or 'no source given'})", f"    {parameters}"]
+        for preset, values in family.presets.items():
+            lines.append(
+                f"    {family.name}:{preset}  " + ", ".join(f"{name}={value!r}" for name, value in values.items())
+            )
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
+def _datasets() -> str:
+    blocks = []
+    for name in datasets.names():
+        cls = datasets.get(name)
+        parameters = ", ".join(f"{key}={value!r}" for key, value in datasets.parameters(name).items())
+        kind = "" if cls.real else " stand-in, synthetic;"
+        reason = cls().missing()
+        lines = [f"{name}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
+        lines.append(f"    {reason}" if reason else "    on this machine")
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
+
+
+def _metrics() -> str:
+    rows = [
+        {"metric": m.name, "better": f"target {m.target:g}" if m.target is not None else m.direction, "": m.summary}
+        for m in METRICS.values()
+    ]
+    return _table(rows)
+
+
+def _protocols() -> str:
+    rows = []
+    for protocol in PROTOCOLS.values():
+        schedule, reader = protocol.schedule, protocol.reader
+        rows.append(
+            {
+                "protocol": protocol.name,
+                "sequences": protocol.sequences,
+                "K": protocol.codebook_size,
+                "hidden": protocol.hidden,
+                "epochs": f"{schedule.warm_up_epochs} + {schedule.epochs}",
+                "seeds": protocol.seeds,
+                "readers": f"{reader.updates}; at most {reader.cap} updates",
+                "": protocol.purpose,
+            }
+        )
+    return _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    return str(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True))

@@ -1,0 +1,81 @@
+"""How far the decoded frames lie from the data: standardised features, PCA's loss included, and data units."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.base import Metric, Trained, as_array
+
+Floats = NDArray[np.float64]
+
+
+def mean_squared_error(actual: Floats, decoded: Floats) -> float:
+    """Mean of (x - x')^2 over frames and features, in [0, inf).
+
+    >>> mean_squared_error(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[0.0, 1.0], [2.0, 1.0]]))
+    1.0
+    """
+    return float(np.mean((actual - decoded) ** 2))
+
+
+def explained_share(actual: Floats, decoded: Floats) -> float | None:
+    """1 - SS_res / SS_tot around the mean of `actual` (..., F), in (-inf, 1]; None where `actual` does not vary.
+
+    >>> explained_share(np.array([[0.0], [2.0]]), np.array([[0.0], [1.0]]))  # residual 1 of 1 + 1
+    0.5
+    """
+    total = float(((actual - actual.mean(axis=tuple(range(actual.ndim - 1)))) ** 2).sum())
+    return 1.0 - float(((actual - decoded) ** 2).sum()) / total if total > 0.0 else None
+
+
+def mean_point_error(actual: Floats, decoded: Floats, points: NDArray[np.int64]) -> float:
+    """Mean Euclidean distance over frames and spatial points, in the units of the data, in [0, inf).
+
+    Args:
+        actual: (..., F) features in data units.
+        decoded: (..., F) their reconstruction.
+        points: (P, c) indices of the features that form one point each.
+
+    One point is off by the vector (3, 4), the other is right:
+
+    >>> mean_point_error(np.zeros((1, 4)), np.array([[3.0, 4.0, 0.0, 0.0]]), np.array([[0, 1], [2, 3]]))
+    2.5
+    """
+    return float(np.linalg.norm((actual - decoded)[..., points], axis=-1).mean())
+
+
+def _decoded(trained: Trained) -> Floats:
+    """(n_sequences, time, width) reconstruction in float64, so that expanding it loses nothing."""
+    decoded: Floats = as_array(trained.decoded).astype(np.float64)
+    return decoded
+
+
+def _standardised(trained: Trained) -> tuple[Floats, Floats]:
+    """Test frames and their reconstruction (n_sequences, time, F) as z-scores."""
+    actual = trained.data.standardised["test"].astype(np.float64)
+    decoded = _decoded(trained)
+    transform = trained.data.transform
+    if decoded.shape[:2] != actual.shape[:2] or decoded.shape[2] != len(transform.components):
+        expected = (*actual.shape[:2], len(transform.components))
+        raise ValueError(f"expected decoded frames {expected}, got {decoded.shape}")
+    return actual, decoded @ transform.components.astype(np.float64) + transform.centre
+
+
+def _mse(trained: Trained) -> float:
+    return mean_squared_error(*_standardised(trained))
+
+
+def _explained(trained: Trained) -> float | None:
+    return explained_share(*_standardised(trained))
+
+
+def _error_units(trained: Trained) -> float:
+    transform = trained.data.transform
+    actual, decoded = (part * transform.scale + transform.mean for part in _standardised(trained))
+    return mean_point_error(actual, decoded, trained.data.points)
+
+
+METRICS = (
+    Metric("mse", _mse, "lower", "mean squared error per standardised feature, PCA's loss included; [0, inf)"),
+    Metric("explained", _explained, "higher", "1 - sum (x - x')^2 / sum (x - mean x)^2, same features; (-inf, 1]"),
+    Metric("error_units", _error_units, "lower", "mean Euclidean error of a spatial point in data units; [0, inf)"),
+)

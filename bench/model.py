@@ -1,0 +1,77 @@
+"""The autoencoder around a quantizer."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from quantizers.base import Quantizer
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder with one hidden layer each, the same for every family (papers' 2-layer MLPs, ReLU).
+
+    Args:
+        quantizer: The quantizer; its `code_dim` is the width of a frame.
+        hidden: Hidden width of both networks.
+    """
+
+    def __init__(self, quantizer: Quantizer, hidden: int) -> None:
+        super().__init__()
+        width = quantizer.code_dim
+        self.encoder = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.quantizer = quantizer
+        self.decoder = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+
+    def forward(self, operation: str, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Run the operation of that name: `torch.func.functional_call` can call a module but no method of it."""
+        outputs: tuple[Tensor, ...] = getattr(self, operation)(*inputs)
+        return outputs
+
+    def unquantized(self, x: Tensor) -> tuple[Tensor, ...]:
+        """X (B, width) -> loss () of the plain autoencoder."""
+        return (F.mse_loss(self.decoder(self.encoder(x)), x),)
+
+    def joint(self, x: Tensor) -> tuple[Tensor, ...]:
+        """X (B, width) -> loss (), its reconstruction part (), z (B, width), codes (B,)."""
+        z = self.encoder(x)
+        quantized, codes, loss = self.quantizer(z)
+        error = F.mse_loss(self.decoder(quantized), x)
+        return error + loss, error, z, codes
+
+    def encode(self, x: Tensor) -> tuple[Tensor, ...]:
+        """X (B, width) -> z (B, width), codes (B,)."""
+        z = self.encoder(x)
+        return z, self.quantizer.encode(z)
+
+    def error(self, x: Tensor) -> tuple[Tensor, ...]:
+        """X (B, width) -> mean squared error () of the tokenizer as it is used, from codes alone."""
+        _, codes = self.encode(x)
+        return (F.mse_loss(self.decoder(self.quantizer.decode(codes)), x),)
+
+    def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> tuple[Tensor, ...]:
+        """Move the codebook."""
+        self.quantizer.update(z, codes, progress)
+        return ()
+
+
+def parameter_count(width: int, hidden: int) -> int:
+    """Parameters of encoder and decoder together."""
+    return 2 * (width * hidden + hidden + hidden * width + width)
+
+
+@torch.inference_mode()
+def tokenize(model: Autoencoder, frames: Tensor, block: int = 16_384) -> tuple[Tensor, Tensor]:
+    """Frames (N, width) -> latents (N, D) where the nearest code is decided, and codes (N,), in blocks."""
+    latents, codes = [], []
+    for part in torch.split(frames, block):
+        z, code = model.encode(part)
+        latents.append(model.quantizer.latents(z))
+        codes.append(code)
+    return torch.cat(latents), torch.cat(codes)
+
+
+@torch.inference_mode()
+def reconstruct(model: Autoencoder, codes: Tensor) -> Tensor:
+    """Codes (N,) -> frames (N, width): each code is decoded once."""
+    prototypes: Tensor = model.decoder(model.quantizer.codebook)
+    return prototypes[codes]

@@ -1,0 +1,75 @@
+"""Named protocols: what every family is given alike."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.metrics.base import ReaderBudget
+from bench.train import Schedule
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One set of values for training and evaluation.
+
+    Attributes:
+        name: On the command line.
+        purpose: One line for lists and report titles.
+        sequences: A dataset.
+        codebook_size: K asked of every family.
+        schedule: Of training.
+        seeds: How many, unless told.
+        reader: Budget of the readers of token sequences.
+        capacity: "matched": encoder, decoder and projections agree within 1 %; "published": each family as published.
+    """
+
+    name: str
+    purpose: str
+    sequences: int
+    codebook_size: int
+    schedule: Schedule
+    seeds: int
+    reader: ReaderBudget
+    capacity: str = "matched"
+
+    @property
+    def hidden(self) -> int:
+        """Hidden width by K (SOM-VQ, Appendix A)."""
+        return 128 if self.codebook_size <= 64 else 256 if self.codebook_size <= 1_024 else 512
+
+    def values(self) -> dict[str, Any]:
+        """Every value, for records and reports."""
+        return asdict(self) | {"hidden": self.hidden}
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "quick",
+            "about the paper's ratio of frames to codes, in minutes; not the paper's protocol",
+            sequences=80,
+            codebook_size=256,
+            schedule=Schedule(warm_up_epochs=2, epochs=24, batch=256, learning_rate=1e-3),
+            seeds=3,
+            reader=ReaderBudget(updates=50, cap=200, check_every=25, patience=3),
+        ),
+        Protocol(
+            "paper",
+            "the SOM-VQ paper's sizes; values lost from its text are fitted",
+            sequences=400,
+            codebook_size=1_024,
+            schedule=Schedule(warm_up_epochs=2, epochs=60, batch=256, learning_rate=1e-3),
+            seeds=5,
+            reader=ReaderBudget(updates=50, cap=800, check_every=40, patience=3),
+        ),
+        Protocol(
+            "tiny",
+            "shows that everything runs, in seconds; its numbers mean nothing",
+            sequences=12,
+            codebook_size=16,
+            schedule=Schedule(warm_up_epochs=1, epochs=2, batch=256, learning_rate=1e-3),
+            seeds=2,
+            reader=ReaderBudget(updates=2, cap=4, check_every=2, patience=1),
+        ),
+    )
+}

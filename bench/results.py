@@ -1,0 +1,214 @@
+"""Records -> the tables and files that a run leaves."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.environment import version
+from bench.metrics import METRICS
+from bench.plan import Plan
+from bench.stats import estimate
+from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
+from reports import markdown
+
+LEADING = (
+    "quantizer",
+    "dataset",
+    "real",
+    "seed",
+    "protocol",
+    "status",
+    "codebook_size",
+    "bits_per_token",
+    "network_parameters",
+    "codebook_values",
+)
+TRAILING = ("train_seconds", "eval_seconds", "device", "key")
+
+
+def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
+    """One row a cell, in the order of quantizers, datasets and seeds; a cell without a record is not in it."""
+    rows = []
+    for cell in plan.cells:
+        record = records.get(cell.key)
+        if record is None:
+            continue
+        capacity = cell.capacity
+        measured = record.get("metrics", {}) if record["status"] == DONE else {}
+        rows.append(
+            {
+                "quantizer": cell.quantizer,
+                "dataset": cell.dataset,
+                "real": cell.real,
+                "seed": cell.seed,
+                "protocol": plan.protocol.name,
+                "status": record["status"],
+                "codebook_size": capacity.codebook_size,
+                "bits_per_token": capacity.bits_per_token,
+                "network_parameters": capacity.network_parameters,
+                "codebook_values": capacity.codebook_values,
+                **{name: measured.get(name) for name in METRICS},
+                **{name: record.get(name) for name in TRAILING},
+            }
+        )
+    for label, name, seed, _ in plan.absent:
+        rows.append(
+            {"quantizer": label, "dataset": name, "seed": seed, "protocol": plan.protocol.name, "status": UNAVAILABLE}
+        )
+    table = pd.DataFrame(rows, columns=[*LEADING, *METRICS, *TRAILING])
+    pairs = list(dict.fromkeys([cell.pair for cell in plan.cells] + [row[:2] for row in plan.absent]))
+    sources = list(dict.fromkeys(dataset for _, dataset in pairs))
+    order = {pair: (sources.index(pair[1]), index) for index, pair in enumerate(pairs)}
+    ranked = sorted(
+        range(len(table)), key=lambda i: (order[table["quantizer"][i], table["dataset"][i]], table["seed"][i])
+    )
+    return table.iloc[ranked].reset_index(drop=True)
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a (quantizer, dataset): for each metric `mean`, `std`, `low`, `high` (95 % t interval) and `n`."""
+    rows = []
+    for (quantizer, dataset), group in table.groupby(["quantizer", "dataset"], sort=False):
+        done = group[group["status"] == DONE]
+        row: dict[str, Any] = {
+            "quantizer": quantizer,
+            "dataset": dataset,
+            "real": group["real"].iloc[0],
+            "protocol": group["protocol"].iloc[0],
+            "codebook_size": group["codebook_size"].iloc[0],
+            "cells": len(group),
+            "done": len(done),
+        }
+        for name in (*METRICS, "train_seconds", "eval_seconds"):
+            values = [float(value) for value in done[name].dropna()]
+            if not values:
+                continue
+            found = estimate(values)
+            row |= {
+                name: found.mean,
+                f"{name}_std": found.std,
+                f"{name}_low": found.low,
+                f"{name}_high": found.high,
+                f"{name}_n": found.n,
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def write(
+    store: Store,
+    plan: Plan,
+    records: Mapping[str, Record],
+    *,
+    command: list[str],
+    environment: dict[str, Any],
+) -> pd.DataFrame:
+    """Write results.csv, summary.csv and report.md; return the results."""
+    table = results(plan, records)
+    _write_csv(store.root / "results.csv", table)
+    means = summary(table)
+    _write_csv(store.root / "summary.csv", means)
+    protocol = plan.protocol.values()
+    failures = [
+        {
+            "quantizer": cell.quantizer,
+            "dataset": cell.dataset,
+            "seed": cell.seed,
+            "status": records[cell.key]["status"],
+            "cause": cause(records[cell.key]),
+        }
+        for cell in plan.cells
+        if cell.key in records and records[cell.key]["status"] != DONE
+    ]
+    failures += [
+        {"quantizer": label, "dataset": name, "seed": seed, "status": UNAVAILABLE, "cause": reason}
+        for label, name, seed, reason in plan.absent
+    ]
+    notes = {
+        cell.dataset: records[cell.key]["data"]["notes"]
+        for cell in plan.cells
+        if cell.key in records and records[cell.key]["status"] == DONE
+    }
+    text = markdown.report(
+        table=table,
+        summary=means,
+        capacities=capacity_rows(plan),
+        metrics=metric_rows(),
+        protocol=protocol,
+        failures=failures,
+        planned=len(plan.cells) + len(plan.absent),
+        notes=notes,
+        environment=environment,
+        command=shlex.join(command),
+    )
+    write_atomically(store.root / "report.md", text)
+    return table
+
+
+def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[str, Any]) -> None:
+    """Write plan.json and environment.json before anything runs."""
+    cells = [
+        {
+            "quantizer": cell.quantizer,
+            "parameters": cell.parameters,
+            "dataset": cell.dataset,
+            "dataset_parameters": cell.dataset_parameters,
+            "seed": cell.seed,
+            "data_seed": cell.data_seed,
+            "train_seed": cell.train_seed,
+            "key": cell.key,
+        }
+        for cell in plan.cells
+    ]
+    value = {
+        "schema": SCHEMA,
+        "version": version(),
+        "command": command,
+        "protocol": plan.protocol.values(),
+        "capacity": capacity_rows(plan),
+        "cells": cells,
+        "unavailable": [list(row) for row in plan.absent],
+    }
+    write_json(store.root / "plan.json", value)
+    write_json(store.root / "environment.json", environment)
+
+
+def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
+    """The capacity table, one row a (quantizer, dataset)."""
+    return [
+        {
+            "quantizer": label,
+            "dataset": dataset,
+            "codebook_size": capacity.codebook_size,
+            "bits_per_token": capacity.bits_per_token,
+            "hidden": capacity.hidden,
+            "network_parameters": capacity.network_parameters,
+            "mismatch": capacity.mismatch,
+            "codebook_values": capacity.codebook_values,
+            "frames_seen": seen,
+            **capacity.facts,
+        }
+        for (label, dataset), (capacity, seen) in plan.capacities().items()
+    ]
+
+
+def metric_rows() -> list[dict[str, Any]]:
+    """The catalogue as plain values."""
+    return [
+        {"name": m.name, "direction": m.direction, "target": m.target, "summary": m.summary, "needs": list(m.needs)}
+        for m in METRICS.values()
+    ]
+
+
+def cause(record: Record) -> str:
+    """Why a cell is not done, in one line."""
+    error = record.get("error") or {}
+    kind, message = error.get("type"), " ".join(str(error.get("message", "")).split())
+    return f"{kind}: {message}" if kind else message
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_atomically(path, table.to_csv(index=False, lineterminator="\n"))

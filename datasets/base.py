@@ -1,0 +1,220 @@
+"""A dataset: sequences of standardised, PCA-reduced frames, split by sequence, and the way back to data units."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+SPLITS = ("train", "val", "test")
+
+
+class DataError(ValueError):
+    """Data that are not what they should be: a damaged or foreign file, a refused pickle, too few sequences."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Data units -> z-scores -> principal components, fitted on the training split alone.
+
+    Attributes:
+        mean: (F,) mean of each feature in data units.
+        scale: (F,) its standard deviation; 1 for a feature that does not vary.
+        centre: (F,) mean of the z-scored training frames.
+        components: (width, F) orthonormal principal directions, not whitened.
+    """
+
+    mean: Array
+    scale: Array
+    centre: Array
+    components: Array
+
+    @classmethod
+    def fit(cls, standardised: Array, mean: Array, scale: Array, width: int) -> "Transform":
+        """Fit the principal components on z-scored training frames (n, time, F)."""
+        frames = standardised.reshape(-1, standardised.shape[-1]).astype(np.float64)
+        centre = frames.mean(axis=0)
+        frames -= centre
+        _, directions = np.linalg.eigh(frames.T @ frames)
+        components = directions[:, ::-1][:, :width].T
+        # An eigenvector's sign is arbitrary: make its largest entry positive, so that machines agree.
+        largest = np.abs(components).argmax(axis=1)
+        components *= np.sign(components[np.arange(len(components)), largest])[:, None]
+        return cls(*(part.astype(np.float32) for part in (mean, scale, centre, components)))
+
+    def project(self, standardised: Array) -> Array:
+        """z-scores (..., F) -> principal components (..., width)."""
+        projected: Array = np.matmul(standardised - self.centre, self.components.T)
+        return projected
+
+    def expand(self, projected: Array) -> Array:
+        """Principal components (..., width) -> z-scores (..., F), without what the projection dropped."""
+        expanded: Array = np.matmul(projected, self.components) + self.centre
+        return expanded
+
+    def inverse(self, projected: Array) -> Array:
+        """Principal components (..., width) -> data units (..., F)."""
+        return self.expand(projected) * self.scale + self.mean
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A loaded dataset; every array float32.
+
+    Attributes:
+        name: The dataset's own name; a stand-in never carries the name of what it stands in for.
+        real: False for a stand-in.
+        frames: Split -> (n_sequences, time, width): what the tokenizer sees.
+        standardised: Split -> (n_sequences, time, F): the z-scored features before PCA; `mse` is measured here.
+        transform: The way between frames and data units.
+        points: (P, c) indices of the F features that form one spatial point each; `error_units` is the mean
+            Euclidean distance over points.
+        unit: Unit of those points, "cm" or "" where there is none.
+        notes: Facts for the report: counts, options, variance kept by the PCA.
+    """
+
+    name: str
+    real: bool
+    frames: Mapping[str, Array]
+    standardised: Mapping[str, Array]
+    transform: Transform
+    points: NDArray[np.int64]
+    unit: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        *,
+        real: bool,
+        standardised: Mapping[str, Array],
+        mean: Array,
+        scale: Array,
+        width: int,
+        points: NDArray[np.int64],
+        unit: str = "",
+        notes: Mapping[str, Any] | None = None,
+    ) -> "Sequences":
+        """Fit the PCA on the train split of z-scored features and project every split."""
+        transform = Transform.fit(standardised["train"], mean, scale, width)
+        frames = {split: np.ascontiguousarray(transform.project(standardised[split])) for split in SPLITS}
+        flat = standardised["train"].reshape(-1, mean.size)
+        kept = float(frames["train"].var(axis=(0, 1)).sum() / flat.var(axis=0).sum())
+        notes = dict(notes or {}) | {"pca_variance_kept": kept}
+        return cls(name, real, frames, standardised, transform, points, unit, notes)
+
+    @property
+    def width(self) -> int:
+        """Features a frame after PCA."""
+        return int(self.frames["train"].shape[-1])
+
+    def inverse(self, projected: Array) -> Array:
+        """Principal components (..., width) -> data units (..., F)."""
+        return self.transform.inverse(projected)
+
+    def content_hash(self) -> str:
+        """SHA-256 over all frames: recorded with a result, never compared (BLAS kernels differ in the last bit)."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            digest.update(np.ascontiguousarray(self.frames[split]).tobytes())
+        return digest.hexdigest()
+
+
+class Dataset(ABC):
+    """A source of sequences. Final subclasses take keyword-only parameters and check them in `__init__`.
+
+    Attributes:
+        stand_in: Name of the dataset to run on where this one's data are absent, or None.
+        real: False for a stand-in.
+        source: Where the data come from: a citation, one line.
+        width: Features a frame after PCA.
+    """
+
+    width: int
+    stand_in: ClassVar[str | None] = None
+    real: ClassVar[bool] = True
+    source: ClassVar[str] = ""
+
+    @abstractmethod
+    def load(self, seed: int) -> Sequences:
+        """Draw and split the sequences of one data seed."""
+
+    @property
+    @abstractmethod
+    def train_frames(self) -> int:
+        """Frames in the train split, the same for every seed: known without loading."""
+
+    def missing(self) -> str | None:
+        """One line on what is missing and the command that gets it; None where `load` would work."""
+        return None
+
+    def recipe(self) -> dict[str, Any]:
+        """What identifies the source beside code and parameters: SHA-256 of files; nothing for a generator."""
+        return {}
+
+    def install(self, path: Path) -> list[str]:
+        """Import the files under `path` that a user has fetched; lines that tell what was done.
+
+        Raises:
+            DataError: There is nothing to import for this dataset, or the files are not what they should be.
+        """
+        raise DataError(f"{type(self).__name__} is generated, so there is nothing to import from {path}.")
+
+    def check(self) -> list[str]:
+        """Load seed 0 and tell what came; datasets kept on disk verify their files first.
+
+        Raises:
+            FileNotFoundError: The data are not on this machine; the message says how to get them.
+            DataError: The files on this machine are damaged.
+        """
+        reason = self.missing()
+        if reason:
+            raise FileNotFoundError(reason)
+        sequences = self.load(0)
+        shapes = ", ".join(f"{split} {sequences.frames[split].shape}" for split in SPLITS)
+        return [
+            f"{sequences.name}: {'real data' if sequences.real else 'a procedural stand-in, not real data'}",
+            f"frames (sequences, time, width): {shapes}",
+            f"variance kept by {sequences.width} principal components: {sequences.notes['pca_variance_kept']:.4%}",
+            f"content of seed 0: sha256 {sequences.content_hash()}",
+        ]
+
+
+def split_sizes(sequences: int) -> dict[str, int]:
+    """70 / 15 / 15 % of `sequences`, at least one each.
+
+    >>> split_sizes(400)
+    {'train': 280, 'val': 60, 'test': 60}
+    """
+    if sequences < 3:
+        raise ValueError(f"Expected at least 3 sequences (one a split), got {sequences}.")
+    held_out = max(1, round(0.15 * sequences))
+    return {"train": sequences - 2 * held_out, "val": held_out, "test": held_out}
+
+
+def require_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
+    """Raise ValueError unless `value` is an integer within the bounds."""
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    if not integer or value < minimum or (maximum is not None and value > maximum):
+        bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise ValueError(f"Expected {name} to be an integer {bounds}, got {value!r}.")
+
+
+def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"Expected {name} to be one of {', '.join(choices)}, got {value!r}.")
+
+
+def stream(seed: int, number: int) -> np.random.Generator:
+    """Random stream `number` of a data seed: train and validation draw from 0, test from 1.
+
+    Apart, so that whoever tunes can leave the test stream undrawn.
+    """
+    return np.random.default_rng(np.random.SeedSequence([seed, number]))

@@ -1,0 +1,58 @@
+"""Quantizers: one codebook each, as plain modules on vectors (B, D).
+
+    import quantizers
+    quantizer = quantizers.create("som-vq", num_codes=1024, code_dim=8, rate=0.05)
+    quantizer.initialise(z)
+    quantized, codes, loss = quantizer(z)
+
+`vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is `name:preset`.
+"""
+
+from quantizers._registry import Family, create, families, get, register
+from quantizers.base import LearnedCodebook, Quantized, Quantizer, nearest
+from quantizers.fsq import FSQ
+from quantizers.ksom import KSOM
+from quantizers.som_hard import SOMHard
+from quantizers.som_vq import SOMVQ
+from quantizers.vq import VQ
+from quantizers.vq_reset import VQReset
+from quantizers.vq_vae import VQVAE
+
+__all__ = [
+    "FSQ",
+    "KSOM",
+    "SOMVQ",
+    "VQ",
+    "VQVAE",
+    "Family",
+    "LearnedCodebook",
+    "Quantized",
+    "Quantizer",
+    "SOMHard",
+    "VQReset",
+    "create",
+    "families",
+    "get",
+    "nearest",
+    "register",
+]
+
+register("vq", paper="van den Oord et al. 2017, arXiv 1711.00937")(VQ)
+register("vq-reset", paper="Dhariwal et al. 2020, arXiv 2005.00341")(VQReset)
+register("som-hard", paper="Kohonen 2001, Self-Organizing Maps")(SOMHard)
+register(
+    "ksom",
+    paper="Irie et al. 2023, arXiv 2302.07950",
+    presets={"paper": {"neighbourhood": "hard", "dimensions": 2, "schedule": "tau", "tau": 0.1, "initial_count": 1.0}},
+)(KSOM)
+register(
+    "som-vq",
+    paper="Londei et al. 2026, arXiv 2602.21133",
+    presets={"paper": {"rate": 0.005, "sigma": 0.5, "commitment_rate": 0.1}},
+)(SOMVQ)
+register(
+    "vq-vae",
+    paper="van den Oord et al. 2017, arXiv 1711.00937",
+    presets={"paper": {"hidden": 512, "codebook_weight": 0.0, "decay": 0.99, "reset_threshold": 0.03}},
+)(VQVAE)
+register("fsq", paper="Mentzer et al. 2023, arXiv 2309.15505", presets={"2d": {"channels": 2}})(FSQ)

@@ -1,0 +1,110 @@
+"""Codebooks learned as moving averages, and the reset of dead codes: parts that several families are built of."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from quantizers.base import check_choice, check_range
+
+SMOOTHING = ("none", "transient", "persistent")
+EPSILON = 1e-5
+
+
+class MovingAverage(nn.Module):
+    """Exponential moving averages m of sums and N of hits; the codebook is m / N.
+
+    van den Oord et al. 2017, Appendix A.1, with the switches on which implementations differ.
+
+    Args:
+        num_codes: K.
+        code_dim: D.
+        decay: Share of the old average kept each step.
+        smoothing: Laplace smoothing of N by 1e-5: "none"; "transient", in the division only; "persistent", written
+            back into N (the KSOM code and sonnet).
+        initial_count: N(0). With 0 (sonnet's convention) an unused code is thrown far away in the first step.
+        update_zero: Whether a code that got nothing this step decays too (KSOM's "update-0").
+    """
+
+    totals: Tensor
+
+    def __init__(
+        self, num_codes: int, code_dim: int, decay: float, smoothing: str, initial_count: float, update_zero: bool
+    ) -> None:
+        super().__init__()
+        self.decay = check_range("decay", decay, 0, 1)
+        self.smoothing = check_choice("smoothing", smoothing, SMOOTHING)
+        self.initial_count = check_range("initial_count", initial_count, 0, math.inf)
+        self.update_zero = update_zero
+        self.register_buffer("totals", torch.zeros(num_codes, code_dim + 1))
+
+    def restart(self, vectors: Tensor) -> None:
+        """Start anew from vectors (K, D): m = vectors and N = N(0), as every implementation does."""
+        self.totals[:, :-1] = vectors
+        self.totals[:, -1] = self.initial_count
+
+    def step(self, vectors: Tensor, batch: Tensor) -> None:
+        """Move the averages and the codebook.
+
+        Args:
+            vectors: (K, D) codebook, changed in place.
+            batch: (K, D + 1) sums and, in the last column, hits of the batch.
+        """
+        totals = torch.lerp(batch, self.totals, self.decay)
+        if not self.update_zero:
+            totals = torch.where(batch[:, -1:] > 0, totals, self.totals)
+        sums, counts = totals[:, :-1], totals[:, -1:]
+        smoothed = counts
+        if self.smoothing != "none":
+            total = counts.sum()
+            smoothed = (counts + EPSILON) / (total + EPSILON * counts.shape[0]) * total
+        # A code that was never counted has no mean: it stays where it is.
+        moved = smoothed > 0 if self.update_zero else batch[:, -1:] > 0
+        vectors.copy_(torch.where(moved, sums / smoothed.clamp_min(1e-30), vectors))
+        self.totals.copy_(torch.cat([sums, smoothed if self.smoothing == "persistent" else counts], dim=1))
+
+    def replace(self, vectors: Tensor, dead: Tensor, count: float) -> None:
+        """Take vectors (K, D) as the means where dead (K, 1) is true, with the weight of `count` hits."""
+        fresh = torch.cat([vectors * count, torch.full_like(vectors[:, :1], count)], dim=1)
+        self.totals.copy_(torch.where(dead, fresh, self.totals))
+
+
+class DeadCodes(nn.Module):
+    """Replaces codes whose hits over a window fall below a share of the uniform rate.
+
+    The window is counted in vectors, not steps, and the threshold is relative: with 256 vectors a step and 1,024
+    codes the uniform rate is 0.25 hits a step, so that no absolute number of hits a step can tell dead from alive.
+
+    Args:
+        num_codes: K.
+        threshold: Share of the uniform rate below which a code is dead.
+        window: Length of the window in vectors a code; 64 is about an epoch of the named protocols.
+    """
+
+    hits: Tensor
+
+    def __init__(self, num_codes: int, threshold: float, window: float) -> None:
+        super().__init__()
+        self.threshold = check_range("reset_threshold", threshold, 0, 1)
+        self.window = check_range("reset_window", window, 1, math.inf)
+        self.register_buffer("hits", torch.zeros(num_codes, 1))
+
+    def replace(self, vectors: Tensor, z: Tensor, hits: Tensor) -> Tensor:
+        """Count a batch and, when the window is full, put its vectors in the place of dead codes.
+
+        Args:
+            vectors: (K, D) codebook, changed in place.
+            z: (B, D) the batch, in random order: the first dead code takes the first row, and so on.
+            hits: (K, 1) hits of the batch.
+
+        Returns:
+            (K, 1) which codes were dead; all false until the window is full.
+        """
+        self.hits.add_(hits)
+        mean = self.hits.mean()
+        full = mean >= self.window
+        dead = full & (self.hits < self.threshold * mean)
+        self.hits.copy_(torch.where(full, torch.zeros_like(self.hits), self.hits))
+        order = (dead.squeeze(1).long().cumsum(0) - 1).clamp_min(0)
+        vectors.copy_(torch.where(dead, z[order % z.shape[0]], vectors))
+        return dead

@@ -1,0 +1,117 @@
+"""Grids of codes and the smoothing of per-code totals by a neighbourhood, one axis at a time."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def grid_sides(num_codes: int, dimensions: int = 2) -> tuple[int, ...]:
+    """Sides of the grid for K codes: the most nearly square one in two dimensions.
+
+    >>> grid_sides(1024), grid_sides(512), grid_sides(64, 1)
+    ((32, 32), (16, 32), (64,))
+    """
+    if dimensions not in (1, 2):
+        raise ValueError(f"Expected a grid of 1 or 2 dimensions, got {dimensions}.")
+    if dimensions == 1:
+        return (num_codes,)
+    rows = next(side for side in range(math.isqrt(num_codes), 0, -1) if num_codes % side == 0)
+    return rows, num_codes // rows
+
+
+def grid_positions(sides: tuple[int, ...]) -> Tensor:
+    """(K, g) int64 coordinates, the last one varying fastest."""
+    return torch.cartesian_prod(*(torch.arange(side) for side in sides)).reshape(-1, len(sides))
+
+
+def gaussian_kernel(side: int, sigma: Tensor) -> Tensor:
+    """(side, side) exp(-d^2 / (2 sigma^2)) along one axis (SOM-VQ, Eq. 4)."""
+    line = torch.arange(side, dtype=torch.float32, device=sigma.device)
+    return torch.exp(-(line[:, None] - line).square() / (2 * sigma.square()))
+
+
+def smooth(values: Tensor, kernels: list[Tensor]) -> Tensor:
+    """Multiply per-code values (K, M) by the product of one kernel an axis.
+
+    Equal to the K x K neighbourhood matrix times `values`, at K * side instead of K * K multiplications: a Gaussian of
+    the Euclidean grid distance is the product of Gaussians along the axes, and so is a box.
+
+    Args:
+        values: (K, M).
+        kernels: For each axis the symmetric (side, side) kernel.
+
+    Returns:
+        (K, M).
+    """
+    shape = [kernel.shape[0] for kernel in kernels]
+    grid = values.reshape(*shape, values.shape[1])
+    for axis, kernel in enumerate(kernels):
+        grid = torch.tensordot(kernel, grid, dims=([1], [axis])).movedim(0, axis)
+    return grid.reshape(values.shape)
+
+
+def gaussian_smooth(values: Tensor, sides: tuple[int, ...], sigma: Tensor) -> Tensor:
+    """Smooth per-code values (K, M) by a Gaussian neighbourhood of bandwidth sigma ()."""
+    return smooth(values, [gaussian_kernel(side, sigma) for side in sides])
+
+
+def hard_smooth(values: Tensor, sides: tuple[int, ...], weight: Tensor) -> Tensor:
+    """Add `weight` () times the values of the adjacent codes, diagonals included (KSOM's hard neighbourhood)."""
+    lines = [torch.arange(side, device=values.device) for side in sides]
+    boxes = [((line[:, None] - line).abs() <= 1).to(values.dtype) for line in lines]
+    return values + weight * (smooth(values, boxes) - values)
+
+
+def exponential_smooth(values: Tensor, sides: tuple[int, ...], length: Tensor) -> Tensor:
+    """Smooth by exp(-d / length), d the un-squared Euclidean grid distance (the KSOM code's "gaussian").
+
+    This kernel is no product over axes, so it is applied as a convolution through the Fourier transform, in float64
+    because the transform's error is relative to the largest value and would swamp far codes in float32.
+
+    Args:
+        values: (K, M) not negative in the column of hits.
+        sides: Sides of the grid.
+        length: () length scale.
+
+    Returns:
+        (K, M).
+    """
+    padded = [2 * side for side in sides]
+    axes = [torch.arange(width, dtype=torch.float64, device=values.device) for width in padded]
+    wrapped = [torch.minimum(axis, width - axis) for axis, width in zip(axes, padded, strict=True)]
+    squared = sum(
+        line.square().reshape([-1 if i == axis else 1 for i in range(len(sides))]) for axis, line in enumerate(wrapped)
+    )
+    kernel = torch.exp(-torch.as_tensor(squared).sqrt() / length)
+    grid = values.double().T.reshape(-1, *sides)
+    dims = tuple(range(1, len(sides) + 1))
+    spectrum = torch.fft.rfftn(grid, s=padded, dim=dims) * torch.fft.rfftn(kernel)
+    full: Tensor = torch.fft.irfftn(spectrum, s=padded, dim=dims)
+    for axis, side in enumerate(sides):
+        full = full.narrow(axis + 1, 0, side)
+    return full.reshape(values.shape[1], -1).T.to(values.dtype)
+
+
+def geometric(start: float, end: float, progress: Tensor) -> Tensor:
+    """Start at progress 0, end at 1, with a constant ratio between."""
+    return start * (end / start) ** progress.clamp(0, 1)
+
+
+def som_step(vectors: Tensor, totals: Tensor, rate: float | Tensor) -> Tensor:
+    """One batch of Kohonen's rule.
+
+    e <- e + (1 - (1 - rate)^n) (S / n - e), no change where n is 0: to first order what the per-sample updates
+    e <- e + rate h (z - e) (SOM-VQ, Eq. 3) do, and stable for any batch size.
+
+    Args:
+        vectors: (K, D) codes e.
+        totals: (K, D + 1) smoothed sums S and, in the last column, smoothed hits n.
+        rate: Learning rate.
+
+    Returns:
+        (K, D) the moved codes.
+    """
+    sums, hits = totals[:, :-1], totals[:, -1:]
+    share = -torch.expm1(hits * torch.log1p(-torch.as_tensor(rate)))
+    return torch.where(hits > 0, torch.lerp(vectors, sums / hits.clamp_min(1e-30), share), vectors)

@@ -1,0 +1,230 @@
+"""What a quantizer is: a plain module for one codebook, on vectors (B, D)."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Quantized(NamedTuple):
+    """What `Quantizer.forward` returns.
+
+    Attributes:
+        quantized: (B, D). In training the straight-through estimate, whose gradient reaches z; in eval exactly the
+            code vectors.
+        codes: (B,) int64.
+        loss: () what the quantizer adds to the reconstruction loss.
+    """
+
+    quantized: Tensor
+    codes: Tensor
+    loss: Tensor
+
+
+class Quantizer(nn.Module, ABC):
+    """A codebook of K vectors in D dimensions and the rule that learns it.
+
+    The trainer may run many replicas of one family at once under `torch.func.vmap`. It asks of a family: no Python
+    branching on the values of tensors, buffers changed in place, and no random numbers: the rows of every `z` come in
+    random order, so that `z[:n]` is a random sample. A family that cannot sets `vectorised = False`.
+
+    Attributes:
+        num_codes: K; every code k satisfies 0 <= k < K.
+        code_dim: D.
+        positions: (K, g) int64 place of each code on its lattice, or None for an unordered codebook.
+        warm_up_share: Share of the epochs, taken from the start, in which the codebook alone learns.
+        vectorised: Whether replicas may be trained under vmap.
+        hidden: A published hidden width of the networks around it, used where capacities are as published.
+    """
+
+    positions: Tensor | None
+    warm_up_share: float = 0.0
+    vectorised: ClassVar[bool] = True
+    hidden: int | None = None
+
+    def __init__(self, num_codes: int, code_dim: int, positions: Tensor | None = None) -> None:
+        super().__init__()
+        for name, value in (("num_codes", num_codes), ("code_dim", code_dim)):
+            if value < 1:
+                raise ValueError(f"Expected {name} >= 1, got {value}.")
+        self.num_codes = num_codes
+        self.code_dim = code_dim
+        self.register_buffer("positions", positions)
+
+    @property
+    @abstractmethod
+    def codebook(self) -> Tensor:
+        """(K, D) code vectors; settable where they are learned."""
+
+    @abstractmethod
+    def initialise(self, z: Tensor) -> None:
+        """Set the codebook from encoder outputs z (N, D) whose rows come in random order."""
+
+    @abstractmethod
+    def encode(self, z: Tensor) -> Tensor:
+        """Z (B, D) -> codes (B,) int64."""
+
+    @abstractmethod
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantize z (B, D)."""
+
+    def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
+        """Learn the codebook outside the gradient, after the optimiser's step.
+
+        Args:
+            z: (B, D) encoder outputs of the batch, before that step.
+            codes: (B,) their codes.
+            progress: () share of the training done, in [0, 1].
+        """
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (...,) -> code vectors (..., D)."""
+        return self.codebook[codes]
+
+    def latents(self, z: Tensor) -> Tensor:
+        """Z (B, D) in the space where the nearest code is decided: z itself unless a family projects it first."""
+        return z
+
+    @property
+    def latent_codebook(self) -> Tensor:
+        """The codes in that space."""
+        return self.codebook
+
+    @property
+    def codebook_values(self) -> int:
+        """Numbers held by the codebook, however they are learned; 0 for an implicit one."""
+        return self.num_codes * self.code_dim
+
+    @property
+    def network_parameters(self) -> int:
+        """Trainable parameters beside the codebook (projections): they count as the network's."""
+        return 0
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about this instance that a table should show (levels of a lattice, sides of a grid)."""
+        return {}
+
+
+class LearnedCodebook(Quantizer, ABC):
+    """A codebook of stored vectors, searched by Euclidean distance; families differ in how they move it.
+
+    Args:
+        num_codes: K.
+        code_dim: D.
+        commitment: Weight of mean (z - sg[e])^2, which keeps the encoder near its codes.
+        codebook_weight: Weight of mean (sg[z] - e)^2, which learns the codebook by gradient; 0 keeps it a buffer.
+        positions: (K, g) int64 lattice places, or None.
+    """
+
+    vectors: Tensor
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        commitment: float,
+        codebook_weight: float = 0.0,
+        positions: Tensor | None = None,
+    ) -> None:
+        super().__init__(num_codes, code_dim, positions)
+        self.commitment = check_range("commitment", commitment, 0, 100)
+        self.codebook_weight = check_range("codebook_weight", codebook_weight, 0, 100)
+        vectors = torch.zeros(num_codes, code_dim)
+        if codebook_weight:
+            self.register_parameter("vectors", nn.Parameter(vectors))
+        else:
+            self.register_buffer("vectors", vectors)
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) code vectors."""
+        return self.vectors
+
+    @codebook.setter
+    def codebook(self, vectors: Tensor) -> None:
+        if vectors.shape != self.vectors.shape:
+            raise ValueError(f"Expected a codebook of shape {tuple(self.vectors.shape)}, got {tuple(vectors.shape)}.")
+        with torch.no_grad():
+            self.vectors.copy_(vectors)
+            self.restart()
+
+    def restart(self) -> None:
+        """Reset what the family keeps beside the vectors, which were just set."""
+
+    def initialise(self, z: Tensor) -> None:
+        """Random encoder outputs."""
+        self.codebook = sample_rows(z, self.num_codes)
+
+    def encode(self, z: Tensor) -> Tensor:
+        """Nearest code (van den Oord et al. 2017, Eq. 1)."""
+        return nearest(z, self.vectors)
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Straight-through lookup (van den Oord et al. 2017, Eq. 3)."""
+        codes = self.encode(z)
+        vectors = self.decode(codes)
+        loss = self.commitment * F.mse_loss(z, vectors.detach())
+        if self.codebook_weight:
+            loss = loss + self.codebook_weight * F.mse_loss(vectors, z.detach())
+        quantized = z + (vectors - z).detach() if self.training else vectors
+        return Quantized(quantized, codes, loss)
+
+
+def nearest(z: Tensor, vectors: Tensor) -> Tensor:
+    """Index of the nearest vector by Euclidean distance; the lowest index among equals.
+
+    |z - e|^2 without |z|^2, which is the same for every e.
+
+    Args:
+        z: (B, D).
+        vectors: (K, D).
+
+    Returns:
+        (B,) int64.
+    """
+    return torch.addmm(vectors.square().sum(1), z, vectors.T, alpha=-2.0).argmin(1)
+
+
+def batch_totals(z: Tensor, codes: Tensor, num_codes: int) -> Tensor:
+    """Sum of the vectors that hit each code, and how many did.
+
+    Args:
+        z: (B, D).
+        codes: (B,) int64.
+        num_codes: K.
+
+    Returns:
+        (K, D + 1): the sums, then the hits in the last column.
+    """
+    rows = torch.cat([z, torch.ones_like(z[:, :1])], dim=1)
+    return z.new_zeros(num_codes, rows.shape[1]).index_add(0, codes, rows)
+
+
+def sample_rows(z: Tensor, count: int) -> Tensor:
+    """(count, D): the first rows of z, which come in random order, repeated where there are too few."""
+    return z[torch.arange(count, device=z.device) % z.shape[0]].clone()
+
+
+def check_range(name: str, value: float, low: float, high: float) -> float:
+    """Return `value` where low <= value < high.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not low <= value < high:
+        raise ValueError(f"Expected {low:g} <= {name} < {high:g}, got {value:g}.")
+    return value
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """Return `value` where it is one of `choices`.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if value not in choices:
+        raise ValueError(f"Expected {name} to be one of {', '.join(choices)}, got {value!r}.")
+    return value

@@ -1,0 +1,158 @@
+"""`fsq`: bounded rounding on a lattice, no codebook to learn."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quantizers.base import Quantized, Quantizer
+
+# Mentzer et al. 2023, Table 1, and the squares of other grids that suites use.
+LEVELS = {
+    64: (8, 8),
+    256: (8, 6, 5),
+    1_024: (8, 5, 5, 5),
+    2_304: (8, 8, 6, 6),
+    4_096: (7, 5, 5, 5, 5),
+    16_384: (8, 8, 8, 6, 5),
+    65_536: (8, 8, 8, 5, 5, 5),
+}
+MARGIN = 1e-3
+
+
+def levels_for(num_codes: int) -> tuple[int, ...]:
+    """Levels whose product is near K: the paper's where it names K, else 5 to 8 a channel.
+
+    Among products equally near, the one with more channels; for K < 25 one channel of K levels.
+
+    >>> levels_for(1024), levels_for(512), levels_for(20)
+    ((8, 5, 5, 5), (8, 8, 8), (20,))
+    """
+    if num_codes in LEVELS:
+        return LEVELS[num_codes]
+    if num_codes < 25:
+        return (num_codes,)
+    found: list[tuple[int, ...]] = []
+
+    def extend(chosen: tuple[int, ...], product: int) -> None:
+        if len(chosen) > 1:
+            found.append(chosen)
+        for level in range(8, 4, -1):
+            if level <= (chosen[-1] if chosen else 8) and product * level <= 2 * num_codes:
+                extend((*chosen, level), product * level)
+
+    extend((), 1)
+    return min(found, key=lambda levels: (abs(math.prod(levels) - num_codes), -len(levels)))
+
+
+class FSQ(Quantizer):
+    """Finite scalar quantization (Mentzer et al. 2023, section 3 and Appendix A.1).
+
+    Projections lead from D to one channel a level and back; they count as the network's parameters. The bound's
+    shift is the true inverse atanh, as in later ports; the published notebook has tan.
+
+    Args:
+        num_codes: K asked for; the instance's own `num_codes` is the product of the levels.
+        code_dim: D.
+        levels: Levels a channel, each at least 3; empty takes the paper's for K.
+        channels: Instead, this many equal levels, the nearest to K (2: a square grid); 0 is off.
+    """
+
+    reach: Tensor
+    offset: Tensor
+    shift: Tensor
+    centre: Tensor
+    basis: Tensor
+    lattice: Tensor
+
+    def __init__(self, num_codes: int, code_dim: int, *, levels: tuple[int, ...] = (), channels: int = 0) -> None:
+        if channels:
+            levels = (round(num_codes ** (1 / channels)),) * channels
+        levels = tuple(levels) or levels_for(num_codes)
+        if min(levels) < 3:
+            raise ValueError(f"Expected levels of at least 3 (two levels leave a dead channel), got {levels}.")
+        digits = torch.cartesian_prod(*(torch.arange(level) for level in reversed(levels)))
+        digits = digits.reshape(-1, len(levels)).flip(1)  # the first channel is the least significant
+        super().__init__(math.prod(levels), code_dim, positions=digits)
+        self.levels = levels
+        self.project_in = nn.Linear(code_dim, len(levels))
+        self.project_out = nn.Linear(len(levels), code_dim)
+        sizes = torch.tensor(levels)
+        reach = (sizes - 1) * (1 + MARGIN) / 2
+        offset = torch.where(sizes % 2 == 0, 0.5, 0.0)
+        self.register_buffer("reach", reach)
+        self.register_buffer("offset", offset)
+        self.register_buffer("shift", torch.atanh(offset / reach))
+        self.register_buffer("centre", sizes // 2)
+        self.register_buffer("basis", sizes.cumprod(0) // sizes)
+        self.register_buffer("lattice", (digits - sizes // 2) / (sizes // 2))
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) the lattice, projected; implicit, so it cannot be set."""
+        return self.project_out(self.lattice)  # type: ignore[no-any-return]
+
+    @property
+    def latent_codebook(self) -> Tensor:
+        """(K, channels) the lattice in steps of one."""
+        return self.lattice * self.centre
+
+    @property
+    def codebook_values(self) -> int:
+        """None is stored."""
+        return 0
+
+    @property
+    def network_parameters(self) -> int:
+        """Those of the two projections."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def describe(self) -> dict[str, Any]:
+        """The levels."""
+        return {"levels": list(self.levels)}
+
+    def initialise(self, z: Tensor) -> None:
+        """Project onto the leading principal components of z, at unit variance, and back by least squares.
+
+        The counterpart of starting a codebook from the data: without it the projections would start at random in the
+        midst of a warmed-up autoencoder.
+        """
+        with torch.no_grad():
+            mean = z.mean(0)
+            _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
+            channels = len(self.levels)
+            deviations = (scales / math.sqrt(z.shape[0])).clamp_min(1e-6)
+            if channels > directions.shape[0]:
+                raise ValueError(f"Expected at most {directions.shape[0]} levels for D = {z.shape[1]}, got {channels}.")
+            self.project_in.weight.copy_(directions[:channels] / deviations[:channels, None])
+            self.project_in.bias.copy_(-self.project_in.weight @ mean)
+            rounded = self._normalise(self.latents(z).round())
+            design = torch.cat([rounded, torch.ones_like(rounded[:, :1])], dim=1)
+            solution = torch.linalg.lstsq(design, z).solution
+            self.project_out.weight.copy_(solution[:-1].T)
+            self.project_out.bias.copy_(solution[-1])
+
+    def latents(self, z: Tensor) -> Tensor:
+        """Z (B, D) -> (B, channels), projected and bounded, in steps of one."""
+        return torch.tanh(self.project_in(z) + self.shift) * self.reach - self.offset
+
+    def encode(self, z: Tensor) -> Tensor:
+        """Round each channel and number the cell."""
+        return self._index(self.latents(z).round())
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Round with the straight-through gradient; no loss of its own."""
+        bounded = self.latents(z)
+        rounded = bounded.round()
+        codes = self._index(rounded)
+        if not self.training:
+            return Quantized(self.decode(codes), codes, z.new_zeros(()))
+        passed = bounded + (rounded - bounded).detach()
+        return Quantized(self.project_out(self._normalise(passed)), codes, z.new_zeros(()))
+
+    def _normalise(self, rounded: Tensor) -> Tensor:
+        return rounded / self.centre
+
+    def _index(self, rounded: Tensor) -> Tensor:
+        return ((rounded.long() + self.centre) * self.basis).sum(1)

@@ -1,0 +1,100 @@
+"""`ksom`: moving averages shared with the neighbours on a grid."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from quantizers._ema import MovingAverage
+from quantizers._grid import (
+    exponential_smooth,
+    gaussian_smooth,
+    geometric,
+    grid_positions,
+    grid_sides,
+    hard_smooth,
+)
+from quantizers.base import LearnedCodebook, batch_totals, check_choice, check_range
+
+NEIGHBOURHOODS = ("none", "hard", "gaussian", "exponential")
+
+
+class KSOM(LearnedCodebook):
+    """Kohonen map as a generalised moving-average quantizer (Irie, Csordas and Schmidhuber 2023, arXiv 2302.07950).
+
+    Hits and sums of a batch are smoothed over the grid before they enter the averages; without a neighbourhood it is
+    `vq`. The paper writes a Gaussian of the squared distance; its code has exp(-d / length), here "exponential". The
+    preset `paper` is the paper's main setting: hard, 2-D, tau 0.1.
+
+    Args:
+        num_codes: K, laid out on the most nearly square grid.
+        code_dim: D.
+        neighbourhood: "none"; "hard", the adjacent codes at one weight; "gaussian", exp(-d^2 / (2 sigma^2));
+            "exponential", exp(-d / sigma).
+        dimensions: Of the grid, 1 or 2.
+        schedule: "sigma": the bandwidth falls geometrically over training, and the hard weight is exp(-1 / (2
+            sigma^2)). "tau": the KSOM code's law in steps t, bandwidth base / (1 + tau t), hard weight 1 / (1 + tau t).
+        sigma_start: Bandwidth at the start in grid steps; 0 takes a quarter of the longer side.
+        sigma_end: Bandwidth at the end.
+        tau: Shrink step a training step.
+        base: Bandwidth at t = 0 under "tau" (the KSOM command line's 10).
+        decay: Share of the old average kept each step.
+        commitment: Weight of mean (z - sg[e])^2.
+        smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent" (the KSOM code's).
+        initial_count: N(0).
+        update_zero: Whether codes that got nothing, neighbours included, decay too ("update-0").
+    """
+
+    steps: Tensor
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        neighbourhood: str = "gaussian",
+        dimensions: int = 2,
+        schedule: str = "sigma",
+        sigma_start: float = 0.0,
+        sigma_end: float = 0.1,
+        tau: float = 0.1,
+        base: float = 10.0,
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        smoothing: str = "transient",
+        initial_count: float = 1.0,
+        update_zero: bool = True,
+    ) -> None:
+        sides = grid_sides(num_codes, dimensions)
+        super().__init__(num_codes, code_dim, commitment=commitment, positions=grid_positions(sides))
+        self.sides = sides
+        self.neighbourhood = check_choice("neighbourhood", neighbourhood, NEIGHBOURHOODS)
+        self.schedule = check_choice("schedule", schedule, ("sigma", "tau"))
+        self.sigma_start = check_range("sigma_start", sigma_start, 0, 1e6) or max(max(sides) / 4, 1.0)
+        self.sigma_end = check_range("sigma_end", sigma_end, 1e-3, 1e6)
+        self.tau = check_range("tau", tau, 0, math.inf)
+        self.base = check_range("base", base, 1e-3, 1e6)
+        self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)
+        self.register_buffer("steps", torch.zeros(()))
+
+    def restart(self) -> None:
+        """Start the averages from the codebook, and the schedule in steps."""
+        self.average.restart(self.vectors)
+        self.steps.zero_()
+
+    def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
+        """Smooth the batch's hits and sums over the grid, then move averages and codebook."""
+        totals = batch_totals(z, codes, self.num_codes)
+        self.average.step(self.vectors, self._smooth(totals, progress))
+        self.steps.add_(1)
+
+    def _smooth(self, totals: Tensor, progress: Tensor) -> Tensor:
+        if self.neighbourhood == "none":
+            return totals
+        shrink = 1 / (1 + self.tau * self.steps)
+        by_steps = self.schedule == "tau"
+        sigma = self.base * shrink if by_steps else geometric(self.sigma_start, self.sigma_end, progress)
+        if self.neighbourhood == "hard":
+            return hard_smooth(totals, self.sides, shrink if by_steps else torch.exp(-0.5 / sigma.square()))
+        smoother = gaussian_smooth if self.neighbourhood == "gaussian" else exponential_smooth
+        return smoother(totals, self.sides, sigma)

@@ -1,0 +1,66 @@
+"""`som-vq`: a self-organising map whose winner also tracks its vectors, with an encoder and a decoder around it."""
+
+import torch
+from torch import Tensor
+
+from quantizers._grid import gaussian_smooth, geometric, grid_positions, grid_sides, som_step
+from quantizers.base import LearnedCodebook, batch_totals, check_range
+
+
+class SOMVQ(LearnedCodebook):
+    """SOM-VQ (Londei, Lanzieri and Benati 2026, section 2.2 and Appendix A).
+
+    Phase 1, the warm-up share: Kohonen's rule alone, its bandwidth narrowing. Phase 2: stage 1, the same rule at a
+    fixed bandwidth (Eq. 3), then stage 2, each code hit moves towards the mean of its vectors (Eq. 5). The values
+    were lost from the published text: the preset `paper` holds those fitted to its figures, with which half of all
+    frames have their two nearest codes apart on the grid; the defaults keep an ordered map.
+
+    Args:
+        num_codes: K, laid out on the most nearly square grid.
+        code_dim: D.
+        warm_up_rate: Learning rate of phase 1.
+        sigma_start: Bandwidth at its start in grid steps; 0 takes half the longer side.
+        sigma_end: Bandwidth at its end.
+        rate: Learning rate of stage 1 in phase 2 (eta).
+        sigma: Bandwidth of phase 2.
+        commitment_rate: Rate of stage 2 (alpha).
+        commitment: Weight of mean (z - sg[e])^2 (beta, Eq. 6).
+        warm_up_share: Share of the epochs spent in phase 1.
+    """
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        warm_up_rate: float = 0.1,
+        sigma_start: float = 0.0,
+        sigma_end: float = 1.0,
+        rate: float = 0.05,
+        sigma: float = 1.0,
+        commitment_rate: float = 0.1,
+        commitment: float = 0.25,
+        warm_up_share: float = 1 / 6,
+    ) -> None:
+        sides = grid_sides(num_codes)
+        super().__init__(num_codes, code_dim, commitment=commitment, positions=grid_positions(sides))
+        self.sides = sides
+        self.warm_up_rate = check_range("warm_up_rate", warm_up_rate, 0, 1)
+        self.sigma_start = check_range("sigma_start", sigma_start, 0, 1e6) or max(sides) / 2
+        self.sigma_end = check_range("sigma_end", sigma_end, 1e-3, 1e6)
+        self.rate = check_range("rate", rate, 0, 1)
+        self.sigma = check_range("sigma", sigma, 1e-3, 1e6)
+        self.commitment_rate = check_range("commitment_rate", commitment_rate, 0, 1)
+        self.warm_up_share = check_range("warm_up_share", warm_up_share, 0, 1)
+
+    def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
+        """One batch of either phase."""
+        totals = batch_totals(z, codes, self.num_codes)
+        warming = progress < self.warm_up_share
+        annealed = geometric(self.sigma_start, self.sigma_end, progress / max(self.warm_up_share, 1e-9))
+        sigma = torch.where(warming, annealed, self.sigma)
+        rate = torch.where(warming, self.warm_up_rate, self.rate)
+        moved = som_step(self.vectors, gaussian_smooth(totals, self.sides, sigma), rate)
+        hits = totals[:, -1:]
+        alpha = torch.where((hits > 0) & ~warming, self.commitment_rate, 0.0)
+        self.vectors.copy_(torch.lerp(moved, totals[:, :-1] / hits.clamp_min(1), alpha))

@@ -1,0 +1,52 @@
+"""`vq-reset`: `vq` whose dead codes start again from encoder outputs."""
+
+from torch import Tensor
+
+from quantizers._ema import DeadCodes, MovingAverage
+from quantizers.base import LearnedCodebook, batch_totals
+
+
+class VQReset(LearnedCodebook):
+    """Moving-average vector quantization with dead-code reset.
+
+    The reset follows Jukebox (Dhariwal et al. 2020, section 3.1) with the threshold as a share of the uniform rate.
+
+    Args:
+        num_codes: K.
+        code_dim: D.
+        decay: Share of the old average kept each step.
+        commitment: Weight of mean (z - sg[e])^2.
+        smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent".
+        initial_count: N(0).
+        update_zero: Whether codes without a hit decay too.
+        reset_threshold: Share of the uniform rate below which a code is dead.
+        reset_window: Vectors a code over which hits are counted; 64 is about an epoch.
+    """
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        decay: float = 0.99,
+        commitment: float = 0.25,
+        smoothing: str = "transient",
+        initial_count: float = 1.0,
+        update_zero: bool = True,
+        reset_threshold: float = 0.03,
+        reset_window: float = 64.0,
+    ) -> None:
+        super().__init__(num_codes, code_dim, commitment=commitment)
+        self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)
+        self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window)
+
+    def restart(self) -> None:
+        """Start the averages from the codebook."""
+        self.average.restart(self.vectors)
+
+    def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
+        """Move the averages, then replace the dead codes by encoder outputs of the batch."""
+        totals = batch_totals(z, codes, self.num_codes)
+        self.average.step(self.vectors, totals)
+        dead = self.dead_codes.replace(self.vectors, z, totals[:, -1:])
+        self.average.replace(self.vectors, dead, count=z.shape[0] / self.num_codes)

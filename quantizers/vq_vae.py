@@ -1,0 +1,58 @@
+"""`vq-vae`: the codebook learned by gradient, as in the original VQ-VAE."""
+
+from torch import Tensor
+
+from quantizers._ema import DeadCodes, MovingAverage
+from quantizers.base import LearnedCodebook, batch_totals
+
+
+class VQVAE(LearnedCodebook):
+    """VQ-VAE with the codebook loss (van den Oord et al. 2017, Eq. 3).
+
+    The preset `paper` is what the SOM-VQ paper calls VQ-VAE: hidden width 512, moving averages in place of the
+    codebook loss (`codebook_weight` 0), dead codes reset.
+
+    Args:
+        num_codes: K.
+        code_dim: D.
+        codebook_weight: Weight of mean (sg[z] - e)^2; 0 learns the codebook by moving averages instead.
+        commitment: Weight of mean (z - sg[e])^2.
+        decay: Share of the old average kept each step, where moving averages learn the codebook.
+        reset_threshold: Share of the uniform rate below which a code is replaced by an encoder output; 0 never does.
+        reset_window: Vectors a code over which hits are counted; 64 is about an epoch.
+        hidden: Hidden width that the publication gives this family; 0 takes the protocol's.
+    """
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        codebook_weight: float = 1.0,
+        commitment: float = 0.25,
+        decay: float = 0.99,
+        reset_threshold: float = 0.0,
+        reset_window: float = 64.0,
+        hidden: int = 0,
+    ) -> None:
+        super().__init__(num_codes, code_dim, commitment=commitment, codebook_weight=codebook_weight)
+        self.hidden = hidden or None
+        self.average = None if codebook_weight else MovingAverage(num_codes, code_dim, decay, "transient", 1.0, True)
+        self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window) if reset_threshold else None
+
+    def restart(self) -> None:
+        """Start the averages from the codebook."""
+        if self.average is not None:
+            self.average.restart(self.vectors)
+
+    def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
+        """Nothing, unless moving averages or the reset are switched on."""
+        if self.average is None and self.dead_codes is None:
+            return
+        totals = batch_totals(z, codes, self.num_codes)
+        if self.average is not None:
+            self.average.step(self.vectors, totals)
+        if self.dead_codes is not None:
+            dead = self.dead_codes.replace(self.vectors, z, totals[:, -1:])
+            if self.average is not None:
+                self.average.replace(self.vectors, dead, count=z.shape[0] / self.num_codes)

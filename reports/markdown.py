@@ -1,0 +1,234 @@
+"""`report.md`: the run as a page of markdown."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+MAIN = (
+    "mse",
+    "explained",
+    "error_units",
+    "active",
+    "trust",
+    "cont",
+    "topographic_error",
+    "distortion_ratio",
+    "seq_ppl",
+    "bits_per_frame",
+    "train_seconds",
+)
+FEW_SEEDS = 3
+
+
+def escape(text: object) -> str:
+    """Text that shows as itself in markdown and in the HTML made of it."""
+    shown = str(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for sign in "|*_`[]":
+        shown = shown.replace(sign, f"\\{sign}")
+    return " ".join(shown.split())
+
+
+def code(text: object) -> str:
+    """Text between backticks, whatever it holds."""
+    shown = " ".join(str(text).split())
+    fence = "`" * (1 + max((len(run) for run in shown.replace("`", " ` ").split() if set(run) == {"`"}), default=0))
+    return f"{fence}{shown}{fence}" if "`" not in shown else f"{fence} {shown} {fence}"
+
+
+def report(
+    *,
+    table: pd.DataFrame,
+    summary: pd.DataFrame,
+    capacities: Sequence[dict[str, Any]],
+    metrics: Sequence[dict[str, Any]],
+    protocol: dict[str, Any],
+    failures: Sequence[dict[str, Any]],
+    planned: int,
+    notes: dict[str, dict[str, Any]],
+    environment: dict[str, Any],
+    command: str,
+) -> str:
+    """The whole page.
+
+    Args:
+        table: One row a cell (results.csv).
+        summary: One row a (quantizer, dataset) (summary.csv).
+        capacities: Rows of the capacity table.
+        metrics: The catalogue: name, direction, target, summary, needs.
+        protocol: Its values.
+        failures: Cells that are not done, with their cause.
+        planned: Cells in the plan.
+        notes: Dataset -> facts about its data.
+        environment: Versions and machine.
+        command: What was typed.
+    """
+    directions = {metric["name"]: metric for metric in metrics}
+    done = int((table["status"] == "done").sum())
+    parts = [
+        f"# quantizer-bench: protocol {escape(protocol['name'])}",
+        _opening(table, protocol, done, planned),
+        "## Capacity",
+        "Every family gets encoder, decoder and projections of one size; the codebook is counted apart.",
+        _capacity(capacities),
+    ]
+    if failures:
+        parts += ["## Cells without a result", _failures(failures)]
+    for dataset in dict.fromkeys(summary["dataset"]) if len(summary) else []:
+        rows = summary[summary["dataset"] == dataset]
+        parts += [_title(dataset, rows), _results(rows, directions), *_findings(dataset, rows, capacities)]
+    parts += [
+        "## How to read this",
+        _legend(metrics),
+        "## All metrics",
+        _everything(summary, metrics),
+        "## Data",
+        _notes(notes),
+        "## Protocol",
+        _values(protocol),
+        "## Environment",
+        _values(environment),
+        "## Reproduce",
+        f"    {command}",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _opening(table: pd.DataFrame, protocol: dict[str, Any], done: int, planned: int) -> str:
+    seeds = table["seed"].nunique()
+    lines = [f"{escape(protocol['purpose'].capitalize())}. {done} of {planned} cells done, {seeds} seed(s)."]
+    if seeds < FEW_SEEDS:
+        lines.append(f"**With fewer than {FEW_SEEDS} seeds nothing can be concluded about which quantizer is better.**")
+    elif protocol["name"] != "paper":
+        lines.append(f"With {seeds} seeds the intervals are wide: only large differences can be told from chance.")
+    stand_ins = sorted(set(table.loc[table["real"] == False, "dataset"]))  # noqa: E712 - absent rows have no value
+    if stand_ins:
+        names = ", ".join(code(name) for name in stand_ins)
+        lines.append(
+            f"**{names}: procedural stand-in data, not AIST++; no figure of it compares with a published one.**"
+        )
+    return "\n\n".join(lines)
+
+
+def _title(dataset: str, rows: pd.DataFrame) -> str:
+    mark = "" if rows["real"].iloc[0] else " (stand-in, synthetic: not AIST++)"
+    return f"## Results: {escape(dataset)}{mark}"
+
+
+def _capacity(rows: Sequence[dict[str, Any]]) -> str:
+    shown = [
+        {
+            "quantizer": escape(row["quantizer"]),
+            "dataset": escape(row["dataset"]),
+            "K": row["codebook_size"],
+            "log2 K": f"{row['bits_per_token']:.2f}",
+            "hidden": row["hidden"],
+            "network parameters": f"{row['network_parameters']:,}",
+            "against reference": f"{row['mismatch']:+.2%}",
+            "codebook values": f"{row['codebook_values']:,}",
+            "frames seen": f"{row['frames_seen']:,}",
+        }
+        for row in rows
+    ]
+    return _table(shown)
+
+
+def _failures(failures: Sequence[dict[str, Any]]) -> str:
+    return _table([{name: escape(value) for name, value in row.items()} for row in failures])
+
+
+def _results(rows: pd.DataFrame, directions: dict[str, dict[str, Any]]) -> str:
+    names = [name for name in MAIN if name in rows]
+    shown = []
+    for _, row in rows.iterrows():
+        line = {"quantizer": escape(row["quantizer"]), "n": f"{row['done']} of {row['cells']}"}
+        line |= {_heading(name, directions): _interval(row, name) for name in names}
+        shown.append(line)
+    return _table(shown)
+
+
+def _heading(name: str, directions: dict[str, dict[str, Any]]) -> str:
+    metric = directions.get(name, {"direction": "none"})
+    arrow = {"lower": " ↓", "higher": " ↑", "target": f" → {metric.get('target')}"}.get(metric["direction"], "")
+    return escape(name) + arrow
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    mean = row.get(name)
+    if mean is None or pd.isna(mean):
+        return ""
+    high = row.get(f"{name}_high")
+    if high is None or pd.isna(high):
+        return _number(mean)
+    half = high - mean
+    return f"{_number(mean, half)} ± {_number(half, half)}"
+
+
+def _number(value: float, precision: float | None = None) -> str:
+    """Three significant digits, or as many decimals as the interval's two leading digits justify."""
+    scale = abs(precision if precision else value)
+    if scale == 0 or not math.isfinite(scale):
+        return f"{value:.3g}"
+    decimals = (1 if precision else 2) - math.floor(math.log10(scale))
+    return f"{value:.{min(max(decimals, 0), 6)}f}"
+
+
+def _findings(dataset: str, rows: pd.DataFrame, capacities: Sequence[dict[str, Any]]) -> list[str]:
+    """What a reader would otherwise take for a fault of the run."""
+    lines = []
+    for row in capacities:
+        levels = row.get("levels")
+        own = rows[rows["quantizer"] == row["quantizer"]]
+        if row["dataset"] != dataset or not levels or own.empty or pd.isna(own["active"].iloc[0]):
+            continue
+        lines.append(
+            f"{code(row['quantizer'])} has a lattice of {len(levels)} axes ({' x '.join(map(str, levels))}) and uses "
+            f"{own['active'].iloc[0]:.0f} % of its codes here: a lattice fills as far as the data have as many "
+            "dimensions. `fsq:2d` is a square grid; its lattice neighbours are near by construction, so that its "
+            "topographic error is 0."
+        )
+    return lines
+
+
+def _legend(metrics: Sequence[dict[str, Any]]) -> str:
+    rows = "\n".join(f"- {code(metric['name'])}: {escape(metric['summary'])}" for metric in metrics)
+    return (
+        "Mean ± half the 95 % t interval over n seeds; a single seed has no interval. An arrow tells which way is "
+        "better; a column without one is a fact, not a score. Overlapping intervals are no proof of equality, and no "
+        "value is called best here.\n\n" + rows
+    )
+
+
+def _everything(summary: pd.DataFrame, metrics: Sequence[dict[str, Any]]) -> str:
+    shown = []
+    for _, row in summary.iterrows():
+        line = {"dataset": escape(row["dataset"]), "quantizer": escape(row["quantizer"])}
+        shown.append(line | {escape(m["name"]): _interval(row, m["name"]) for m in metrics})
+    return _table(shown)
+
+
+def _notes(notes: dict[str, dict[str, Any]]) -> str:
+    return "\n".join(
+        f"- {code(name)}: " + "; ".join(f"{escape(key)} {escape(_plain(value))}" for key, value in facts.items())
+        for name, facts in notes.items()
+    )
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _values(values: dict[str, Any], indent: str = "") -> str:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}- {escape(key)}:", _values(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}- {escape(key)}: {escape(value)}")
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    return str(tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)) if rows else ""

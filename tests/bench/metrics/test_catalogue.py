@@ -1,0 +1,135 @@
+"""The catalogue as a whole: names, order, docstring examples, and every metric on one small tokenizer."""
+
+import doctest
+import importlib
+import math
+import pkgutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import bench.metrics
+from bench.metrics import METRICS, ReaderBudget, Trained
+from datasets.base import Sequences
+
+NAMES = (
+    "mse explained error_units active usage_ppl unigram_ppl trust cont trust_latent cont_latent distortion "
+    "distortion_max distortion_ratio topographic_error seq_ppl seq_ppl_converged bits_per_frame"
+)
+MODULES = [module.name for module in pkgutil.iter_modules(bench.metrics.__path__)]
+POSITIONS = {"distortion", "distortion_max", "distortion_ratio", "topographic_error"}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Circles around a 4 x 4 grid in two features, quantized to the nearest cell."""
+    generator = np.random.default_rng(0)
+    splits = {}
+    for split, n in (("train", 12), ("val", 4), ("test", 4)):
+        angle = generator.uniform(0, 2 * np.pi, (n, 1)) + 0.2 * np.arange(20)
+        splits[split] = np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32)
+    ones = np.ones(2, dtype=np.float32)
+    data = Sequences.build(
+        "circles", real=False, standardised=splits, mean=0 * ones, scale=ones, width=2, points=np.array([[0, 1]])
+    )
+    positions = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    codebook = (positions - 1.5) / 1.5
+    frames = {split: torch.from_numpy(frames) for split, frames in data.frames.items()}
+    tokens = {split: torch.cdist(values, codebook[None]).argmin(dim=2) for split, values in frames.items()}
+    return Trained(
+        data=data,
+        num_codes=16,
+        tokens=tokens,
+        decoded=codebook[tokens["test"]],
+        latents=frames["test"].reshape(-1, 2),
+        latent_codebook=codebook,
+        codebook=codebook,
+        positions=positions,
+        sample=torch.arange(80),
+        seed=0,
+        budget=ReaderBudget(updates=3, cap=20, check_every=10),
+    )
+
+
+def fresh(trained, **changes):
+    return replace(trained, _shared={}, **changes)
+
+
+def test_names_and_order():
+    assert [*METRICS] == NAMES.split()
+    for name, metric in METRICS.items():
+        assert metric.name == name
+        assert (metric.target is not None) == (metric.direction == "target")
+        assert ("positions" in metric.needs) == (name in POSITIONS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples(module):
+    assert doctest.testmod(importlib.import_module(f"bench.metrics.{module}")).failed == 0
+
+
+def test_every_metric_of_a_tidy_grid(trained):
+    run = fresh(trained)
+    values = {name: metric.function(run) for name, metric in METRICS.items()}
+    assert all(type(value) is float and math.isfinite(value) for value in values.values())
+    assert values["mse"] < 0.2
+    assert values["explained"] > 0.7
+    assert values["active"] == 100 * len(run.used) / 16
+    assert values["usage_ppl"] <= len(run.used)
+    assert values["trust"] == pytest.approx(values["trust_latent"])  # the latents are the frames
+    assert values["cont"] == pytest.approx(values["cont_latent"])
+    assert values["distortion_ratio"] == pytest.approx(1.0, abs=1e-6)
+    assert values["distortion_max"] == pytest.approx(1 / math.sqrt(18))
+    assert values["topographic_error"] < 0.2
+    assert values["bits_per_frame"] == math.log2(values["seq_ppl_converged"])
+
+
+def test_blank_without_positions(trained):
+    run = fresh(trained, positions=None)
+    for name, metric in METRICS.items():
+        if "reader" not in metric.needs:
+            assert (metric.function(run) is None) == (name in POSITIONS), name
+
+
+def test_neighbourhoods_are_blank_on_few_frames(trained):
+    for size, blank in ((20, True), (21, False)):
+        run = fresh(trained, sample=torch.arange(size))
+        for name in ("trust", "cont", "trust_latent", "cont_latent"):
+            assert (METRICS[name].function(run) is None) == blank
+
+
+def test_one_used_code_has_no_topographic_error(trained):
+    tokens = {split: torch.zeros_like(codes) for split, codes in trained.tokens.items()}
+    run = fresh(trained, tokens=tokens)
+    assert METRICS["topographic_error"].function(run) is None
+    assert METRICS["distortion_ratio"].function(run) is None
+    assert METRICS["distortion"].function(run) == METRICS["distortion"].function(fresh(trained))
+
+
+def test_coincident_codes_have_no_distortion(trained):
+    run = fresh(trained, codebook=torch.zeros(16, 2))
+    assert [METRICS[name].function(run) for name in ("distortion", "distortion_max", "distortion_ratio")] == [None] * 3
+
+
+def test_costly_parts_are_computed_once(trained, monkeypatch):
+    run = fresh(trained)
+    METRICS["trust"].function(run)
+    METRICS["seq_ppl_converged"].function(run)
+    monkeypatch.setattr("bench.metrics.neighbourhood.preservation", None)
+    monkeypatch.setattr("bench.metrics.readers.converged", None)
+    assert METRICS["cont"].function(run) is not None
+    assert METRICS["bits_per_frame"].function(run) is not None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_every_metric_on_cuda(trained):
+    here = fresh(trained)
+    moved = {
+        name: getattr(trained, name).cuda()
+        for name in ("decoded", "latents", "latent_codebook", "codebook", "positions", "sample")
+    }
+    there = fresh(trained, tokens={split: codes.cuda() for split, codes in trained.tokens.items()}, **moved)
+    for name, metric in METRICS.items():
+        assert metric.function(there) == pytest.approx(metric.function(here), rel=0.02, abs=1e-6), name

@@ -1,0 +1,150 @@
+import itertools
+import math
+
+import pytest
+import torch
+
+from bench.metrics import ReaderBudget
+from bench.metrics.readers import GRUReader, _batches, _Steps, barely_trained, converged, train_until_converged
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def cyclic(sequences, time, period, seed=0):
+    """Every token determines the next: perplexity 1 in the limit."""
+    starts = torch.randint(period, (sequences, 1), generator=seeded(seed))
+    return (starts + torch.arange(time)) % period
+
+
+def uniform(sequences, time, num_codes, seed=0):
+    """No token says anything about the next: perplexity num_codes at best."""
+    return torch.randint(num_codes, (sequences, time), generator=seeded(seed))
+
+
+def test_cyclic_tokens_approach_perplexity_one():
+    found = converged(
+        *(cyclic(n, 100, 7, seed=n) for n in (40, 8, 9)), 7, generator=seeded(), budget=ReaderBudget(cap=60)
+    )
+    assert 1.0 <= found.perplexity < 1.02
+
+
+def test_independent_uniform_tokens_give_about_the_number_of_codes():
+    found = converged(
+        *(uniform(n, 200, 16, seed=n) for n in (60, 30, 31)), 16, generator=seeded(), budget=ReaderBudget(cap=75)
+    )
+    assert 15.9 < found.perplexity < 16.6  # what a finite training split teaches wrongly costs a little
+
+
+def test_independent_skewed_tokens_give_the_entropy():
+    shares = torch.tensor([0.5, 0.25, 0.125, 0.125])
+    splits = [torch.multinomial(shares, n * 200, True, generator=seeded(n)).view(n, 200) for n in (60, 30, 31)]
+    found = converged(*splits, 4, generator=seeded(), budget=ReaderBudget(cap=75))
+    assert math.log2(found.perplexity) == pytest.approx(1.75, abs=0.03)
+
+
+def test_untrained_reader_is_about_uniform():
+    found = barely_trained(uniform(4, 50, 64), uniform(4, 50, 64, seed=1), 64, generator=seeded(), updates=0)
+    assert found.perplexity == pytest.approx(64, rel=0.1)
+    assert found.updates == 0
+
+
+def test_fifty_updates_are_fifty(monkeypatch):
+    steps = []
+    call = _Steps.__call__
+
+    def counted(self, tokens, targets):
+        steps.append(tuple(tokens.shape))
+        call(self, tokens, targets)
+
+    monkeypatch.setattr(_Steps, "__call__", counted)
+    found = barely_trained(uniform(70, 12, 5), uniform(3, 12, 5), 5, generator=seeded())
+    assert found.updates == 50
+    assert steps == [(64, 11), (6, 11)] * 25
+    steps.clear()
+    budget = ReaderBudget(cap=37, check_every=10, patience=99)
+    found = converged(*[uniform(3, 12, 5)] * 3, 5, generator=seeded(), budget=budget)
+    assert (found.updates, len(steps), found.stopped_early) == (37, 37, False)
+    assert [update for update, _ in found.curve] == [10, 20, 30, 37]
+
+
+def test_same_generator_same_reading():
+    splits = [cyclic(n, 80, 9, seed=n) for n in (10, 4, 5)]
+    budget = ReaderBudget(cap=20, check_every=5)
+    first, again = (converged(*splits, 9, generator=seeded(3), budget=budget) for _ in range(2))
+    assert first == again
+    assert first != converged(*splits, 9, generator=seeded(4), budget=budget)
+    short = [barely_trained(splits[0], splits[1], 9, generator=seeded(3), updates=5) for _ in range(2)]
+    assert short[0] == short[1]
+
+
+def test_the_global_generator_is_left_alone():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    barely_trained(uniform(4, 20, 5), uniform(4, 20, 5), 5, generator=seeded(), updates=2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_initial_values_follow_torch_defaults():
+    reader = GRUReader(500, seeded())
+    assert reader.embedding.weight.std().item() == pytest.approx(1.0, abs=0.02)
+    for module in (reader.gru, reader.output):
+        for parameter in module.parameters():
+            assert parameter.abs().max() <= 128**-0.5
+            assert parameter.std().item() == pytest.approx((128 * 3) ** -0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("anneal", [False, True])
+def test_early_stopping_restores_the_best_state(anneal):
+    # Three sequences of noise are learnt by heart: validation soon worsens.
+    train, val, test = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
+    budget = ReaderBudget(cap=300, check_every=5, patience=3, anneal=anneal)
+    reader = GRUReader(8, seeded())
+    found = train_until_converged(reader, train, val, test, seeded(1), budget)
+    assert found.stopped_early
+    perplexities = [perplexity for _, perplexity in found.curve]
+    assert found.curve[-4][1] == min(perplexities) < perplexities[-1]
+    assert found.updates == 5 * len(found.curve) < 300
+    assert reader.perplexity(val) == min(perplexities)
+    assert reader.perplexity(test) == found.perplexity
+    # The very state of that update, reached again by a training that ends there.
+    if not anneal:
+        best = found.curve[-4][0]
+        capped = ReaderBudget(cap=best, check_every=best)
+        assert train_until_converged(GRUReader(8, seeded()), train, val, test, seeded(1), capped).perplexity == (
+            found.perplexity
+        )
+
+
+def test_batches_read_every_token_in_pairs_with_the_next():
+    sequences = torch.arange(5 * 150).view(5, 150)
+    seen = set()
+    for tokens, targets in itertools.islice(_batches(sequences, 64, seeded()), 60):
+        assert tokens.shape == (10, 64)  # two chunks of each sequence: one batch an epoch
+        assert torch.equal(targets, tokens + 1)
+        seen.update(targets.flatten().tolist())
+    assert seen == {token for token in range(5 * 150) if token % 150}
+    short = next(_batches(sequences[:, :40], 39, seeded()))
+    assert short[0].shape == (5, 39)
+
+
+def test_short_sequences_are_read_whole():
+    splits = [cyclic(8, 30, 5, seed=n) for n in range(3)]
+    assert converged(*splits, 5, generator=seeded(), budget=ReaderBudget(cap=40)).perplexity < 1.5
+
+
+@pytest.mark.parametrize("shape", [(0, 10), (3, 1), (3,)])
+def test_refuses_tokens_without_a_next(shape):
+    tokens = torch.zeros(shape, dtype=torch.int64)
+    with pytest.raises(ValueError, match="n >= 1 and time >= 2"):
+        barely_trained(tokens, tokens, 4, generator=seeded())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_agrees_with_the_cpu():
+    splits = [cyclic(n, 80, 9, seed=n) for n in (10, 4, 5)]
+    budget = ReaderBudget(cap=20, check_every=5)
+    here = converged(*splits, 9, generator=seeded(3), budget=budget)
+    there = converged(*(split.cuda() for split in splits), 9, generator=seeded(3), budget=budget)
+    assert there.perplexity == pytest.approx(here.perplexity, rel=1e-2)
