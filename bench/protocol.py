@@ -51,7 +51,7 @@ PROTOCOLS = {
             codebook_size=256,
             schedule=Schedule(warm_up_epochs=2, epochs=24, batch=256, learning_rate=1e-3),
             seeds=3,
-            reader=ReaderBudget(updates=50, cap=200, check_every=25, patience=3),
+            reader=ReaderBudget(updates=50, cap=200, check_every=25, patience=3, rate=1e-2, anneal=True),
         ),
         Protocol(
             "paper",
@@ -60,7 +60,7 @@ PROTOCOLS = {
             codebook_size=1_024,
             schedule=Schedule(warm_up_epochs=2, epochs=60, batch=256, learning_rate=1e-3),
             seeds=5,
-            reader=ReaderBudget(updates=50, cap=800, check_every=40, patience=3),
+            reader=ReaderBudget(updates=50, cap=600, check_every=50, patience=3, rate=6e-3, anneal=True),
         ),
         Protocol(
             "tiny",
@@ -69,7 +69,7 @@ PROTOCOLS = {
             codebook_size=16,
             schedule=Schedule(warm_up_epochs=1, epochs=2, batch=256, learning_rate=1e-3),
             seeds=2,
-            reader=ReaderBudget(updates=2, cap=4, check_every=2, patience=1),
+            reader=ReaderBudget(updates=2, cap=4, check_every=2, patience=1, rate=1e-2, anneal=True),
         ),
     )
 }

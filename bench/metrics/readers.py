@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.adam import Adam
 from bench.metrics.base import Metric, ReaderBudget, Trained
 from bench.metrics.recurrence import reading_loss, run_states
 
@@ -128,10 +129,10 @@ def barely_trained(
     """
     _check(train, test)
     reader = GRUReader(num_codes, generator).to(train.device)
-    step = _Steps(reader, rate=1e-3)
+    optimiser = Adam(reader.parameters(), 1e-3)
     batches = _batches(train, train.shape[1] - 1, generator)
     for _ in range(updates):
-        step(*next(batches))
+        _update(reader, optimiser, *next(batches))
     return Reading(reader.perplexity(test), updates)
 
 
@@ -169,15 +170,15 @@ def train_until_converged(
     _check(train, val, test)
     budget = budget or ReaderBudget()
     reader.to(train.device)
-    step = _Steps(reader, budget.rate)
+    optimiser = Adam(reader.parameters(), budget.rate)
     batches = _batches(train, min(CHUNK, train.shape[1] - 1), generator)
     best, best_loss, misses = copy.deepcopy(reader.state_dict()), math.inf, 0
     curve: list[tuple[int, float]] = []
     update = 0
     while update < budget.cap and misses < budget.patience:
         if budget.anneal:
-            step.set_rate(budget.rate * (1.0 - update / budget.cap))
-        step(*next(batches))
+            optimiser.learning_rate = budget.rate * (1.0 - update / budget.cap)
+        _update(reader, optimiser, *next(batches))
         update += 1
         if update % budget.check_every == 0 or update == budget.cap:
             loss = reader.cross_entropy(val)
@@ -189,21 +190,10 @@ def train_until_converged(
     return Reading(reader.perplexity(test), update, misses >= budget.patience, tuple(curve))
 
 
-class _Steps:
-    """One Adam update a call."""
-
-    def __init__(self, reader: GRUReader, rate: float) -> None:
-        self.reader = reader
-        self.optimiser = torch.optim.Adam(reader.parameters(), lr=rate)
-
-    def set_rate(self, rate: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-
-    def __call__(self, tokens: Tensor, targets: Tensor) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
-        self.reader.loss(tokens, targets).backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+def _update(reader: GRUReader, optimiser: Adam, tokens: Tensor, targets: Tensor) -> None:
+    optimiser.clear()
+    reader.loss(tokens, targets).backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
 
 
 def _batches(sequences: Tensor, length: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
