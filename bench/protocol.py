@@ -1,6 +1,6 @@
 """Named protocols: what every family is given alike."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.metrics.base import ReaderBudget
@@ -41,35 +41,37 @@ class Protocol:
         return asdict(self) | {"hidden": self.hidden}
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            "quick",
-            "about the paper's ratio of frames to codes, in minutes; not the paper's protocol",
-            sequences=80,
-            codebook_size=256,
-            schedule=Schedule(warm_up_epochs=2, epochs=24, batch=256, learning_rate=1e-3),
-            seeds=3,
-            reader=ReaderBudget(updates=50, cap=200, check_every=25, patience=3, rate=1e-2, anneal=True),
-        ),
-        Protocol(
-            "paper",
-            "the SOM-VQ paper's sizes; values lost from its text are fitted",
-            sequences=400,
-            codebook_size=1_024,
-            schedule=Schedule(warm_up_epochs=2, epochs=60, batch=256, learning_rate=1e-3),
-            seeds=5,
-            reader=ReaderBudget(updates=50, cap=600, check_every=50, patience=3, rate=6e-3, anneal=True),
-        ),
-        Protocol(
-            "tiny",
-            "shows that everything runs, in seconds; its numbers mean nothing",
-            sequences=12,
-            codebook_size=16,
-            schedule=Schedule(warm_up_epochs=1, epochs=2, batch=256, learning_rate=1e-3),
-            seeds=2,
-            reader=ReaderBudget(updates=2, cap=4, check_every=2, patience=1, rate=1e-2, anneal=True),
-        ),
-    )
-}
+QUICK = Protocol(
+    "quick",
+    "about the paper's ratio of frames to codes, in minutes; not the paper's protocol",
+    sequences=80,
+    codebook_size=256,
+    schedule=Schedule(warm_up_epochs=2, epochs=24, batch=256, learning_rate=1e-3),
+    seeds=3,
+    reader=ReaderBudget(updates=50, cap=200, check_every=25, patience=3, rate=1e-2, anneal=True),
+)
+PAPER = Protocol(
+    "paper",
+    "the SOM-VQ paper's sizes; values lost from its text are fitted",
+    sequences=400,
+    codebook_size=1_024,
+    schedule=Schedule(warm_up_epochs=2, epochs=60, batch=256, learning_rate=1e-3),
+    seeds=5,
+    reader=ReaderBudget(updates=50, cap=600, check_every=50, patience=3, rate=6e-3, anneal=True),
+)
+PAPER_COLD = replace(
+    PAPER,
+    name="paper-cold",
+    purpose="paper, but the codebook starts in an untrained encoder: as the publication may have done",
+    schedule=replace(PAPER.schedule, warm_up_epochs=0),
+)
+TINY = Protocol(
+    "tiny",
+    "shows that everything runs, in seconds; its numbers mean nothing",
+    sequences=12,
+    codebook_size=16,
+    schedule=Schedule(warm_up_epochs=1, epochs=2, batch=256, learning_rate=1e-3),
+    seeds=2,
+    reader=ReaderBudget(updates=2, cap=4, check_every=2, patience=1, rate=1e-2, anneal=True),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in (QUICK, PAPER, PAPER_COLD, TINY)}
