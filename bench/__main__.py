@@ -1,11 +1,6 @@
 """`python -m bench`."""
 
-import sys
-
-try:
-    from bench.cli import main
-except ImportError as error:
-    sys.exit(f"error: {error}")
+from bench.cli import main
 
 if __name__ == "__main__":
     main()

@@ -13,6 +13,7 @@ def claim() -> None:
 
     Raises:
         ImportError: Another package of that name is already imported, so it cannot be helped.
+        SystemExit: The same, with one line and status 2, where the command line is being started.
     """
     for name in OURS:
         loaded = sys.modules.get(name)
@@ -21,8 +22,12 @@ def claim() -> None:
             continue
         if loaded is not None:
             place = spec.origin if spec is not None else "an unknown place"
-            raise ImportError(
+            message = (
                 f"expected the package {name!r} of {ROOT}, but one from {place} is already imported; "
                 "import bench first, or run from the checkout: python -m bench"
             )
+            if Path(sys.argv[0]).name in ("-m", "bench"):  # what Python says while it looks for the program
+                print(f"error: {message}", file=sys.stderr)
+                raise SystemExit(2)
+            raise ImportError(message)
         sys.path.insert(0, str(ROOT))

@@ -134,13 +134,14 @@ def run(
         plugins=tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ()),
     )
     folder = out or Path("runs") / protocol
+    store = None if dry_run else Store(folder)
     _print_capacity(plan)
-    if dry_run:
+    if store is None:
         from bench.listing import dry_run as show
 
         print(show(plan, Store.existing(folder), options))
         return DONE
-    return _run(plan, Store(folder), options)
+    return _run(plan, store, options)
 
 
 def _run(plan: "Plan", store: "Store", options: Any) -> int:

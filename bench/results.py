@@ -26,6 +26,7 @@ LEADING = (
     "network_parameters",
     "codebook_values",
 )
+SUMMARY = ("quantizer", "dataset", "real", "protocol", "codebook_size", "cells", "done")
 TRAILING = ("train_seconds", "eval_seconds", "device", "key")
 
 
@@ -69,33 +70,26 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a (quantizer, dataset): for each metric `mean`, `std`, `low`, `high` (95 % t interval) and `n`."""
+    """One row a (quantizer, dataset): for each metric its mean, `_std`, `_low` and `_high` (95 % t interval), `_n`."""
+    measured = (*METRICS, "train_seconds", "eval_seconds")
+    parts = ("mean", "std", "low", "high", "n")
+    columns = {name: {part: name if part == "mean" else f"{name}_{part}" for part in parts} for name in measured}
     rows = []
     for (quantizer, dataset), group in table.groupby(["quantizer", "dataset"], sort=False):
         done = group[group["status"] == DONE]
         row: dict[str, Any] = {
             "quantizer": quantizer,
             "dataset": dataset,
-            "real": group["real"].iloc[0],
-            "protocol": group["protocol"].iloc[0],
-            "codebook_size": group["codebook_size"].iloc[0],
+            **group.iloc[0][["real", "protocol", "codebook_size"]],
             "cells": len(group),
             "done": len(done),
         }
-        for name in (*METRICS, "train_seconds", "eval_seconds"):
+        for name in measured:
             values = [float(value) for value in done[name].dropna()]
-            if not values:
-                continue
-            found = estimate(values)
-            row |= {
-                name: found.mean,
-                f"{name}_std": found.std,
-                f"{name}_low": found.low,
-                f"{name}_high": found.high,
-                f"{name}_n": found.n,
-            }
+            found = estimate(values) if values else None
+            row |= {column: getattr(found, part, None) for part, column in columns[name].items()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*SUMMARY, *(column for named in columns.values() for column in named.values())])
 
 
 def write(

@@ -40,19 +40,54 @@ __all__ = [
 register("vq", paper="van den Oord et al. 2017, arXiv 1711.00937")(VQ)
 register("vq-reset", paper="Dhariwal et al. 2020, arXiv 2005.00341")(VQReset)
 register("som-hard", paper="Kohonen 2001, Self-Organizing Maps")(SOMHard)
+
+# A preset names every value, so that it stays what it is when a default moves.
 register(
     "ksom",
     paper="Irie et al. 2023, arXiv 2302.07950",
-    presets={"paper": {"neighbourhood": "hard", "dimensions": 2, "schedule": "tau", "tau": 0.1, "initial_count": 1.0}},
+    presets={
+        "paper": {
+            "neighbourhood": "hard",
+            "dimensions": 2,
+            "schedule": "tau",
+            "tau": 0.1,
+            "base": 10.0,
+            "decay": 0.99,
+            "commitment": 0.25,
+            "smoothing": "persistent",
+            "initial_count": 1.0,
+            "update_zero": True,
+        }
+    },
 )(KSOM)
 register(
     "som-vq",
     paper="Londei et al. 2026, arXiv 2602.21133",
-    presets={"paper": {"rate": 0.005, "sigma": 0.5, "commitment_rate": 0.1}},
+    presets={
+        "paper": {
+            "warm_up_rate": 0.1,
+            "sigma_start": 0.0,
+            "sigma_end": 1.0,
+            "rate": 0.005,
+            "sigma": 0.5,
+            "commitment_rate": 0.1,
+            "commitment": 0.25,
+            "warm_up_share": 1 / 6,
+        }
+    },
 )(SOMVQ)
 register(
     "vq-vae",
     paper="van den Oord et al. 2017, arXiv 1711.00937",
-    presets={"paper": {"hidden": 512, "codebook_weight": 0.0, "decay": 0.99, "reset_threshold": 0.03}},
+    presets={
+        "paper": {
+            "hidden": 512,
+            "codebook_weight": 0.0,
+            "commitment": 0.25,
+            "decay": 0.99,
+            "reset_threshold": 0.03,
+            "reset_window": 64.0,
+        }
+    },
 )(VQVAE)
 register("fsq", paper="Mentzer et al. 2023, arXiv 2309.15505", presets={"2d": {"channels": 2}})(FSQ)

@@ -19,6 +19,7 @@ LEVELS = {
     65_536: (8, 8, 8, 5, 5, 5),
 }
 MARGIN = 1e-3
+LARGEST = 1 << 20
 
 
 def levels_for(num_codes: int) -> tuple[int, ...]:
@@ -67,11 +68,15 @@ class FSQ(Quantizer):
     lattice: Tensor
 
     def __init__(self, num_codes: int, code_dim: int, *, levels: tuple[int, ...] = (), channels: int = 0) -> None:
+        if not 0 <= channels <= code_dim:
+            raise ValueError(f"Expected 0 <= channels <= {code_dim} (D), got {channels}.")
         if channels:
             levels = (round(num_codes ** (1 / channels)),) * channels
         levels = tuple(levels) or levels_for(num_codes)
         if min(levels) < 3:
             raise ValueError(f"Expected levels of at least 3 (two levels leave a dead channel), got {levels}.")
+        if len(levels) > code_dim or math.prod(levels) > LARGEST:
+            raise ValueError(f"Expected at most {code_dim} (D) levels and {LARGEST} codes, got {levels}.")
         digits = torch.cartesian_prod(*(torch.arange(level) for level in reversed(levels)))
         digits = digits.reshape(-1, len(levels)).flip(1)  # the first channel is the least significant
         super().__init__(math.prod(levels), code_dim, positions=digits)
@@ -123,8 +128,6 @@ class FSQ(Quantizer):
             _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
             channels = len(self.levels)
             deviations = (scales / math.sqrt(z.shape[0])).clamp_min(1e-6)
-            if channels > directions.shape[0]:
-                raise ValueError(f"Expected at most {directions.shape[0]} levels for D = {z.shape[1]}, got {channels}.")
             self.project_in.weight.copy_(directions[:channels] / deviations[:channels, None])
             self.project_in.bias.copy_(-self.project_in.weight @ mean)
             rounded = self._normalise(self.latents(z).round())

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from quantizers._ema import DeadCodes, MovingAverage
-from quantizers.base import LearnedCodebook, batch_totals
+from quantizers.base import LearnedCodebook, batch_totals, check_range
 
 
 class VQVAE(LearnedCodebook):
@@ -36,7 +36,7 @@ class VQVAE(LearnedCodebook):
         hidden: int = 0,
     ) -> None:
         super().__init__(num_codes, code_dim, commitment=commitment, codebook_weight=codebook_weight)
-        self.hidden = hidden or None
+        self.hidden = int(check_range("hidden", hidden, 0, 1 << 20)) or None
         self.average = None if codebook_weight else MovingAverage(num_codes, code_dim, decay, "transient", 1.0, True)
         self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window) if reset_threshold else None
 

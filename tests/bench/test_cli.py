@@ -1,0 +1,143 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ("run", "--quantizers", "vq", "--datasets", "lorenz", "--protocol", "tiny")
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: exit code, standard output and error."""
+
+    def run(*arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "--quantizers", "som-vqq", "--datasets", "lorenz"), "did you mean 'som-vq'?"),
+        (("run", "--quantizers", "som-vq:papr", "--datasets", "lorenz"), "did you mean 'paper'?"),
+        (("run", "--quantizers", "vq", "--datasets", "lorentz"), "did you mean 'lorenz'?"),
+        (("run", "--quantizers", ",", "--datasets", "lorenz"), "at least one quantizer"),
+        (("run", "--quantizers", "vq"), "--datasets"),
+        ((*RUN, "--seeds", "0"), "--seeds"),
+        ((*RUN, "--seeds", "x"), "--seeds"),
+        ((*RUN, "--seeds", "1,1"), "--seeds"),
+        ((*RUN, "--codebook-size", "0"), "--codebook-size"),
+        ((*RUN, "--codebook-size", "x"), "--codebook-size"),
+        ((*RUN, "--set", "nope.x=1"), "no 'nope' in this run"),
+        ((*RUN, "--set", "vq.decya=1"), "did you mean 'decay'?"),
+        ((*RUN, "--set", "vq.decay=2"), "0 <= decay < 1"),
+        ((*RUN, "--set", "vq.decay=nan"), "0 <= decay < 1"),
+        ((*RUN, "--set", "vq.decay=x"), "expected a float"),
+        ((*RUN, "--set", "vq.update_zero=x"), "expected a bool"),
+        ((*RUN, "--set", "vq.smoothing=x"), "none, transient, persistent"),
+        ((*RUN, "--set", "vq"), "QUANTIZER.PARAMETER=VALUE"),
+        ((*RUN, "--set", "lorenz.dt=9"), "dt"),
+        ((*RUN, "--device", "gpu"), "auto, cpu or cuda"),
+        ((*RUN, "--plugin", "absent.py"), "does not exist"),
+        ((*RUN, "--plugin", "no_such_module"), "cannot be loaded"),
+        ((*RUN, "--plugin", str(ROOT / "quantizers" / "vq.py")), "registers nothing"),
+        ((*RUN, "--protocol", "quik"), "did you mean 'quick'?"),
+        ((*RUN, "--capacity", "x"), "matched or published"),
+        ((*RUN, "--rerun", "x"), "missing, failed, all"),
+        ((*RUN, "--timeout", "0"), "--timeout"),
+        ((*RUN, "--jobs", "0"), "--jobs"),
+        ((*RUN, "--nope"), "--nope"),
+        (("run", "--quantizers", "vq-vae:paper", "--datasets", "lorenz"), "--capacity published"),
+        (("run", "--quantizers", "vq", "--datasets", "aist", "--require-real"), "data import aist"),
+        (("list", "nope"), "quantizers, datasets"),
+        (("data", "check", "nope"), "unknown dataset"),
+        (("data", "import", "lorenz", "."), "nothing to import"),
+        (("data", "import", "aist", "absent"), "keypoints3d"),
+        (("nope",), "nope"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_two(call, monkeypatch, tmp_path, arguments, expected):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "no-data"))
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert expected in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_gpu_is_one_line_and_exit_two(call):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    code, _, err = call(*RUN, "--device", "cuda")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--device cpu" in err
+
+
+def test_an_unwritable_run_folder_is_one_line_and_exit_two(call, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = call(*RUN, "--out", tmp_path / "file" / "run")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--out" in err
+
+
+def test_a_run_folder_of_another_schema_is_one_line_and_exit_two(call, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({"schema": 999}))
+    code, _, err = call(*RUN, "--out", tmp_path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "schema 999" in err
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; sys.argv = ['bench', '--help']\n"
+        "from bench.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "names = sorted(sys.modules)\n"
+        "print('MODULES', len(names), *[n for n in names if n.partition('.')[0] in "
+        "('torch', 'numpy', 'pandas', 'scipy', 'sklearn', 'optuna', 'rich', 'safetensors')])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = done.stdout.splitlines()[-1].split()
+    assert "Usage" in done.stdout
+    assert told[2:] == []
+    assert int(told[1]) < 350  # importing torch alone makes it more than 1,000
+
+
+def test_lists_show_names_parameters_and_defaults(call):
+    code, out, _ = call("list", "quantizers")
+    assert code == 0
+    for name in ("vq", "vq-reset", "som-hard", "ksom", "som-vq", "vq-vae", "fsq", "som-vq:paper", "fsq:2d"):
+        assert f"{name} " in out
+    assert "decay=0.99" in out
+    assert "arXiv 2602.21133" in out
+    assert "trust" in call("list", "metrics")[1]
+    assert "quick" in call("list", "protocols")[1]
+    assert "stand-in" in call("data", "list")[1]
+
+
+def test_data_check_tells_the_facts(call):
+    code, out, _ = call("data", "check", "lorenz")
+    assert code == 0
+    assert "(280, 297, 8)" in out
+
+
+def test_dry_run_runs_nothing_and_estimates(call, tmp_path):
+    code, out, err = call(*RUN, "--dry-run", "--out", tmp_path / "run")
+    assert code == 0
+    assert "2 cells to run" in out
+    assert "network parameters" in err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,250 @@
+"""Whole runs through the command line, on the tiny protocol."""
+
+import csv
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.metrics import METRICS
+
+ROOT = Path(__file__).resolve().parents[2]
+TROUBLED = ROOT / "tests" / "plugins" / "troubled.py"
+RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu")
+TIMINGS = ("train_seconds", "eval_seconds")
+BLANK_WITHOUT_POSITIONS = {"distortion", "distortion_max", "distortion_ratio", "topographic_error"}
+
+
+def rows(folder):
+    with (folder / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def measured(folder):
+    """results.csv without what a clock says."""
+    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in rows(folder)]
+
+
+def touched(folder):
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "cells").glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def finished(bench, tmp_path_factory):
+    """A run of two families, one without and one with positions, over two seeds."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    done = bench(*RUN, "--quantizers", "vq,som-vq", "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_run_leaves_what_it_should(finished):
+    found = {path.name for path in finished.iterdir()}
+    assert found == {"results.csv", "summary.csv", "report.md", "plan.json", "environment.json", "cells"}
+    table = rows(finished)
+    assert [(row["quantizer"], row["seed"], row["status"]) for row in table] == [
+        ("vq", "0", "done"),
+        ("vq", "1", "done"),
+        ("som-vq", "0", "done"),
+        ("som-vq", "1", "done"),
+    ]
+    for row in table:
+        blank = {name for name in METRICS if row[name] == ""}
+        assert blank == (BLANK_WITHOUT_POSITIONS if row["quantizer"] == "vq" else set())
+        assert row["real"] == "True"
+        assert row["codebook_size"] == "16"
+        assert float(row["bits_per_token"]) == 4.0
+        for suffix in (".json", ".safetensors", ".codes.safetensors"):
+            assert (finished / "cells" / f"{row['key']}{suffix}").exists()
+    assert not list((finished / "cells").glob("*.log"))
+    facts = json.loads((finished / "environment.json").read_text())
+    assert facts["packages"]["torch"]
+    report = (finished / "report.md").read_text()
+    assert "fewer than 3 seeds" in report
+    assert re.search(r"\| som-vq +\| 2 of 2", report)
+
+
+def test_codes_and_prototypes_are_stored(finished):
+    from safetensors.numpy import load_file
+
+    key = rows(finished)[2]["key"]
+    stored = load_file(finished / "cells" / f"{key}.codes.safetensors")
+    assert stored["codes.train"].shape == (8, 297)
+    assert stored["codebook"].shape == (16, 8)
+    assert stored["positions"].shape == (16, 2)
+    assert stored["prototypes"].shape == (16, 24)
+
+
+def test_the_same_command_runs_nothing_again(bench, finished):
+    before = touched(finished)
+    results = (finished / "results.csv").read_bytes()
+    done = bench(*RUN, "--quantizers", "vq,som-vq", "--out", finished)
+    assert done.returncode == 0
+    assert touched(finished) == before
+    assert (finished / "results.csv").read_bytes() == results
+
+
+def test_a_truncated_record_is_told_and_runs_again(bench, finished):
+    before = measured(finished)
+    record = finished / "cells" / f"{before[0]['key']}.json"
+    record.write_text(record.read_text()[:200])
+    others = {name: time for name, time in touched(finished).items() if name != record.name}
+    done = bench(*RUN, "--quantizers", "vq,som-vq", "--out", finished)
+    assert done.returncode == 0
+    assert f"warning: {record} is damaged" in done.stderr
+    assert measured(finished) == before
+    assert {name: time for name, time in touched(finished).items() if name != record.name} == others
+
+
+def test_a_changed_metric_is_measured_again_without_training(bench, finished):
+    before = rows(finished)
+    path = finished / "cells" / f"{before[0]['key']}.json"
+    record = json.loads(path.read_text())
+    record["metric_keys"]["mse"], record["metrics"]["mse"] = "of another code", 123.0
+    record["metrics"]["active"] = 77.0  # its key is current, so it must be kept
+    path.write_text(json.dumps(record))
+    weights = finished / "cells" / f"{before[0]['key']}.safetensors"
+    written = weights.stat().st_mtime_ns
+    assert bench(*RUN, "--quantizers", "vq,som-vq", "--out", finished).returncode == 0
+    after = rows(finished)
+    assert after[0]["mse"] == before[0]["mse"]
+    assert float(after[0]["active"]) == 77.0
+    assert weights.stat().st_mtime_ns == written
+    assert after[0]["train_seconds"] == before[0]["train_seconds"]
+    record["metric_keys"]["active"] = "so that the next test finds the true value"
+    path.write_text(json.dumps(record))
+    assert bench(*RUN, "--quantizers", "vq,som-vq", "--out", finished).returncode == 0
+    assert measured(finished) == [{n: v for n, v in row.items() if n not in TIMINGS} for row in before]
+
+
+def test_rerun_all_gives_the_same_numbers(bench, finished):
+    before, stamps = measured(finished), touched(finished)
+    done = bench(*RUN, "--quantizers", "vq,som-vq", "--out", finished, "--rerun", "all")
+    assert done.returncode == 0
+    assert measured(finished) == before
+    after = touched(finished)
+    assert all(after[name] != stamps[name] for name in stamps)
+
+
+@pytest.fixture(scope="module")
+def troubled(bench, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "troubled"
+    names = "raises,builds-not,returns-nan,segfaults,out-of-range,vq"
+    done = bench(*RUN, "--quantizers", names, "--seeds", 1, "--plugin", TROUBLED, "--out", folder)
+    return folder, done
+
+
+def test_each_trouble_costs_its_own_cell_and_is_told(troubled):
+    folder, done = troubled
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    told = {row["quantizer"]: row["status"] for row in rows(folder)}
+    assert told == {
+        "raises": "failed",
+        "builds-not": "failed",
+        "returns-nan": "diverged",
+        "segfaults": "failed",
+        "out-of-range": "failed",
+        "vq": "done",
+    }
+    report = (folder / "report.md").read_text()
+    for cause in (
+        "RuntimeError: this quantizer &lt;b&gt;raises&lt;/b&gt;",
+        "RuntimeError: cannot be built",
+        "killed by SIGSEGV",
+        "IndexError: expected encode to return codes in 0..15, got 16..16",
+        "not finite",
+    ):
+        assert cause in report.replace("\\", "")
+    records = [json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")]
+    for record in records:
+        if record["status"] == "failed":
+            log = (folder / "cells" / record["error"]["traceback"]).read_text()
+            assert "troubled.py" in log or "out-of-range" in json.dumps(record["cell"])
+
+
+def test_failures_stay_until_rerun_failed(bench, troubled):
+    folder, _ = troubled
+    names = "raises,builds-not,returns-nan,segfaults,out-of-range,vq"
+    command = (*RUN, "--quantizers", names, "--seeds", 1, "--plugin", TROUBLED, "--out", folder)
+    before = touched(folder)
+    assert bench(*command).returncode == 3
+    assert touched(folder) == before
+    assert bench(*command, "--rerun", "failed").returncode == 3
+    changed = [name for name, stamp in touched(folder).items() if before[name] != stamp]
+    assert len(changed) == 5
+
+
+@pytest.mark.slow
+def test_a_hang_is_a_timeout(bench, tmp_path):
+    command = (*RUN, "--quantizers", "hangs,vq", "--seeds", 1, "--plugin", TROUBLED, "--out", tmp_path)
+    done = bench(*command, "--timeout", 20)
+    assert done.returncode == 3
+    assert {row["quantizer"]: row["status"] for row in rows(tmp_path)} == {"hangs": "timeout", "vq": "done"}
+    assert "took longer than 20 s" in (tmp_path / "report.md").read_text()
+
+
+def start(folder, *more):
+    command = [sys.executable, "-m", "bench", *RUN, "--quantizers", "vq,ksom,fsq", "--out", str(folder), *more]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@pytest.mark.slow
+def test_kill_at_any_moment_then_the_same_command_ends_as_if_undisturbed(tmp_path):
+    undisturbed = tmp_path / "undisturbed"
+    begun = time.monotonic()
+    process = start(undisturbed)
+    process.communicate()
+    assert process.returncode == 0
+    duration = time.monotonic() - begun
+
+    moments = random.Random(0)
+    folder = tmp_path / "killed"
+    for _ in range(6):
+        process = start(folder)
+        time.sleep(moments.uniform(0.3, 0.8) * duration)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        finished = {
+            path.name: path.stat().st_mtime_ns
+            for path in (folder / "cells").glob("*.json")
+            if not path.name.endswith(".job.json") and json.loads(path.read_text())["status"] == "done"
+        }
+        time.sleep(1.5)  # nothing of the killed group may still be writing
+        for name, stamp in finished.items():
+            assert (folder / "cells" / name).stat().st_mtime_ns == stamp
+    process = start(folder)
+    process.communicate()
+    assert process.returncode == 0
+    for name, stamp in finished.items():
+        assert (folder / "cells" / name).stat().st_mtime_ns == stamp
+    assert measured(folder) == measured(undisturbed)
+    assert {path.name for path in folder.rglob("*")} == {path.name for path in undisturbed.rglob("*")}
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path):
+    process = start(tmp_path, "--jobs", "1")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cells").glob("*.codes.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert "quantizer-bench" in (tmp_path / "report.md").read_text()
+    assert "done" in {row["status"] for row in rows(tmp_path)}
+    process = start(tmp_path)
+    process.communicate()
+    assert process.returncode == 0
+    assert {row["status"] for row in rows(tmp_path)} == {"done"}
