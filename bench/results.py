@@ -121,8 +121,8 @@ def write(
         {"quantizer": label, "dataset": name, "seed": seed, "status": UNAVAILABLE, "cause": reason}
         for label, name, seed, reason in plan.absent
     ]
-    notes = {
-        cell.dataset: records[cell.key]["data"]["notes"]
+    data = {
+        cell.dataset: records[cell.key]["data"]
         for cell in plan.cells
         if cell.key in records and records[cell.key]["status"] == DONE
     }
@@ -134,7 +134,8 @@ def write(
         protocol=protocol,
         failures=failures,
         planned=len(plan.cells) + len(plan.absent),
-        notes=notes,
+        notes={name: facts["notes"] for name, facts in data.items()},
+        units={name: facts["unit"] for name, facts in data.items()},
         environment=environment,
         command=shlex.join(command),
     )

@@ -1,6 +1,7 @@
 """`report.md`: the run as a page of markdown."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +33,10 @@ def escape(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Text between backticks, whatever it holds."""
+    """Text as a code span, whatever it holds: the fence is longer than any run of backticks in it."""
     shown = " ".join(str(text).split())
-    fence = "`" * (1 + max((len(run) for run in shown.replace("`", " ` ").split() if set(run) == {"`"}), default=0))
-    return f"{fence}{shown}{fence}" if "`" not in shown else f"{fence} {shown} {fence}"
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{fence}{shown}{fence}" if len(fence) == 1 else f"{fence} {shown} {fence}"
 
 
 def report(
@@ -48,6 +49,7 @@ def report(
     failures: Sequence[dict[str, Any]],
     planned: int,
     notes: dict[str, dict[str, Any]],
+    units: dict[str, str],
     environment: dict[str, Any],
     command: str,
 ) -> str:
@@ -62,6 +64,7 @@ def report(
         failures: Cells that are not done, with their cause.
         planned: Cells in the plan.
         notes: Dataset -> facts about its data.
+        units: Dataset -> unit of `error_units`.
         environment: Versions and machine.
         command: What was typed.
     """
@@ -78,7 +81,9 @@ def report(
         parts += ["## Cells without a result", _failures(failures)]
     for dataset in dict.fromkeys(summary["dataset"]) if len(summary) else []:
         rows = summary[summary["dataset"] == dataset]
-        parts += [_title(dataset, rows), _results(rows, directions), *_findings(dataset, rows, capacities)]
+        parts += [_title(dataset, rows), _results(rows, directions, units.get(dataset, ""))]
+        parts += _lattices(dataset, rows, capacities)
+        parts += _identical(table[table["dataset"] == dataset], list(directions))
     parts += [
         "## How to read this",
         _legend(metrics),
@@ -107,7 +112,7 @@ def _opening(table: pd.DataFrame, protocol: dict[str, Any], done: int, planned: 
     if stand_ins:
         names = ", ".join(code(name) for name in stand_ins)
         lines.append(
-            f"**{names}: procedural stand-in data, not AIST++; no figure of it compares with a published one.**"
+            f"**{names}: procedural stand-in data, not AIST++: compare no figure of it with a published one.**"
         )
     return "\n\n".join(lines)
 
@@ -139,20 +144,20 @@ def _failures(failures: Sequence[dict[str, Any]]) -> str:
     return _table([{name: escape(value) for name, value in row.items()} for row in failures])
 
 
-def _results(rows: pd.DataFrame, directions: dict[str, dict[str, Any]]) -> str:
+def _results(rows: pd.DataFrame, directions: dict[str, dict[str, Any]], unit: str) -> str:
     names = [name for name in MAIN if name in rows]
     shown = []
     for _, row in rows.iterrows():
         line = {"quantizer": escape(row["quantizer"]), "n": f"{row['done']} of {row['cells']}"}
-        line |= {_heading(name, directions): _interval(row, name) for name in names}
+        line |= {_heading(name, directions, unit): _interval(row, name) for name in names}
         shown.append(line)
     return _table(shown)
 
 
-def _heading(name: str, directions: dict[str, dict[str, Any]]) -> str:
+def _heading(name: str, directions: dict[str, dict[str, Any]], unit: str) -> str:
     metric = directions.get(name, {"direction": "none"})
     arrow = {"lower": " ↓", "higher": " ↑", "target": f" → {metric.get('target')}"}.get(metric["direction"], "")
-    return escape(name) + arrow
+    return escape(name) + (f" ({escape(unit)})" if unit and name == "error_units" else "") + arrow
 
 
 def _interval(row: pd.Series, name: str) -> str:
@@ -175,8 +180,8 @@ def _number(value: float, precision: float | None = None) -> str:
     return f"{value:.{min(max(decimals, 0), 6)}f}"
 
 
-def _findings(dataset: str, rows: pd.DataFrame, capacities: Sequence[dict[str, Any]]) -> list[str]:
-    """What a reader would otherwise take for a fault of the run."""
+def _lattices(dataset: str, rows: pd.DataFrame, capacities: Sequence[dict[str, Any]]) -> list[str]:
+    """How far a lattice is filled: a finding that would otherwise look like a fault of the run."""
     lines = []
     for row in capacities:
         levels = row.get("levels")
@@ -190,6 +195,20 @@ def _findings(dataset: str, rows: pd.DataFrame, capacities: Sequence[dict[str, A
             "topographic error is 0."
         )
     return lines
+
+
+def _identical(table: pd.DataFrame, metrics: list[str]) -> list[str]:
+    """Quantizers that gave the very same numbers for every seed."""
+    alike: dict[str, list[str]] = {}
+    for quantizer, group in table[table["status"] == "done"].groupby("quantizer", sort=False):
+        values = group.sort_values("seed")[["seed", *metrics]].to_csv(index=False)
+        alike.setdefault(values, []).append(str(quantizer))
+    return [
+        f"{', '.join(code(name) for name in names)} gave the same numbers to the last digit: what sets them apart (a "
+        "reset of dead codes, say) never came into play."
+        for names in alike.values()
+        if len(names) > 1
+    ]
 
 
 def _legend(metrics: Sequence[dict[str, Any]]) -> str:

@@ -194,7 +194,14 @@ def test_a_hang_is_a_timeout(bench, tmp_path):
 def start(folder, *more):
     command = [sys.executable, "-m", "bench", *RUN, "--quantizers", "vq,ksom,fsq", "--out", str(folder), *more]
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # a shell starts background jobs with Ctrl-C ignored, and the tests may be such a job
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -1,0 +1,142 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import quantizers
+from quantizers import _registry
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    yield
+
+
+@pytest.mark.parametrize(("wrong", "close"), [("vq-rest", "vq-reset"), ("somvq", "som-vq"), ("ksm", "ksom")])
+def test_an_unknown_name_is_answered_with_the_closest(wrong: str, close: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown quantizer '{wrong}'; did you mean '{close}'?"):
+        quantizers.create(wrong, num_codes=8, code_dim=2)
+
+
+def test_a_name_like_none_is_answered_with_all() -> None:
+    with pytest.raises(ValueError, match="unknown quantizer '123'; known: vq, vq-reset, som-hard, ksom"):
+        quantizers.create("123", num_codes=8, code_dim=2)
+
+
+def test_an_unknown_preset_is_answered_with_the_closest() -> None:
+    with pytest.raises(ValueError, match="unknown preset 'papr' of 'ksom'; did you mean 'paper'?"):
+        quantizers.create("ksom:papr", num_codes=8, code_dim=2)
+    with pytest.raises(ValueError, match="unknown preset 'paper' of 'vq'; it has none"):
+        quantizers.create("vq:paper", num_codes=8, code_dim=2)
+
+
+def test_an_unknown_parameter_is_answered_with_the_closest() -> None:
+    with pytest.raises(ValueError, match="unknown parameter 'comitment' of 'vq'; did you mean 'commitment'?"):
+        quantizers.create("vq", num_codes=8, code_dim=2, comitment=1.0)
+    with pytest.raises(ValueError, match="unknown parameter 'decay' of 'fsq'; .*known: levels, channels"):
+        quantizers.create("fsq", num_codes=8, code_dim=2, decay=0.9)
+
+
+@pytest.mark.parametrize(
+    ("label", "parameters", "message"),
+    [
+        ("vq", {"decay": 1.0}, "0 <= decay < 1, got 1"),
+        ("vq", {"smoothing": "laplace"}, "smoothing to be one of none, transient, persistent, got 'laplace'"),
+        ("vq", {"initial_count": -1.0}, "initial_count"),
+        ("vq", {"commitment": -0.1}, "commitment"),
+        ("vq-reset", {"reset_threshold": 1.0}, "reset_threshold"),
+        ("vq-reset", {"reset_window": 0.5}, "reset_window"),
+        ("vq-vae", {"codebook_weight": -1.0}, "codebook_weight"),
+        ("som-hard", {"rate": 1.0}, "rate"),
+        ("som-hard", {"warm_up_share": 1.0}, "warm_up_share"),
+        ("som-vq", {"commitment_rate": 1.5}, "commitment_rate"),
+        ("som-vq", {"sigma": 0.0}, "sigma"),
+        ("ksom", {"neighbourhood": "gausian"}, "none, hard, gaussian, exponential, got 'gausian'"),
+        ("ksom", {"schedule": "steps"}, "sigma, tau, got 'steps'"),
+        ("ksom", {"dimensions": 3}, "1 or 2 dimensions, got 3"),
+        ("ksom", {"tau": -0.1}, "tau"),
+        ("fsq", {"levels": (8, 2)}, "at least 3"),
+        ("fsq", {"channels": 3}, "channels"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(label: str, parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quantizers.create(label, num_codes=16, code_dim=2, **parameters)
+
+
+def test_parameters_override_a_preset_and_a_preset_the_defaults() -> None:
+    family, values = quantizers.get("ksom:paper")
+    assert family.name == "ksom"
+    expected = {"neighbourhood": "hard", "dimensions": 2, "schedule": "tau", "tau": 0.1, "initial_count": 1.0}
+    assert expected.items() <= values.items()
+    built = quantizers.create("ksom:paper", num_codes=16, code_dim=2, tau=0.5)
+    assert isinstance(built, quantizers.KSOM)
+    assert (built.neighbourhood, built.schedule, built.tau) == ("hard", "tau", 0.5)
+
+
+def test_presets_hold_the_published_and_the_fitted_values() -> None:
+    _, som = quantizers.get("som-vq:paper")
+    assert (som["rate"], som["sigma"], som["commitment_rate"]) == (0.005, 0.5, 0.1)
+    _, vae = quantizers.get("vq-vae:paper")
+    assert (vae["hidden"], vae["codebook_weight"], vae["decay"], vae["reset_threshold"]) == (512, 0.0, 0.99, 0.03)
+    assert quantizers.get("fsq:2d")[1]["channels"] == 2
+
+
+def test_the_defaults_are_those_of_the_protocol() -> None:
+    _, vq = quantizers.get("vq")
+    assert vq == {
+        "decay": 0.99,
+        "commitment": 0.25,
+        "smoothing": "transient",
+        "initial_count": 1.0,
+        "update_zero": True,
+    }
+    _, reset = quantizers.get("vq-reset")
+    assert reset["reset_threshold"] == 0.03
+    _, som = quantizers.get("som-vq")
+    assert (som["warm_up_rate"], som["rate"], som["sigma"], som["sigma_end"]) == (0.1, 0.05, 1.0, 1.0)
+    _, hard = quantizers.get("som-hard")
+    assert (hard["rate"], hard["sigma_end"]) == (0.1, 0.5)
+    _, ksom = quantizers.get("ksom")
+    assert (ksom["decay"], ksom["neighbourhood"], ksom["schedule"], ksom["sigma_end"]) == (
+        *(0.99, "gaussian", "sigma", 0.1),
+    )
+    _, vae = quantizers.get("vq-vae")
+    assert (vae["codebook_weight"], vae["commitment"], vae["reset_threshold"], vae["hidden"]) == (1.0, 0.25, 0.0, 0)
+
+
+def test_the_warm_up_share_is_taken_by_the_maps_alone() -> None:
+    for name in quantizers.families():
+        built = quantizers.create(name, num_codes=16, code_dim=2)
+        assert built.warm_up_share == pytest.approx(1 / 6 if name in ("som-hard", "som-vq") else 0)
+
+
+def test_a_family_of_ones_own_can_be_registered_once(registry: None) -> None:
+    class Own(quantizers.LearnedCodebook):
+        def __init__(self, num_codes: int, code_dim: int, *, strength: float = 2.0) -> None:
+            super().__init__(num_codes, code_dim, commitment=0.0)
+            self.strength = strength
+
+    assert quantizers.register("own", paper="here", presets={"weak": {"strength": 0.5}})(Own) is Own
+    assert quantizers.families()["own"].parameters == {"strength": 2.0}
+    built = quantizers.create("own:weak", num_codes=4, code_dim=2)
+    assert isinstance(built, Own)
+    assert built.strength == 0.5
+    built.initialise(torch.eye(2))
+    assert built.encode(torch.eye(2)).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="'own' is already registered"):
+        quantizers.register("own")(Own)
+    quantizers.families().clear()
+    assert "own" in quantizers.families()
+
+
+def test_a_class_that_is_no_quantizer_is_refused(registry: None) -> None:
+    with pytest.raises(ValueError, match="subclass of quantizers.Quantizer"):
+        quantizers.register("other")(torch.nn.Linear)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a,b", "a=b", "a b", "a/b", "a\\b", "all"])
+def test_names_that_the_command_line_cannot_say_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="Expected a quantizer name"):
+        quantizers.register(name)

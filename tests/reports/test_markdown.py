@@ -1,0 +1,94 @@
+import re
+
+import pandas as pd
+import pytest
+
+from reports import markdown
+
+METRICS = [
+    {"name": "mse", "direction": "lower", "target": None, "summary": "error", "needs": []},
+    {"name": "active", "direction": "none", "target": None, "summary": "use", "needs": []},
+]
+
+
+def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, values=None):
+    rows = [
+        {
+            "quantizer": name,
+            "dataset": "lorenz",
+            "real": real,
+            "seed": seed,
+            "status": status,
+            "mse": (values or {}).get(name, 0.1) + 0.01 * seed,
+            "active": 50.0,
+        }
+        for name in names
+        for seed in range(seeds)
+    ]
+    summary = [
+        {"quantizer": name, "dataset": "lorenz", "real": real, "cells": seeds, "done": seeds, "mse": 0.1234567}
+        | {"mse_high": 0.1244567, "active": 50.0, "active_high": None}
+        for name in names
+    ]
+    capacities = [
+        {"quantizer": name, "dataset": "lorenz", "codebook_size": 16, "bits_per_token": 4.0, "hidden": 128}
+        | {"network_parameters": 4368, "mismatch": 0.0, "codebook_values": 128, "frames_seen": 6912, "levels": levels}
+        for name in names
+    ]
+    return markdown.report(
+        table=pd.DataFrame(rows),
+        summary=pd.DataFrame(summary),
+        capacities=capacities,
+        metrics=METRICS,
+        protocol={"name": "quick", "purpose": "a purpose"},
+        failures=[],
+        planned=len(rows),
+        notes={"lorenz": {"dt": 0.01}},
+        units={"lorenz": "cm"},
+        environment={"python": "3.11", "packages": {"torch": "2"}},
+        command="python -m bench run",
+    )
+
+
+def test_an_interval_shows_as_many_digits_as_it_justifies():
+    assert "| 0.1235 ± 0.0010 |" in page()
+
+
+@pytest.mark.parametrize(("seeds", "claim"), [(1, True), (2, True), (3, False)])
+def test_with_fewer_than_three_seeds_nothing_is_concluded(seeds, claim):
+    assert ("nothing can be concluded" in page(seeds=seeds)) == claim
+
+
+def test_a_stand_in_is_marked_in_opening_and_title():
+    text = page(real=False)
+    assert "not AIST++: compare no figure" in text
+    assert "## Results: lorenz (stand-in, synthetic: not AIST++)" in text
+    assert "stand-in" not in page()
+
+
+def test_names_show_as_text():
+    name = "<script>alert(1)</script>|`x`"
+    text = page(names=(name, "vq"))
+    assert "<script>" not in re.sub("(`+) .*? \\1", "", text)
+    assert r"&lt;script&gt;alert(1)&lt;/script&gt;\|\`x\`" in text
+
+
+def test_equal_rows_are_told_and_different_ones_are_not():
+    assert "`vq`, `fsq` gave the same numbers" in page()
+    assert "gave the same numbers" not in page(values={"fsq": 0.2})
+
+
+def test_a_lattices_use_is_told():
+    assert "lattice of 2 axes (4 x 4) and uses 50 %" in page(levels=[4, 4])
+
+
+def test_a_run_without_any_result_is_still_a_page():
+    text = page(status="failed")
+    assert "0 of 6 cells done" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "span"), [("plain", "`plain`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```"), ("a\nb", "`a b`")]
+)
+def test_code_spans_hold_any_text(text, span):
+    assert markdown.code(text) == span
