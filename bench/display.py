@@ -88,8 +88,9 @@ class Display:
         told = f"{len(self.records)}/{total} cells"
         told += f", {self.resumed} from before" if self.resumed else ""
         told += f", {failed} without a result" if failed else ""
-        footer = Text(f"{told}, {len(self.running)} running, {self._eta()}")
-        return Group(self._table(), ProgressBar(total, len(self.records), width=60), footer)
+        told += f", {len(self.running)} running, {self._eta()}"
+        # Above the table, because a small terminal cuts off what is below.
+        return Group(Text(told), ProgressBar(total, len(self.records), width=60), self._table())
 
     def _table(self) -> Table:
         table = Table(title=f"protocol {self.plan.protocol.name}")
@@ -100,7 +101,8 @@ class Display:
         planned: dict[tuple[str, str], list[Cell]] = {}
         for cell in self.plan.cells:
             planned.setdefault(cell.pair, []).append(cell)
-        for (label, dataset), cells in sorted(planned.items(), key=lambda item: item[0][1]):
+        sources = list(dict.fromkeys(dataset for _, dataset in planned))
+        for (label, dataset), cells in sorted(planned.items(), key=lambda item: sources.index(item[0][1])):
             records = [self.records[cell.key][1] for cell in cells if cell.key in self.records]
             done = [record for record in records if record["status"] == DONE]
             failed = [record for record in records if record["status"] != DONE]

@@ -208,5 +208,6 @@ class Run:
     def _interrupt(self, futures: dict[Future[Outcome], list[Cell]]) -> None:
         for future, cells in futures.items():
             for cell in cells:
-                if not future.cancelled() and self._written(cell) is None:
-                    self.records[cell.key] = self._write(cell, INTERRUPTED, "stopped by the user")
+                if not future.cancelled():
+                    written = self._written(cell)
+                    self.records[cell.key] = written or self._write(cell, INTERRUPTED, "stopped by the user")
