@@ -101,6 +101,7 @@ def run(
     interrupted.
     """
     from bench import plan as planning
+    from bench.request import Request
     from bench.runner import RERUN, Options
     from bench.store import Store
 
@@ -113,7 +114,7 @@ def run(
     if jobs is not None and jobs < 1:
         raise UsageError(f"expected --jobs of at least 1, got {jobs}")
     chosen = _device(device)
-    request = planning.Request(
+    request = Request(
         quantizers=quantizers,
         datasets=datasets,
         protocol=protocol,

@@ -194,7 +194,11 @@ class _Training:
         def start(index: int, model: Autoencoder) -> None:
             count = max(INITIAL_ROWS, model.quantizer.num_codes)
             order = torch.randperm(self.frames.shape[1], generator=self.generators[index])[:count]
-            model.quantizer.initialise(model.encoder(self.frames[index][order.to(self.frames.device)]))
+            z = model.encoder(self.frames[index][order.to(self.frames.device)])
+            if z.isfinite().all():
+                model.quantizer.initialise(z)
+            else:
+                self.histories[index].diverged = True
 
         self.replicas.map(start)
 

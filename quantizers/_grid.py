@@ -12,6 +12,8 @@ def grid_sides(num_codes: int, dimensions: int = 2) -> tuple[int, ...]:
     >>> grid_sides(1024), grid_sides(512), grid_sides(64, 1)
     ((32, 32), (16, 32), (64,))
     """
+    if num_codes < 1:
+        raise ValueError(f"Expected num_codes >= 1, got {num_codes}.")
     if dimensions not in (1, 2):
         raise ValueError(f"Expected a grid of 1 or 2 dimensions, got {dimensions}.")
     if dimensions == 1:
@@ -70,7 +72,7 @@ def exponential_smooth(values: Tensor, sides: tuple[int, ...], length: Tensor) -
     because the transform's error is relative to the largest value and would swamp far codes in float32.
 
     Args:
-        values: (K, M) not negative in the column of hits.
+        values: (K, M), the last column not negative (hits).
         sides: Sides of the grid.
         length: () length scale.
 
@@ -90,7 +92,9 @@ def exponential_smooth(values: Tensor, sides: tuple[int, ...], length: Tensor) -
     full: Tensor = torch.fft.irfftn(spectrum, s=padded, dim=dims)
     for axis, side in enumerate(sides):
         full = full.narrow(axis + 1, 0, side)
-    return full.reshape(values.shape[1], -1).T.to(values.dtype)
+    smoothed = full.reshape(values.shape[1], -1).T
+    hits = smoothed[:, -1:].clamp_min(0)  # rounding may leave them below
+    return torch.cat([smoothed[:, :-1], hits], dim=1).to(values.dtype)
 
 
 def geometric(start: float, end: float, progress: Tensor) -> Tensor:

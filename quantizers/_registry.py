@@ -45,8 +45,8 @@ def register(
     Raises:
         ValueError: The name is taken, or cannot be one.
     """
-    if not name or any(sign in name for sign in ":,=/ \\") or name == "all":
-        raise ValueError(f"Expected a quantizer name without any of ':,=/\\' and blanks, and not 'all', got {name!r}.")
+    if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
+        raise ValueError(f"Expected a quantizer name without any of ':,=.' and not 'all', got {name!r}.")
 
     def add(cls: Class) -> Class:
         if name in _FAMILIES:

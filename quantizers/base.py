@@ -141,7 +141,8 @@ class LearnedCodebook(Quantizer, ABC):
     @property
     def codebook(self) -> Tensor:
         """(K, D) code vectors."""
-        return self.vectors
+        # A view, because a Parameter could not be assigned to another module's `codebook`.
+        return self.vectors.view_as(self.vectors)
 
     @codebook.setter
     def codebook(self, vectors: Tensor) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from quantizers.base import Quantized, Quantizer
+from quantizers.base import Quantized, Quantizer, check_range
 
 # Mentzer et al. 2023, Table 1, and the squares of other grids that suites use.
 LEVELS = {
@@ -68,10 +68,13 @@ class FSQ(Quantizer):
     lattice: Tensor
 
     def __init__(self, num_codes: int, code_dim: int, *, levels: tuple[int, ...] = (), channels: int = 0) -> None:
+        check_range("num_codes", num_codes, 1, LARGEST + 1)
         if not 0 <= channels <= code_dim:
             raise ValueError(f"Expected 0 <= channels <= {code_dim} (D), got {channels}.")
         if channels:
-            levels = (round(num_codes ** (1 / channels)),) * channels
+            root = int(num_codes ** (1 / channels))
+            side = min((root, root + 1), key=lambda level: abs(level**channels - num_codes))
+            levels = (side,) * channels
         levels = tuple(levels) or levels_for(num_codes)
         if min(levels) < 3:
             raise ValueError(f"Expected levels of at least 3 (two levels leave a dead channel), got {levels}.")
@@ -124,15 +127,20 @@ class FSQ(Quantizer):
         midst of a warmed-up autoencoder.
         """
         with torch.no_grad():
-            mean = z.mean(0)
-            _, scales, directions = torch.linalg.svd(z - mean, full_matrices=False)
-            channels = len(self.levels)
-            deviations = (scales / math.sqrt(z.shape[0])).clamp_min(1e-6)
-            self.project_in.weight.copy_(directions[:channels] / deviations[:channels, None])
-            self.project_in.bias.copy_(-self.project_in.weight @ mean)
-            rounded = self._normalise(self.latents(z).round())
-            design = torch.cat([rounded, torch.ones_like(rounded[:, :1])], dim=1)
-            solution = torch.linalg.lstsq(design, z).solution
+            # In float64 and by small symmetric systems: least squares in float32 moves with the address of its input.
+            points = z.double()
+            mean = points.mean(0)
+            variances, directions = torch.linalg.eigh((points - mean).T @ (points - mean) / len(points))
+            leading = directions.flip(1)[:, : len(self.levels)]
+            largest = leading.gather(0, leading.abs().argmax(0, keepdim=True))
+            deviations = variances.flip(0)[: len(self.levels)].clamp_min(1e-12).sqrt()
+            weight = (leading * largest.sign() / deviations).T
+            self.project_in.weight.copy_(weight)
+            self.project_in.bias.copy_(-weight @ mean)
+            cells = self._normalise(self.latents(z).round()).double()
+            design = torch.cat([cells, torch.ones_like(cells[:, :1])], dim=1)
+            ridge = 1e-6 * torch.eye(design.shape[1], dtype=design.dtype, device=design.device)
+            solution = torch.linalg.solve(design.T @ design / len(points) + ridge, design.T @ points / len(points))
             self.project_out.weight.copy_(solution[:-1].T)
             self.project_out.bias.copy_(solution[-1])
 
@@ -158,4 +166,5 @@ class FSQ(Quantizer):
         return rounded / self.centre
 
     def _index(self, rounded: Tensor) -> Tensor:
-        return ((rounded.long() + self.centre) * self.basis).sum(1)
+        # A NaN has no cell; any will do, because the loss that made it NaN tells of it.
+        return ((rounded.nan_to_num().long() + self.centre) * self.basis).sum(1)

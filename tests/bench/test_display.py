@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 
 from bench.display import Display
-from bench.plan import Request, make
+from bench.plan import make
+from bench.request import Request
 from bench.store import DONE, FAILED
 
 

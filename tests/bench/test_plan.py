@@ -1,22 +1,12 @@
 import pytest
 
 from bench.errors import UsageError
-from bench.plan import Request, make, parse_seeds
+from bench.plan import make
+from bench.request import Request
 
 
 def plan(**changes):
     return make(Request(**({"quantizers": "vq,fsq", "datasets": "lorenz", "protocol": "tiny"} | changes)))
-
-
-@pytest.mark.parametrize(("text", "seeds"), [("3", [0, 1, 2]), ("0,3,4", [0, 3, 4]), ("3,", [3]), (" 1, 2 ", [1, 2])])
-def test_seeds(text, seeds):
-    assert parse_seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "x", "1,x", "0,-1", "2,2", ",", "1.5"])
-def test_seeds_that_are_none(text):
-    with pytest.raises(UsageError):
-        parse_seeds(text)
 
 
 def test_the_first_seed_of_every_pair_comes_first():
@@ -41,7 +31,7 @@ def test_keys_move_with_what_they_should_and_with_nothing_else():
 def test_metric_keys_follow_the_readers_budget_only_where_a_reader_is_needed(monkeypatch):
     import dataclasses
 
-    from bench import plan as module
+    from bench import request as module
 
     before = plan().cells[0]
     tiny = module.PROTOCOLS["tiny"]

@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 import quantizers
 from quantizers.base import batch_totals, check_choice, check_range, nearest, sample_rows
@@ -36,8 +35,17 @@ def learn(quantizer: quantizers.Quantizer, steps: int, seed: int = 1) -> None:
 
 def test_the_families_of_the_catalogue_are_all_there() -> None:
     assert set(LABELS) >= {
-        *("vq", "vq-reset", "som-hard", "ksom", "ksom:paper", "som-vq", "som-vq:paper", "vq-vae", "vq-vae:paper"),
-        *("fsq", "fsq:2d"),
+        "vq",
+        "vq-reset",
+        "som-hard",
+        "ksom",
+        "ksom:paper",
+        "som-vq",
+        "som-vq:paper",
+        "vq-vae",
+        "vq-vae:paper",
+        "fsq",
+        "fsq:2d",
     }
 
 
@@ -137,7 +145,6 @@ def test_an_implicit_codebook_refuses_to_be_set(label: str) -> None:
         quantizer.codebook = torch.zeros(quantizer.num_codes, WIDTH)
 
 
-@pytest.mark.xfail(raises=KeyError, strict=True, reason="nn.Module takes a Parameter before the property's setter")
 def test_a_codebook_may_be_set_from_one_learned_by_gradient() -> None:
     source, target = build("vq-vae"), build("vq")
     target.codebook = source.codebook
@@ -173,10 +180,7 @@ def test_positions_name_every_code_once(label: str) -> None:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_the_same_inputs_give_the_same_state(label: str, request: pytest.FixtureRequest) -> None:
-    if label.startswith("fsq"):
-        reason = "torch.linalg.lstsq in float32 depends on how its input lies in memory"
-        request.node.add_marker(pytest.mark.xfail(strict=False, reason=reason))
+def test_the_same_inputs_give_the_same_state(label: str) -> None:
     first = build(label)
     learn(first, 5)
     held = []
@@ -206,9 +210,6 @@ def test_one_row_is_enough_to_start(label: str) -> None:
     assert torch.equal(quantizer.codebook, points(1).expand(CODES, WIDTH))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="fewer rows than channels have too few principal components", raises=RuntimeError
-)
 def test_fsq_starts_from_fewer_rows_than_channels() -> None:
     quantizer = quantizers.create("fsq", num_codes=1024, code_dim=8)
     quantizer.initialise(points(3, width=8))
@@ -257,11 +258,10 @@ def test_the_smallest_lattice_has_three_codes() -> None:
 
 
 @pytest.mark.parametrize("label", LABELS)
-@pytest.mark.parametrize("sizes", [{"num_codes": 0, "code_dim": 4}, {"num_codes": 16, "code_dim": 0}])
-def test_empty_codebooks_are_refused(label: str, sizes: dict[str, int], request: pytest.FixtureRequest) -> None:
-    if "som" in label and sizes["num_codes"] == 0:
-        reason = "grid_sides(0) raises StopIteration"
-        request.node.add_marker(pytest.mark.xfail(raises=StopIteration, strict=True, reason=reason))
+@pytest.mark.parametrize(
+    "sizes", [{"num_codes": 0, "code_dim": 4}, {"num_codes": -4, "code_dim": 4}, {"num_codes": 16, "code_dim": 0}]
+)
+def test_empty_codebooks_are_refused(label: str, sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="Expected"):
         quantizers.create(label, **sizes)
 
@@ -306,6 +306,6 @@ def test_values_in_range_and_named_choices_pass() -> None:
 
 
 def test_a_gradient_codebook_is_a_parameter_and_an_averaged_one_is_not() -> None:
-    assert isinstance(build("vq-vae").codebook, nn.Parameter)
+    assert [name for name, _ in build("vq-vae").named_parameters()] == ["vectors"]
     assert not list(build("vq-vae:paper").parameters())
     assert not list(build("vq").parameters())

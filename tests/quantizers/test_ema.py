@@ -34,7 +34,7 @@ def test_one_step_by_hand(
 ) -> None:
     monkeypatch.setattr(_ema, "EPSILON", 0.5)
     quantizer = quantizers.create(
-        *("vq",),
+        "vq",
         num_codes=3,
         code_dim=1,
         decay=0.5,
@@ -146,7 +146,7 @@ def test_many_steps_follow_the_recursion_in_plain_loops(
     vectors = random.normal(size=(codes, width))
     sums, counts = vectors.copy(), np.full(codes, initial_count)
     quantizer = quantizers.create(
-        *("vq",),
+        "vq",
         num_codes=codes,
         code_dim=width,
         decay=decay,

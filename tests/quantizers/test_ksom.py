@@ -55,9 +55,14 @@ def test_steps_follow_the_dense_neighbourhood_matrix(
     sums, counts = vectors.copy(), np.ones(codes)
     start = vectors.copy()
     quantizer = quantizers.create(
-        *("ksom",),
-        **{"num_codes": codes, "code_dim": 3, "decay": 0.9, "neighbourhood": kind, "dimensions": dimensions},
-        **{"smoothing": smoothing, **options},
+        "ksom",
+        num_codes=codes,
+        code_dim=3,
+        decay=0.9,
+        neighbourhood=kind,
+        dimensions=dimensions,
+        smoothing=smoothing,
+        **options,
     )
     quantizer.codebook = torch.tensor(vectors, dtype=torch.float32)
     steps = 15
@@ -112,9 +117,15 @@ def test_without_a_neighbourhood_it_is_vq_exactly(smoothing: str, initial_count:
 def test_update_zero_spares_only_codes_without_hits_nearby() -> None:
     # A line of five codes, one vector on code 0, hard neighbourhood: codes 0 and 1 share it, 2 to 4 get nothing.
     quantizer = quantizers.create(
-        *("ksom",),
-        **{"num_codes": 5, "code_dim": 1, "dimensions": 1, "neighbourhood": "hard", "schedule": "tau"},
-        **{"decay": 0.5, "smoothing": "none", "update_zero": False},
+        "ksom",
+        num_codes=5,
+        code_dim=1,
+        dimensions=1,
+        neighbourhood="hard",
+        schedule="tau",
+        decay=0.5,
+        smoothing="none",
+        update_zero=False,
     )
     assert isinstance(quantizer, quantizers.KSOM)
     quantizer.codebook = torch.tensor([[0.0], [10.0], [20.0], [30.0], [40.0]])

@@ -15,7 +15,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize(("wrong", "close"), [("vq-rest", "vq-reset"), ("somvq", "som-vq"), ("ksm", "ksom")])
 def test_an_unknown_name_is_answered_with_the_closest(wrong: str, close: str) -> None:
-    with pytest.raises(ValueError, match=f"unknown quantizer '{wrong}'; did you mean '{close}'?"):
+    with pytest.raises(ValueError, match=rf"unknown quantizer '{wrong}'; did you mean '{close}'\?"):
         quantizers.create(wrong, num_codes=8, code_dim=2)
 
 
@@ -25,16 +25,16 @@ def test_a_name_like_none_is_answered_with_all() -> None:
 
 
 def test_an_unknown_preset_is_answered_with_the_closest() -> None:
-    with pytest.raises(ValueError, match="unknown preset 'papr' of 'ksom'; did you mean 'paper'?"):
+    with pytest.raises(ValueError, match=r"unknown preset 'papr' of 'ksom'; did you mean 'paper'\?"):
         quantizers.create("ksom:papr", num_codes=8, code_dim=2)
     with pytest.raises(ValueError, match="unknown preset 'paper' of 'vq'; it has none"):
         quantizers.create("vq:paper", num_codes=8, code_dim=2)
 
 
 def test_an_unknown_parameter_is_answered_with_the_closest() -> None:
-    with pytest.raises(ValueError, match="unknown parameter 'comitment' of 'vq'; did you mean 'commitment'?"):
+    with pytest.raises(ValueError, match=r"unknown parameter 'comitment' of 'vq'; did you mean 'commitment'\?"):
         quantizers.create("vq", num_codes=8, code_dim=2, comitment=1.0)
-    with pytest.raises(ValueError, match="unknown parameter 'decay' of 'fsq'; .*known: levels, channels"):
+    with pytest.raises(ValueError, match=r"unknown parameter 'decay' of 'fsq'; .*known: levels, channels"):
         quantizers.create("fsq", num_codes=8, code_dim=2, decay=0.9)
 
 
@@ -99,9 +99,8 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
     _, hard = quantizers.get("som-hard")
     assert (hard["rate"], hard["sigma_end"]) == (0.1, 0.5)
     _, ksom = quantizers.get("ksom")
-    assert (ksom["decay"], ksom["neighbourhood"], ksom["schedule"], ksom["sigma_end"]) == (
-        *(0.99, "gaussian", "sigma", 0.1),
-    )
+    assert (ksom["decay"], ksom["neighbourhood"], ksom["dimensions"]) == (0.99, "gaussian", 2)
+    assert (ksom["schedule"], ksom["sigma_end"]) == ("sigma", 0.1)
     _, vae = quantizers.get("vq-vae")
     assert (vae["codebook_weight"], vae["commitment"], vae["reset_threshold"], vae["hidden"]) == (1.0, 0.25, 0.0, 0)
 
@@ -132,11 +131,11 @@ def test_a_family_of_ones_own_can_be_registered_once(registry: None) -> None:
 
 
 def test_a_class_that_is_no_quantizer_is_refused(registry: None) -> None:
-    with pytest.raises(ValueError, match="subclass of quantizers.Quantizer"):
+    with pytest.raises(ValueError, match=r"subclass of quantizers\.Quantizer"):
         quantizers.register("other")(torch.nn.Linear)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "a,b", "a=b", "a b", "a/b", "a\\b", "all"])
+@pytest.mark.parametrize("name", ["", "a:b", "a,b", "a=b", "a.b", " a", "a ", "all"])
 def test_names_that_the_command_line_cannot_say_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="Expected a quantizer name"):
         quantizers.register(name)

@@ -22,15 +22,15 @@ def test_loss_and_gradients_by_hand() -> None:
     # 0.25 * 2 (z - e) / 2 for z; 2 * 2 * sum (e - z) / 2 = -8 for e.
     assert z.grad is not None
     assert z.grad.flatten().tolist() == [0.25, 0.75]
-    assert quantizer.codebook.grad is not None
-    assert quantizer.codebook.grad.flatten().tolist() == [-8.0, 0.0]
+    assert quantizer.vectors.grad is not None
+    assert quantizer.vectors.grad.flatten().tolist() == [-8.0, 0.0]
 
 
 def test_the_reconstruction_loss_does_not_reach_the_codebook() -> None:
     quantizer = build()
     z = torch.tensor([[1.0]], requires_grad=True)
     quantizer(z).quantized.sum().backward()
-    assert quantizer.codebook.grad is None
+    assert quantizer.vectors.grad is None
     assert z.grad is not None
     assert z.grad.item() == 1.0
 
@@ -68,4 +68,4 @@ def test_a_codebook_learned_by_gradient_can_be_reset_too() -> None:
     with torch.no_grad():
         quantizer.update(z, quantizer.encode(z), torch.tensor(0.0))
     assert quantizer.codebook.flatten().tolist() == [0.0, 4.0]
-    assert isinstance(quantizer.codebook, torch.nn.Parameter)
+    assert isinstance(quantizer.vectors, torch.nn.Parameter)

@@ -1,0 +1,110 @@
+"""What the user typed -> a protocol, seeds, names and parameter values."""
+
+import ast
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import quantizers
+from bench.errors import UsageError
+from bench.protocol import PROTOCOLS, Protocol
+from quantizers._registry import suggestion
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, as typed."""
+
+    quantizers: str
+    datasets: str
+    protocol: str = "quick"
+    seeds: str = ""
+    codebook_size: int | None = None
+    settings: tuple[str, ...] = ()
+    capacity: str = "matched"
+    require_real: bool = False
+
+
+def parse_seeds(text: str) -> list[int]:
+    """A count, or a list: "5" is 0 to 4, "0,3,4" and "3," are those.
+
+    Raises:
+        UsageError: Neither.
+    """
+    try:
+        values = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        values = []
+    seeds = values if "," in text else list(range(values[0])) if values else []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UsageError(f"expected --seeds to be a count of at least 1 (5) or distinct seeds (0,3,4), got {text!r}")
+    return seeds
+
+
+def protocol_of(request: Request) -> Protocol:
+    """The named protocol with the user's codebook size and capacity rule in it."""
+    if request.protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol {request.protocol!r}; {suggestion(request.protocol, list(PROTOCOLS))}")
+    protocol = PROTOCOLS[request.protocol]
+    if request.codebook_size is not None:
+        if not 2 <= request.codebook_size <= 1 << 20:
+            raise UsageError(f"expected --codebook-size between 2 and 1048576, got {request.codebook_size}")
+        protocol = dataclasses.replace(protocol, codebook_size=request.codebook_size)
+    if request.capacity not in ("matched", "published"):
+        raise UsageError(f"expected --capacity to be matched or published, got {request.capacity!r}")
+    return dataclasses.replace(protocol, capacity=request.capacity)
+
+
+def names_of(text: str, known: list[str], kind: str) -> list[str]:
+    """Names asked for, "all" spelt out, without repetition."""
+    asked = [part.strip() for part in text.split(",") if part.strip()]
+    if not asked:
+        raise UsageError(f"expected at least one {kind}; known: {', '.join(known)}")
+    names = list(dict.fromkeys(each for part in asked for each in (known if part == "all" else [part])))
+    for name in names:
+        if name.partition(":")[0] not in known:
+            raise UsageError(f"unknown {kind} {name!r}; {suggestion(name, known)}")
+        if kind == "quantizer":
+            try:
+                quantizers.get(name)
+            except ValueError as error:
+                raise UsageError(str(error)) from None
+    return names
+
+
+def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -> dict[str, JSON]:
+    """Quantizer or dataset -> the parameters set for it, read as the types of their defaults."""
+    settings: dict[str, JSON] = {}
+    for text in texts:
+        target, dot, rest = text.partition(".")
+        name, equals, value = rest.partition("=")
+        if not (dot and equals and name and value):
+            raise UsageError(f"expected --set QUANTIZER.PARAMETER=VALUE (vq.decay=0.95), got {text!r}")
+        if target not in labels + sources:
+            raise UsageError(f"--set {text}: no {target!r} in this run; {suggestion(target, labels + sources)}")
+        defaults = datasets.parameters(target) if target in sources else quantizers.get(target)[0].parameters
+        if name not in defaults:
+            raise UsageError(f"--set {text}: unknown parameter {name!r}; {suggestion(name, list(defaults))}")
+        settings.setdefault(target, {})[name] = _value(text, value, defaults[name])
+    return settings
+
+
+def _value(text: str, value: str, default: Any) -> Any:
+    """Read a value as the type of its default."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[value.lower()]
+        if isinstance(default, tuple):
+            return tuple(int(part) for part in value.split(",") if part)
+        if isinstance(default, str):
+            return value
+        if isinstance(default, int | float):
+            return type(default)(value)
+        return ast.literal_eval(value)
+    except (KeyError, ValueError, SyntaxError):
+        raise UsageError(
+            f"--set {text}: expected a {type(default).__name__} such as {default!r}, got {value!r}"
+        ) from None

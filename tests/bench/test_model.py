@@ -1,0 +1,100 @@
+import pytest
+import torch
+
+import quantizers
+from bench.model import Autoencoder, parameter_count, reconstruct, tokenize
+
+
+def build(label: str, width: int = 6, hidden: int = 20) -> Autoencoder:
+    torch.manual_seed(0)
+    model = Autoencoder(quantizers.create(label, num_codes=32, code_dim=width), hidden)
+    with torch.no_grad():
+        model.quantizer.initialise(model.encoder(frames(200)))
+    return model
+
+
+def frames(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(count, 6, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(8, 128), (8, 256), (32, 512), (3, 1)])
+def test_the_parameter_count_is_that_of_the_networks(width: int, hidden: int) -> None:
+    model = Autoencoder(quantizers.create("vq", num_codes=4, code_dim=width), hidden)
+    assert sum(value.numel() for value in model.parameters()) == parameter_count(width, hidden)
+    plain = torch.nn.Sequential(
+        torch.nn.Linear(width, hidden),
+        torch.nn.ReLU(),
+        torch.nn.Linear(hidden, width),
+        torch.nn.Linear(width, hidden),
+        torch.nn.ReLU(),
+        torch.nn.Linear(hidden, width),
+    )
+    assert sum(value.numel() for value in plain.parameters()) == parameter_count(width, hidden)
+
+
+def by_hand(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    weights = dict(network.named_parameters())
+    hidden = (x @ weights["0.weight"].T + weights["0.bias"]).clamp_min(0)
+    return hidden @ weights["2.weight"].T + weights["2.bias"]
+
+
+@pytest.mark.parametrize("label", ["vq", "vq-vae", "som-vq", "fsq"])
+def test_the_operations_are_what_they_say(label: str) -> None:
+    model = build(label).eval()
+    x = frames(50, 1)
+    with torch.no_grad():
+        z, codes = model("encode", x)
+        torch.testing.assert_close(z, by_hand(model.encoder, x))
+        assert torch.equal(codes, model.quantizer.encode(z))
+        (plain,) = model("unquantized", x)
+        torch.testing.assert_close(plain, (by_hand(model.decoder, z) - x).square().mean())
+        decoded = by_hand(model.decoder, model.quantizer.codebook[codes])
+        (error,) = model("error", x)
+        torch.testing.assert_close(error, (decoded - x).square().mean())
+        total, reconstruction, same_z, same_codes = model("joint", x)
+        torch.testing.assert_close(reconstruction, error)
+        torch.testing.assert_close(total - reconstruction, model.quantizer(z).loss, rtol=1e-4, atol=1e-6)
+        assert torch.equal(same_z, z)
+        assert torch.equal(same_codes, codes)
+
+
+@pytest.mark.parametrize("label", ["vq", "vq-vae", "som-vq", "fsq"])
+def test_the_joint_loss_reaches_both_networks(label: str) -> None:
+    model = build(label).train()
+    model("joint", frames(50, 1))[0].backward()
+    for network in (model.encoder, model.decoder):
+        for value in network.parameters():
+            assert value.grad is not None
+            assert value.grad.abs().sum() > 0
+
+
+def test_update_hands_everything_to_the_quantizer() -> None:
+    model, twin = build("som-vq"), build("som-vq")
+    z, codes, progress = frames(30, 2), torch.arange(30), torch.tensor(0.4)
+    assert model("update", z, codes, progress) == ()
+    twin.quantizer.update(z, codes, progress)
+    assert torch.equal(model.quantizer.codebook, twin.quantizer.codebook)
+
+
+@pytest.mark.parametrize("label", ["ksom", "fsq"])
+def test_tokenizing_in_blocks_changes_nothing(label: str) -> None:
+    model = build(label).eval()
+    x = frames(101, 3)
+    latents, codes = tokenize(model, x, block=7)
+    with torch.no_grad():
+        z = model.encoder(x)
+        assert torch.equal(codes, model.quantizer.encode(z))
+        torch.testing.assert_close(latents, model.quantizer.latents(z))
+    assert latents.shape[0] == codes.shape[0] == 101
+    assert codes.dtype == torch.int64
+
+
+@pytest.mark.parametrize("label", ["ksom", "vq-vae", "fsq"])
+def test_reconstruction_decodes_the_codes(label: str) -> None:
+    model = build(label).eval()
+    x = frames(60, 4)
+    _, codes = tokenize(model, x)
+    rebuilt = reconstruct(model, codes)
+    with torch.no_grad():
+        torch.testing.assert_close(rebuilt, by_hand(model.decoder, model.quantizer.decode(codes)))
+        torch.testing.assert_close((rebuilt - x).square().mean(), model("error", x)[0])
