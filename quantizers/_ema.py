@@ -9,6 +9,7 @@ from quantizers.base import check_choice, check_range
 
 SMOOTHING = ("none", "transient", "persistent")
 EPSILON = 1e-5
+NOTHING = 1e-20  # a narrow neighbourhood leaves far codes shares of a hit that float32 cannot divide by
 
 
 class MovingAverage(nn.Module):
@@ -52,16 +53,18 @@ class MovingAverage(nn.Module):
         """
         totals = torch.lerp(batch, self.totals, self.decay)
         if not self.update_zero:
-            totals = torch.where(batch[:, -1:] > 0, totals, self.totals)
+            totals = torch.where(batch[:, -1:] > NOTHING, totals, self.totals)
         sums, counts = totals[:, :-1], totals[:, -1:]
         smoothed = counts
         if self.smoothing != "none":
             total = counts.sum()
             smoothed = (counts + EPSILON) / (total + EPSILON * counts.shape[0]) * total
         # A code that was never counted has no mean: it stays where it is.
-        moved = smoothed > 0 if self.update_zero else batch[:, -1:] > 0
-        vectors.copy_(torch.where(moved, sums / smoothed.clamp_min(1e-30), vectors))
-        self.totals.copy_(torch.cat([sums, smoothed if self.smoothing == "persistent" else counts], dim=1))
+        moved = (smoothed if self.update_zero else batch[:, -1:]) > NOTHING
+        vectors.copy_(torch.where(moved, sums / smoothed.clamp_min(NOTHING), vectors))
+        if self.smoothing == "persistent":
+            counts = torch.where(moved, smoothed, counts)
+        self.totals.copy_(torch.cat([sums, counts], dim=1))
 
     def replace(self, vectors: Tensor, dead: Tensor, count: float) -> None:
         """Take vectors (K, D) as the means where dead (K, 1) is true, with the weight of `count` hits."""

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from quantizers._ema import NOTHING
+
 
 def grid_sides(num_codes: int, dimensions: int = 2) -> tuple[int, ...]:
     """Sides of the grid for K codes: the most nearly square one in two dimensions.
@@ -118,4 +120,4 @@ def som_step(vectors: Tensor, totals: Tensor, rate: float | Tensor) -> Tensor:
     """
     sums, hits = totals[:, :-1], totals[:, -1:]
     share = -torch.expm1(hits * torch.log1p(-torch.as_tensor(rate)))
-    return torch.where(hits > 0, torch.lerp(vectors, sums / hits.clamp_min(1e-30), share), vectors)
+    return torch.where(hits > NOTHING, torch.lerp(vectors, sums / hits.clamp_min(NOTHING), share), vectors)

@@ -82,6 +82,7 @@ class KSOM(LearnedCodebook):
         self.average.restart(self.vectors)
         self.steps.zero_()
 
+    @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """Smooth the batch's hits and sums over the grid, then move averages and codebook."""
         totals = batch_totals(z, codes, self.num_codes)

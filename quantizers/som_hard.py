@@ -1,5 +1,6 @@
 """`som-hard`: the pure self-organising map."""
 
+import torch
 from torch import Tensor
 
 from quantizers._grid import gaussian_smooth, geometric, grid_positions, grid_sides, som_step
@@ -40,6 +41,7 @@ class SOMHard(LearnedCodebook):
         self.sigma_end = check_range("sigma_end", sigma_end, 1e-3, 1e6)
         self.warm_up_share = check_range("warm_up_share", warm_up_share, 0, 1)
 
+    @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """One batch of Kohonen's rule (SOM-VQ, Eqs. 3 and 4)."""
         sigma = geometric(self.sigma_start, self.sigma_end, progress)

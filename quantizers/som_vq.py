@@ -53,6 +53,7 @@ class SOMVQ(LearnedCodebook):
         self.commitment_rate = check_range("commitment_rate", commitment_rate, 0, 1)
         self.warm_up_share = check_range("warm_up_share", warm_up_share, 0, 1)
 
+    @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """One batch of either phase."""
         totals = batch_totals(z, codes, self.num_codes)

@@ -1,5 +1,6 @@
 """`vq`: the plain vector quantizer with a moving-average codebook."""
 
+import torch
 from torch import Tensor
 
 from quantizers._ema import MovingAverage
@@ -37,6 +38,7 @@ class VQ(LearnedCodebook):
         """Start the averages from the codebook."""
         self.average.restart(self.vectors)
 
+    @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """Move hits, sums and codebook (Eqs. 6 to 8)."""
         self.average.step(self.vectors, batch_totals(z, codes, self.num_codes))

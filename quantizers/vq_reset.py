@@ -1,5 +1,6 @@
 """`vq-reset`: `vq` whose dead codes start again from encoder outputs."""
 
+import torch
 from torch import Tensor
 
 from quantizers._ema import DeadCodes, MovingAverage
@@ -44,6 +45,7 @@ class VQReset(LearnedCodebook):
         """Start the averages from the codebook."""
         self.average.restart(self.vectors)
 
+    @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """Move the averages, then replace the dead codes by encoder outputs of the batch."""
         totals = batch_totals(z, codes, self.num_codes)

@@ -1,5 +1,6 @@
 """`vq-vae`: the codebook learned by gradient, as in the original VQ-VAE."""
 
+import torch
 from torch import Tensor
 
 from quantizers._ema import DeadCodes, MovingAverage
@@ -45,6 +46,7 @@ class VQVAE(LearnedCodebook):
         if self.average is not None:
             self.average.restart(self.vectors)
 
+    @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """Nothing, unless moving averages or the reset are switched on."""
         if self.average is None and self.dead_codes is None:

@@ -205,3 +205,30 @@ def test_a_hundred_steps_agree_with_vector_quantize_pytorch() -> None:
         torch.testing.assert_close(loss, expected_loss.squeeze(), rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(ours.codebook, other.codebook, rtol=0, atol=1e-5)
     assert (ours.codebook - start).abs().max() > 0.1
+
+
+def test_persistent_smoothing_leaves_codes_alone_that_do_not_decay() -> None:
+    average = MovingAverage(3, 1, 0.99, "persistent", 1.0, False)
+    vectors = torch.tensor([[0.0], [1.0], [50.0]])
+    average.restart(vectors)
+    for _ in range(200):
+        average.step(vectors, torch.tensor([[0.0, 128.0], [128.0, 128.0], [0.0, 0.0]]))
+    assert average.totals[2].tolist() == [50.0, 1.0]
+
+
+def test_a_vanishing_share_of_a_hit_moves_nothing() -> None:
+    average = MovingAverage(2, 1, 0.99, "none", 0.0, True)
+    vectors = torch.tensor([[1.0], [2.0]])
+    average.restart(torch.zeros(2, 1))
+    average.step(vectors, torch.tensor([[5.0, 1.0], [1e-38, 1e-40]]))
+    assert vectors[1].item() == 2.0
+    assert vectors[0].item() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("label", ["vq", "vq-vae:paper", "som-vq", "ksom"])
+def test_an_update_keeps_no_gradient(label: str) -> None:
+    quantizer = quantizers.create(label, num_codes=4, code_dim=2)
+    z = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    quantizer.initialise(z.detach())
+    quantizer.update(z, quantizer.encode(z), torch.tensor(0.5))
+    assert not quantizer.codebook.requires_grad
