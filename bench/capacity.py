@@ -1,7 +1,8 @@
 """Capacity matching: every family gets the same number of network parameters."""
 
+import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bench.model import parameter_count
@@ -23,6 +24,7 @@ class Capacity:
         reference_parameters: What the protocol's widths give a family without projections.
         codebook_values: Numbers held by the codebook, however they are learned.
         facts: What the family tells about itself, such as its levels.
+        built: False where the family could not even be built; the other values are then the protocol's.
     """
 
     codebook_size: int
@@ -32,19 +34,18 @@ class Capacity:
     reference_parameters: int
     codebook_values: int
     facts: dict[str, Any]
+    built: bool = True
 
     @property
     def mismatch(self) -> float:
         """Relative difference of the network parameters from the reference."""
         return self.network_parameters / self.reference_parameters - 1
 
-    def values(self) -> dict[str, Any]:
-        """For records."""
-        return asdict(self)
-
 
 def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
     """The hidden width at which a family's networks have as many parameters as the protocol's reference."""
+    facts = quantizer.describe()
+    json.dumps(facts, allow_nan=False)
     width = quantizer.code_dim
     reference = parameter_count(width, protocol.hidden)
     hidden = protocol.hidden
@@ -60,12 +61,12 @@ def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
         network_parameters=parameter_count(width, hidden) + quantizer.network_parameters,
         reference_parameters=reference,
         codebook_values=quantizer.codebook_values,
-        facts=quantizer.describe(),
+        facts=facts,
     )
 
 
 def unknown(width: int, protocol: Protocol) -> Capacity:
-    """The reference itself, for a family that cannot even be built."""
+    """Stands in for the capacity of a family that cannot even be built."""
     reference = parameter_count(width, protocol.hidden)
     size = protocol.codebook_size
-    return Capacity(size, math.log2(size), protocol.hidden, reference, reference, size * width, {})
+    return Capacity(size, math.log2(size), protocol.hidden, reference, reference, size * width, {}, built=False)

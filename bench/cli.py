@@ -4,6 +4,7 @@ Heavy modules are imported inside the verbs, so that `--help` answers at once.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,12 +22,11 @@ DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
 app = typer.Typer(
     name="bench",
     help="Benchmark of discrete tokenizers: quantizers crossed with datasets, one protocol, one capacity.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data on this machine: list, check, import.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Data on this machine: list, check, import.", rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
@@ -41,6 +41,14 @@ def main() -> NoReturn:
 
         job(arguments[1])
         sys.exit(DONE)
+    if arguments[:1] == ["_probe"]:
+        from bench.probe import main as probe
+
+        probe(arguments[1])
+        sys.exit(DONE)
+    if arguments in ([], ["data"]):
+        arguments = [*arguments, "--help"]
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(args=arguments, prog_name="bench", standalone_mode=False)
     except UsageError as error:
@@ -57,6 +65,11 @@ def main() -> NoReturn:
             raise
         _fail(f"{message()} (see python -m bench --help)")
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """What a batch system says before it kills is worth as much as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _fail(message: str) -> NoReturn:
@@ -80,7 +93,7 @@ def list_(
 def run(
     quantizers: Annotated[str, typer.Option(help="Names, name:preset, or all; separated by commas.")],
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")],
-    protocol: Annotated[str, typer.Option(help="quick, paper or tiny.")] = "quick",
+    protocol: Annotated[str, typer.Option(help="quick, paper, paper-cold or tiny.")] = "quick",
     seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
     codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
@@ -89,7 +102,9 @@ def run(
     jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/PROTOCOL unless told.")] = None,
     rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
-    timeout: Annotated[float | None, typer.Option(help="Seconds a job may take.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds a job may take: a seed on a CPU, a pair on a GPU.")
+    ] = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
     require_real: Annotated[bool, typer.Option(help="Refuse to run on a stand-in.")] = False,
@@ -135,12 +150,14 @@ def run(
         plugins=tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ()),
     )
     folder = out or Path("runs") / protocol
-    store = None if dry_run else Store(folder)
+    store = Store(folder, writable=not dry_run)
+    if not dry_run:
+        store.lock()
     _print_capacity(plan)
-    if store is None:
+    if dry_run:
         from bench.listing import dry_run as show
 
-        print(show(plan, Store.existing(folder), options))
+        print(show(plan, store, options))
         return DONE
     return _run(plan, store, options)
 
@@ -153,6 +170,11 @@ def _run(plan: "Plan", store: "Store", options: Any) -> int:
     from bench.store import DONE as CELL_DONE
 
     store.clean()
+    others = results.other_cells(store, plan)
+    if others:
+        print(
+            f"note: {store.root} holds {others} cells of other commands, which this report leaves out", file=sys.stderr
+        )
     for line in damaged_records(plan, store):
         print(f"warning: {line}; the cell runs again", file=sys.stderr)
     facts = environment(options.device)
@@ -170,6 +192,9 @@ def _run(plan: "Plan", store: "Store", options: Any) -> int:
     results.write(store, plan, records, command=command, environment=facts)
     done = sum(record["status"] == CELL_DONE for record in records.values())
     total = len(plan.cells) + len(plan.absent)
+    kept = sum(records[key]["status"] != CELL_DONE for key in display.resumed if key in records)
+    if kept:
+        print(f"note: {kept} cells without a result are from before; --rerun failed tries them again", file=sys.stderr)
     told = f"{done} of {total} cells done; report: {store.root / 'report.md'}"
     if interrupted:
         print(f"interrupted: {told}; the same command goes on from here", file=sys.stderr)

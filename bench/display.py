@@ -32,7 +32,7 @@ class Display:
         self.records: dict[str, tuple[Cell, Record]] = {}
         self.running: set[str] = set()
         self.fresh = 0
-        self.resumed = 0
+        self.resumed: set[str] = set()
         self.begun = time.monotonic()
         self.live = Live(get_renderable=self._view, console=self.console, refresh_per_second=2, transient=True)
         self.interactive = self.console.is_terminal
@@ -56,7 +56,7 @@ class Display:
         self.records[cell.key] = (cell, record)
         self.running.discard(cell.key)
         if resumed:
-            self.resumed += 1
+            self.resumed.add(cell.key)
             return
         self.fresh += 1
         if not self.interactive:
@@ -84,9 +84,9 @@ class Display:
 
     def _view(self) -> Group:
         total = len(self.plan.cells)
-        failed = sum(record["status"] != DONE for _, record in self.records.values())
+        failed = sum(record["status"] != DONE for _, record in list(self.records.values()))
         told = f"{len(self.records)}/{total} cells"
-        told += f", {self.resumed} from before" if self.resumed else ""
+        told += f", {len(self.resumed)} from before" if self.resumed else ""
         told += f", {failed} without a result" if failed else ""
         told += f", {len(self.running)} running, {self._eta()}"
         # Above the table, because a small terminal cuts off what is below.

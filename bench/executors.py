@@ -22,14 +22,18 @@ class Outcome:
     Attributes:
         returncode: Its exit status, negative for a signal.
         timed_out: It was killed for taking longer than allowed.
+        error: Why it could not even be started; empty where it was.
     """
 
     returncode: int
     timed_out: bool
+    error: str = ""
 
     @property
     def cause(self) -> str:
         """In words."""
+        if self.error:
+            return self.error
         if self.returncode < 0:
             try:
                 return f"killed by {signal.Signals(-self.returncode).name}"

@@ -19,7 +19,7 @@ def fingerprint(*files: Path) -> str:
         if path not in seen:
             tree = _parse(path)
             seen[path] = ast.dump(_without_docstrings(path))
-            waiting.extend(_imports(tree))
+            waiting.extend(_imports(tree, path.parent))
     return hashlib.sha256("\n".join(sorted(seen.values())).encode()).hexdigest()
 
 
@@ -45,14 +45,25 @@ def _without_docstrings(path: Path) -> ast.Module:
     return tree
 
 
-def _imports(tree: ast.Module) -> list[Path]:
+def _imports(tree: ast.Module, folder: Path) -> list[Path]:
     found: list[Path | None] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [module_file(alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += _sources(node.module, [alias.name for alias in node.names])
+            for alias in node.names:
+                found += [module_file(alias.name), _beside(folder, alias.name)]
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            module = node.module or ""
+            above = folder.joinpath(*[".."] * (node.level - 1)) if node.level else folder
+            found += [_beside(above, ".".join(filter(None, (module, each)))) for each in ("", *names)]
+            found += _sources(module, names) if module and not node.level else []
     return [path for path in found if path is not None]
+
+
+def _beside(folder: Path, name: str) -> Path | None:
+    """A module that lies beside the file that imports it: a plug-in's own helper."""
+    path = folder.joinpath(*name.split(".")) if name else folder
+    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 
 
 def _sources(module: str, names: list[str]) -> list[Path | None]:

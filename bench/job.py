@@ -23,16 +23,18 @@ from torch import Tensor
 import datasets
 import quantizers
 from bench import plugins
+from bench.keys import training_code
+from bench.measure import DivergedError, check_contract, flat_frames, trained
 from bench.metrics import METRICS, ReaderBudget, Trained
-from bench.model import Autoencoder, reconstruct, tokenize
+from bench.model import Autoencoder, build, reconstruct
 from bench.store import DIVERGED, DONE, FAILED, Record, Store
 from bench.train import History, Schedule, train
 
-SAMPLE = 2_000
+JSON = dict[str, Any]
 
 
-class DivergedError(RuntimeError):
-    """A number that should be finite is not."""
+class ChangedError(RuntimeError):
+    """The code on disk is not the code that the run was planned with."""
 
 
 def main(spec_path: str) -> None:
@@ -47,7 +49,7 @@ def main(spec_path: str) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
     for plugin in spec["plugins"]:
         plugins.load(plugin)
-    _Job(spec).run()
+    Job(spec).run()
 
 
 def _die_with(driver: int) -> None:
@@ -57,73 +59,80 @@ def _die_with(driver: int) -> None:
     os._exit(1)
 
 
-class _Job:
-    def __init__(self, spec: dict[str, Any]) -> None:
+class Job:
+    """Cells of one pair that differ in their seeds.
+
+    Args:
+        spec: What the runner wrote: folder, device, schedule, reader's budget, codebook size and cells.
+    """
+
+    def __init__(self, spec: JSON) -> None:
         self.store = Store(Path(spec["root"]))
-        self.cells: list[dict[str, Any]] = spec["cells"]
-        self.device = spec["device"]
+        self.cells: list[JSON] = spec["cells"]
+        self.device: str = spec["device"]
         self.schedule = Schedule(**spec["schedule"])
         self.budget = ReaderBudget(**spec["reader"])
-        self.codebook_size = spec["codebook_size"]
-        self.environment = spec["environment"]
-        self.started = time.time()
+        self.codebook_size: int = spec["codebook_size"]
+        self.environment: str = spec["environment"]
 
     def run(self) -> None:
-        try:
-            self._train_missing()
-        except Exception as error:
-            for cell in self.cells:
-                self._write_failure(cell, error)
-            return
+        """Train what has no weights yet, then measure and record every cell."""
+        untrained = [cell for cell in self.cells if not self.store.weights(cell["key"]).exists()]
+        failed = self._train_or_fail(untrained)
         for cell in self.cells:
-            try:
-                self._evaluate(cell)
-            except Exception as error:
-                self._write_failure(cell, error)
+            if cell["key"] not in failed:
+                self._evaluate_or_fail(cell)
 
-    def _data(self, cell: dict[str, Any]) -> datasets.Sequences:
+    def _train_or_fail(self, cells: list[JSON]) -> set[str]:
+        """Train cells as one batch of replicas; where that fails, one by one. Returns the keys of those that failed."""
+        if not cells:
+            return set()
+        try:
+            self._train(cells)
+        except Exception as error:
+            if len(cells) > 1:
+                return {key for cell in cells for key in self._train_or_fail([cell])}
+            self._write_failure(cells[0], error, "train")
+            return {cells[0]["key"]}
+        return set()
+
+    def _train(self, cells: list[JSON]) -> None:
+        self._check_code(cells[0])
+        data = [self._data(cell) for cell in cells]
+        frames = [flat_frames(each, "train", self.device) for each in data]
+        validation = [flat_frames(each, "val", self.device) for each in data]
+        models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
+        check_contract(models[0], frames[0][: self.schedule.batch])
+        seeds = [cell["train_seed"] for cell in cells]
+        clock = time.process_time if self.device == "cpu" else time.perf_counter
+        begun = clock()
+        histories = train(models, frames, validation, seeds, self.schedule)
+        seconds = (clock() - begun) / len(cells)
+        for cell, model, history in zip(cells, models, histories, strict=True):
+            tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+            metadata = {"train_seconds": repr(seconds), "history": json.dumps(dataclasses.asdict(history))}
+            _save(self.store.weights(cell["key"]), tensors, metadata)
+
+    def _check_code(self, cell: JSON) -> None:
+        """A run that outlives an edit of the code must not file new results under old keys."""
+        family, _ = quantizers.get(cell["quantizer"])
+        if training_code(family.cls, datasets.get(cell["dataset"])) != cell["code"]:
+            raise ChangedError("the code changed while the run was going on; start the same command again")
+
+    def _data(self, cell: JSON) -> datasets.Sequences:
         return datasets.load(cell["dataset"], seed=cell["data_seed"], **cell["dataset_parameters"])
 
-    def _frames(self, data: datasets.Sequences, split: str) -> Tensor:
-        return torch.from_numpy(data.frames[split].reshape(-1, data.width)).to(self.device)
+    def _build(self, cell: JSON, width: int) -> Autoencoder:
+        return build(
+            cell["quantizer"],
+            cell["parameters"],
+            num_codes=self.codebook_size,
+            width=width,
+            hidden=cell["capacity"]["hidden"],
+            seed=cell["train_seed"],
+        ).to(self.device)
 
-    def _build(self, cell: dict[str, Any], width: int) -> Autoencoder:
-        # A family may draw from the global generator as it is built; the fork keeps that draw to itself.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(cell["train_seed"])
-            quantizer = quantizers.create(
-                cell["quantizer"], num_codes=self.codebook_size, code_dim=width, **cell["parameters"]
-            )
-            return Autoencoder(quantizer, cell["capacity"]["hidden"]).to(self.device)
-
-    def _train_missing(self) -> None:
-        """Train the cells whose weights are not stored, as one batch of replicas, and store them."""
-        cells = [cell for cell in self.cells if not self.store.weights(cell["key"]).exists()]
-        if not cells:
-            return
-        data = [self._data(cell) for cell in cells]
-        models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
-        begun = time.process_time() if self.device == "cpu" else time.perf_counter()
-        histories = train(
-            models,
-            [self._frames(each, "train") for each in data],
-            [self._frames(each, "val") for each in data],
-            [cell["train_seed"] for cell in cells],
-            self.schedule,
-        )
-        ended = time.process_time() if self.device == "cpu" else time.perf_counter()
-        for cell, model, history in zip(cells, models, histories, strict=True):
-            self._save(cell, model, history, (ended - begun) / len(cells))
-
-    def _save(self, cell: dict[str, Any], model: Autoencoder, history: History, seconds: float) -> None:
-        tensors = {f"model.{name}": value.contiguous().cpu() for name, value in model.state_dict().items()}
-        metadata = {"train_seconds": repr(seconds), "history": json.dumps(dataclasses.asdict(history))}
-        path = self.store.weights(cell["key"])
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        save_file(tensors, temporary, metadata=metadata)
-        temporary.replace(path)
-
-    def _load(self, cell: dict[str, Any], width: int) -> tuple[Autoencoder, History, float]:
+    def _load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
         model = self._build(cell, width)
         with safe_open(self.store.weights(cell["key"]), "pt") as file:
             state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -132,108 +141,76 @@ class _Job:
         model.eval()
         return model, History(**json.loads(metadata["history"])), float(metadata["train_seconds"])
 
-    def _evaluate(self, cell: dict[str, Any]) -> None:
-        """Measure what the cell's record does not hold yet, and write it."""
-        begun = time.process_time()
+    def _evaluate_or_fail(self, cell: JSON) -> None:
+        """Measure what the cell's former record does not hold, and write the new one; nothing measured is lost."""
+        begun = time.time()
+        former = cell["former"]
+        record: JSON = {"metrics": former["metrics"], "metric_seconds": former["metric_seconds"]}
+        try:
+            self._check_code(cell)
+            self._evaluate(cell, record)
+        except Exception as error:
+            self._write_failure(cell, error, "evaluate", record)
+            return
+        self._write(cell, {"status": DONE, "started": begun} | record)
+
+    def _evaluate(self, cell: JSON, record: JSON) -> None:
+        tick = time.process_time()
         data = self._data(cell)
-        model, history, train_seconds = self._load(cell, data.width)
+        model, history, record["train_seconds"] = self._load(cell, data.width)
         if history.diverged:
             raise DivergedError("the reconstruction error is not finite")
-        former = cell["former"]
-        values: dict[str, float | None] = dict(former.get("metrics", {}))
-        seconds: dict[str, float] = dict(former.get("metric_seconds", {}))
-        trained = self._trained(cell, data, model)
-        record = {
-            "key": cell["key"],
-            "cell": {name: value for name, value in cell.items() if name not in ("former", "metric_keys")},
-            "data": {"sha256": data.content_hash(), "notes": dict(data.notes), "unit": data.unit},
-            "history": {"train": history.train, "validation": history.validation},
-            "device": self.device,
-            "environment": self.environment,
-            "train_seconds": train_seconds,
-            "started": self.started,
-        }
+        record["history"] = {"train": history.train, "validation": history.validation}
+        record["data"] = {"sha256": data.content_hash(), "notes": dict(data.notes), "unit": data.unit}
+        seeds = {"data_seed": cell["data_seed"], "train_seed": cell["train_seed"]}
+        subject = trained(model, data, self.device, **seeds, budget=self.budget)
+        self._save_codes(cell, subject, model)
+        overhead = time.process_time() - tick
         for name in cell["missing"]:
             tick = time.process_time()
-            value = METRICS[name].function(trained)
+            value = METRICS[name].function(subject)
             if value is not None and not math.isfinite(value):
                 raise DivergedError(f"metric {name} is {value}")
-            values[name] = value
-            seconds[name] = time.process_time() - tick
-        eval_seconds = time.process_time() - begun
-        record |= {
-            "status": DONE,
-            "metrics": values,
-            "metric_keys": cell["metric_keys"],
-            "metric_seconds": seconds,
-            "eval_seconds": eval_seconds,
-            "finished": time.time(),
-        }
-        self._save_codes(cell, trained, model, data)
-        self.store.write(record)
+            record["metrics"][name] = value
+            record["metric_seconds"][name] = time.process_time() - tick
+        record["eval_seconds"] = overhead + math.fsum(record["metric_seconds"].values())
 
-    def _trained(self, cell: dict[str, Any], data: datasets.Sequences, model: Autoencoder) -> Trained:
-        quantizer = model.quantizer
-        tokens, latents = {}, torch.empty(0)
-        for split, frames in data.frames.items():
-            latents, codes = tokenize(model, self._frames(data, split))
-            _check_codes(codes, quantizer.num_codes)
-            tokens[split] = codes.reshape(frames.shape[:2])
-        decoded = reconstruct(model, tokens["test"].flatten())
-        codebook = quantizer.codebook.detach()
-        if not (codebook.isfinite().all() and decoded.isfinite().all()):
-            raise DivergedError("the codebook or what it decodes to is not finite")
-        order = torch.randperm(len(latents), generator=torch.Generator().manual_seed(cell["data_seed"]))
-        return Trained(
-            data=data,
-            num_codes=quantizer.num_codes,
-            tokens=tokens,
-            decoded=decoded.reshape(data.frames["test"].shape),
-            latents=latents,
-            latent_codebook=quantizer.latent_codebook.detach(),
-            codebook=codebook,
-            positions=quantizer.positions,
-            sample=order[:SAMPLE].sort().values.to(self.device),
-            seed=cell["train_seed"],
-            budget=self.budget,
-        )
-
-    def _save_codes(self, cell: dict[str, Any], trained: Trained, model: Autoencoder, data: datasets.Sequences) -> None:
+    def _save_codes(self, cell: JSON, subject: Trained, model: Autoencoder) -> None:
         """Tokens of every split, code vectors, their places, and each code decoded to data units."""
-        tensors = {f"codes.{split}": codes.int().cpu() for split, codes in trained.tokens.items()}
-        tensors["codebook"] = trained.codebook.contiguous().cpu()
-        if trained.positions is not None:
-            tensors["positions"] = trained.positions.contiguous().cpu()
-        everything = torch.arange(trained.num_codes, device=self.device)
-        tensors["prototypes"] = torch.from_numpy(data.inverse(reconstruct(model, everything).cpu().numpy()))
-        path = self.store.cells / f"{cell['key']}.codes.safetensors"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        save_file(tensors, temporary)
-        temporary.replace(path)
+        tensors = {f"codes.{split}": codes.int() for split, codes in subject.tokens.items()}
+        tensors["codebook"] = subject.codebook
+        if subject.positions is not None:
+            tensors["positions"] = subject.positions
+        decoded = reconstruct(model, torch.arange(subject.num_codes, device=self.device)).cpu().numpy()
+        tensors["prototypes"] = torch.from_numpy(subject.data.inverse(decoded))
+        _save(self.store.codes(cell["key"]), tensors)
 
-    def _write_failure(self, cell: dict[str, Any], error: Exception) -> None:
+    def _write_failure(self, cell: JSON, error: Exception, stage: str, record: JSON | None = None) -> None:
         diverged = isinstance(error, DivergedError)
         if not diverged:
             traceback.print_exception(error)  # into the job's log
+        told = {
+            "type": type(error).__name__,
+            "message": str(error),
+            "stage": stage,
+            "traceback": None if diverged else self.store.log(self.cells[0]["key"]).name,
+        }
+        self._write(cell, (record or {}) | {"status": DIVERGED if diverged else FAILED, "error": told})
+
+    def _write(self, cell: JSON, values: JSON) -> None:
         record: Record = {
             "key": cell["key"],
-            "cell": {name: value for name, value in cell.items() if name not in ("former", "metric_keys")},
-            "status": DIVERGED if diverged else FAILED,
-            "error": {
-                "type": type(error).__name__,
-                "message": str(error),
-                "traceback": None if diverged else self.store.log(self.cells[0]["key"]).name,
-            },
+            "cell": {name: value for name, value in cell.items() if name not in ("former", "missing", "metric_keys")},
+            "metric_keys": cell["metric_keys"],
             "device": self.device,
             "environment": self.environment,
             "finished": time.time(),
         }
-        self.store.write(record)
+        self.store.write(record | values)
 
 
-def _check_codes(codes: Tensor, num_codes: int) -> None:
-    if codes.dtype != torch.int64:
-        raise TypeError(f"expected encode to return int64 codes, got {codes.dtype}")
-    low, high = int(codes.min()), int(codes.max())
-    if low < 0 or high >= num_codes:
-        raise IndexError(f"expected encode to return codes in 0..{num_codes - 1}, got {low}..{high}")
+def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write safetensors atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata=metadata)
+    temporary.replace(path)

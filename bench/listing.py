@@ -9,7 +9,7 @@ import datasets
 import quantizers
 from bench.errors import UsageError
 from bench.metrics import METRICS
-from bench.plan import Cell, Plan
+from bench.plan import Plan
 from bench.protocol import PROTOCOLS
 from bench.results import capacity_rows
 from bench.runner import Options, pending
@@ -42,17 +42,16 @@ def capacity(plan: Plan) -> str:
             "codebook values": f"{row['codebook_values']:,}",
             "frames seen": f"{row['frames_seen']:,}",
         }
+        if row["built"]
+        else {"quantizer": row["quantizer"], "dataset": row["dataset"], "network parameters": "cannot be built"}
         for row in capacity_rows(plan)
     ]
     return "\n".join(["capacity (codebook counted apart)", _table(rows)])
 
 
-def dry_run(plan: Plan, store: Store | None, options: Options) -> str:
+def dry_run(plan: Plan, store: Store, options: Options) -> str:
     """Which cells would run, and about how long."""
-    cells: list[Cell] = list(plan.cells)
-    records: dict[str, Record] = {}
-    if store is not None:
-        cells, records = pending(plan, store, options.rerun)
+    cells, records = pending(plan, store, options.rerun)
     former = [record for record in records.values() if record["status"] == DONE]
     lines = [f"{cell.quantizer} {cell.dataset} seed {cell.seed}" for cell in cells]
     seconds = sum(_seconds(plan, cell.dataset, former) for cell in cells) / options.jobs
@@ -99,7 +98,10 @@ def _datasets() -> str:
         cls = datasets.get(name)
         parameters = ", ".join(f"{key}={value!r}" for key, value in datasets.parameters(name).items())
         kind = "" if cls.real else " stand-in, synthetic;"
-        reason = cls().missing()
+        try:
+            reason = cls().missing()
+        except (ValueError, OSError) as error:
+            reason = str(error)
         lines = [f"{name}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
         lines.append(f"    {reason}" if reason else "    on this machine")
         blocks.append("\n".join(lines))

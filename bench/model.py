@@ -1,10 +1,15 @@
 """The autoencoder around a quantizer."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from quantizers import create
 from quantizers.base import Quantizer
+
+QUANTIZER_STREAM = 1 << 32
 
 
 class Autoencoder(nn.Module):
@@ -60,10 +65,10 @@ def parameter_count(width: int, hidden: int) -> int:
 
 
 @torch.inference_mode()
-def tokenize(model: Autoencoder, frames: Tensor, block: int = 16_384) -> tuple[Tensor, Tensor]:
+def tokenize(model: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
     """Frames (N, width) -> latents (N, D) where the nearest code is decided, and codes (N,), in blocks."""
     latents, codes = [], []
-    for part in torch.split(frames, block):
+    for part in torch.split(frames, rows_at_once(model.quantizer.num_codes)):
         z, code = model.encode(part)
         latents.append(model.quantizer.latents(z))
         codes.append(code)
@@ -73,5 +78,25 @@ def tokenize(model: Autoencoder, frames: Tensor, block: int = 16_384) -> tuple[T
 @torch.inference_mode()
 def reconstruct(model: Autoencoder, codes: Tensor) -> Tensor:
     """Codes (N,) -> frames (N, width): each code is decoded once."""
-    prototypes: Tensor = model.decoder(model.quantizer.codebook)
+    everything = torch.arange(model.quantizer.num_codes, device=codes.device)
+    prototypes: Tensor = model.decoder(model.quantizer.decode(everything))
     return prototypes[codes]
+
+
+def rows_at_once(num_codes: int) -> int:
+    """How many frames to compare with K codes at once, so that their distances stay below about 130 MB."""
+    return max(256, 2**25 // num_codes)
+
+
+def build(label: str, parameters: dict[str, Any], *, num_codes: int, width: int, hidden: int, seed: int) -> Autoencoder:
+    """An untrained autoencoder around a quantizer.
+
+    The networks draw from the seed itself, the quantizer from a stream of its own: families with networks of one width
+    start from the same weights, whatever else they hold. Both draw from the global generator, as modules do; the fork
+    keeps that to itself.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + QUANTIZER_STREAM)
+        quantizer = create(label, num_codes=num_codes, code_dim=width, **parameters)
+        torch.manual_seed(seed)
+        return Autoencoder(quantizer, hidden)

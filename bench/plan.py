@@ -1,23 +1,19 @@
 """Quantizers x datasets x seeds -> cells, each with its keys."""
 
 import dataclasses
-import hashlib
-import inspect
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import datasets
 import quantizers
-from bench import metrics, train
-from bench.capacity import TOLERANCE, Capacity, match, unknown
+from bench import probe
+from bench.capacity import TOLERANCE, Capacity
 from bench.errors import UsageError
-from bench.fingerprint import fingerprint
+from bench.keys import JSON, digest, metric_keys, training_code
 from bench.protocol import Protocol
 from bench.request import Request, names_of, parse_seeds, protocol_of, settings_of
 
-JSON = dict[str, Any]
+FAR_FROM_K = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,6 +23,7 @@ class Cell:
     Attributes:
         key: SHA-256 of all that decides the trained tokenizer.
         metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
+        code: Hashes of the code that trains; the child checks that it still is that code.
     """
 
     quantizer: str
@@ -38,6 +35,7 @@ class Cell:
     data_seed: int
     train_seed: int
     capacity: Capacity
+    code: JSON
     key: str
     metric_keys: JSON
 
@@ -84,25 +82,27 @@ def make(request: Request) -> Plan:
     seeds = parse_seeds(request.seeds) if request.seeds else list(range(protocol.seeds))
     labels = names_of(request.quantizers, list(quantizers.families()), "quantizer")
     sources = names_of(request.datasets, datasets.names(), "dataset")
-    settings = settings_of(request.settings, [label.partition(":")[0] for label in labels], sources)
+    settings = settings_of(request.settings, labels, sources)
     remarks: list[str] = []
     absent: list[tuple[str, str, int, str]] = []
-    pairs = []
+    pairs: list[_Pair] = []
     for source in sources:
         name, dataset, parameters, reason = _dataset(source, protocol, settings.get(source, {}), request, remarks)
+        if any(pair.dataset == name for pair in pairs):
+            if any(pair.dataset_parameters != parameters for pair in pairs if pair.dataset == name):
+                raise UsageError(f"--datasets {request.datasets} asks for {name} twice, with different parameters")
+            continue
         if dataset is None:
             absent += [(label, name, seed, reason) for seed in seeds for label in labels]
             continue
-        for label in labels:
-            own = settings.get(label.partition(":")[0], {})
-            pairs.append(_pair(label, own, name, dataset, parameters, protocol))
+        pairs += [_pair(label, settings.get(label, {}), name, dataset, parameters, protocol) for label in labels]
+    remarks += [
+        f"{pair.label} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {protocol.codebook_size}."
+        for pair in pairs
+        if abs(pair.capacity.codebook_size / protocol.codebook_size - 1) > FAR_FROM_K
+    ]
     cells = tuple(_cell(pair, protocol, seed) for seed in seeds for pair in pairs)
     return Plan(protocol, cells, tuple(absent), tuple(remarks))
-
-
-def canonical(value: Any) -> str:
-    """SHA-256 of canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _dataset(
@@ -115,9 +115,9 @@ def _dataset(
     parameters = defaults | size | own
     try:
         dataset = cls(**parameters)
-    except ValueError as error:
+        reason = dataset.missing()
+    except Exception as error:  # a plug-in's may raise anything
         raise UsageError(f"dataset {source}: {error}") from None
-    reason = dataset.missing()
     if not reason:
         return source, dataset, parameters, ""
     if request.require_real:
@@ -127,6 +127,9 @@ def _dataset(
         return source, None, parameters, reason
     remarks.append(f"{reason} Running on the stand-in {cls.stand_in} (synthetic, not {source}).")
     kept = {name: value for name, value in parameters.items() if name in datasets.parameters(cls.stand_in)}
+    lost = sorted(own.keys() - kept.keys())
+    if lost:
+        remarks.append(f"--set {source}.{lost[0]}: the stand-in {cls.stand_in} has no such parameter.")
     return cls.stand_in, datasets.get(cls.stand_in)(**kept), kept, ""
 
 
@@ -138,8 +141,7 @@ class _Pair:
     dataset_parameters: JSON
     real: bool
     capacity: Capacity
-    family_file: Path
-    dataset_file: Path
+    code: JSON
     recipe: JSON
 
 
@@ -149,35 +151,18 @@ def _pair(
     family, values = quantizers.get(label)
     parameters = values | own
     try:
-        json.dumps(parameters)
-    except TypeError as error:
-        raise UsageError(
-            f"quantizer {label}: expected parameters that JSON can hold, got {parameters} ({error})"
-        ) from None
-    try:
-        quantizer = quantizers.create(label, num_codes=protocol.codebook_size, code_dim=dataset.width, **parameters)
-        capacity = match(quantizer, protocol)
-    except ValueError as error:
-        raise UsageError(f"quantizer {label}: {error}") from None
-    except Exception:  # broken code, not bad input: its cells will fail, each with a traceback, and the others run
-        capacity = unknown(dataset.width, protocol)
+        json.dumps(parameters, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"quantizer {label}: expected parameters that JSON can hold ({error})") from None
+    capacity = probe.capacity(label, parameters, family.cls, dataset.width, protocol)
     if protocol.capacity == "matched" and abs(capacity.mismatch) > TOLERANCE:
         raise UsageError(
             f"{label} on {name} has {capacity.network_parameters:,} network parameters where the protocol gives "
             f"{capacity.reference_parameters:,} ({capacity.mismatch:+.1%}; at most {TOLERANCE:.0%} is compared); "
             "to run it as published add --capacity published"
         )
-    return _Pair(
-        label,
-        parameters,
-        name,
-        dataset_parameters,
-        dataset.real,
-        capacity,
-        Path(inspect.getfile(family.cls)),
-        Path(inspect.getfile(type(dataset))),
-        dataset.recipe(),
-    )
+    code = training_code(family.cls, type(dataset))
+    return _Pair(label, parameters, name, dataset_parameters, dataset.real, capacity, code, dataset.recipe())
 
 
 def _cell(pair: _Pair, protocol: Protocol, seed: int) -> Cell:
@@ -186,20 +171,15 @@ def _cell(pair: _Pair, protocol: Protocol, seed: int) -> Cell:
         "parameters": pair.parameters,
         "dataset": pair.dataset,
         "dataset_parameters": pair.dataset_parameters,
-        "data": {"recipe": pair.recipe, "code": fingerprint(pair.dataset_file)},
+        "recipe": pair.recipe,
         "codebook_size": protocol.codebook_size,
         "hidden": pair.capacity.hidden,
         "schedule": dataclasses.asdict(protocol.schedule),
         "data_seed": seed,
         "train_seed": seed,
-        "code": fingerprint(pair.family_file, Path(train.__file__)),
+        "code": pair.code,
     }
-    key = canonical(parts)
-    metric_keys = {}
-    for name, metric in metrics.METRICS.items():
-        budget = dataclasses.asdict(protocol.reader) if "reader" in metric.needs else None
-        code = fingerprint(Path(inspect.getfile(metric.function)))
-        metric_keys[name] = canonical({"key": key, "code": code, "budget": budget})
+    key = digest(parts)
     return Cell(
         quantizer=pair.label,
         parameters=pair.parameters,
@@ -210,6 +190,7 @@ def _cell(pair: _Pair, protocol: Protocol, seed: int) -> Cell:
         data_seed=seed,
         train_seed=seed,
         capacity=pair.capacity,
+        code=pair.code,
         key=key,
-        metric_keys=metric_keys,
+        metric_keys=metric_keys(key, protocol.reader),
     )

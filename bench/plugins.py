@@ -10,6 +10,8 @@ import datasets
 import quantizers
 from bench.errors import UsageError
 
+PREFIX = "bench_plugin_"  # of the module names that files get
+
 
 def load(plugin: str) -> list[str]:
     """Import a plug-in.
@@ -28,7 +30,7 @@ def load(plugin: str) -> list[str]:
         module = _import(plugin)
     except UsageError:
         raise
-    except Exception as error:  # whatever a stranger's file raises is the user's to read, in one line
+    except (Exception, SystemExit) as error:  # whatever a stranger's file raises is the user's to read, in one line
         raise UsageError(f"plug-in {plugin} cannot be loaded: {type(error).__name__}: {error}") from error
     own = {name: cls for name, cls in _registered().items() if cls.__module__ == module}
     if not (own or _registered().keys() - before.keys()):
@@ -51,7 +53,7 @@ def _import(plugin: str) -> str:
     if not path.is_file():
         raise UsageError(f"plug-in {plugin} does not exist; give the path of a Python file or the name of a module")
     path = path.resolve()
-    name = f"bench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = f"{PREFIX}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:

@@ -12,6 +12,8 @@ from bench.protocol import PROTOCOLS, Protocol
 from quantizers._registry import suggestion
 
 JSON = dict[str, Any]
+MOST_SEEDS = 10_000
+LARGEST_SEED = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ def parse_seeds(text: str) -> list[int]:
         values = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         values = []
-    seeds = values if "," in text else list(range(values[0])) if values else []
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    counted = "," not in text and values and 0 < values[0] <= MOST_SEEDS
+    seeds = list(range(values[0])) if counted else values if "," in text else []
+    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED or len(set(seeds)) < len(seeds):
         raise UsageError(f"expected --seeds to be a count of at least 1 (5) or distinct seeds (0,3,4), got {text!r}")
     return seeds
 
@@ -76,15 +79,20 @@ def names_of(text: str, known: list[str], kind: str) -> list[str]:
 
 
 def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -> dict[str, JSON]:
-    """Quantizer or dataset -> the parameters set for it, read as the types of their defaults."""
+    """Quantizer or dataset -> the parameters set for it, read as the types of their defaults.
+
+    A preset is not among them: it never moves.
+    """
+    targets = [label for label in labels if ":" not in label] + sources
     settings: dict[str, JSON] = {}
     for text in texts:
         target, dot, rest = text.partition(".")
         name, equals, value = rest.partition("=")
         if not (dot and equals and name and value):
             raise UsageError(f"expected --set QUANTIZER.PARAMETER=VALUE (vq.decay=0.95), got {text!r}")
-        if target not in labels + sources:
-            raise UsageError(f"--set {text}: no {target!r} in this run; {suggestion(target, labels + sources)}")
+        if target not in targets:
+            presets = "; a preset keeps its values" if any(target == each.partition(":")[0] for each in labels) else ""
+            raise UsageError(f"--set {text}: no {target!r} in this run; {suggestion(target, targets)}{presets}")
         defaults = datasets.parameters(target) if target in sources else quantizers.get(target)[0].parameters
         if name not in defaults:
             raise UsageError(f"--set {text}: unknown parameter {name!r}; {suggestion(name, list(defaults))}")
@@ -105,6 +113,6 @@ def _value(text: str, value: str, default: Any) -> Any:
             return type(default)(value)
         return ast.literal_eval(value)
     except (KeyError, ValueError, SyntaxError):
-        raise UsageError(
-            f"--set {text}: expected a {type(default).__name__} such as {default!r}, got {value!r}"
-        ) from None
+        kinds = {bool: "yes or no", tuple: "integers", int: "an integer", float: "a number"}
+        kind = kinds.get(type(default), "a value")
+        raise UsageError(f"--set {text}: expected {kind} such as {default!r}, got {value!r}") from None

@@ -1,5 +1,6 @@
 """Records -> the tables and files that a run leaves."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.environment import version
+import datasets
+from bench.environment import digest, version
 from bench.metrics import METRICS
 from bench.plan import Plan
 from bench.stats import estimate
@@ -47,10 +49,7 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
                 "seed": cell.seed,
                 "protocol": plan.protocol.name,
                 "status": record["status"],
-                "codebook_size": capacity.codebook_size,
-                "bits_per_token": capacity.bits_per_token,
-                "network_parameters": capacity.network_parameters,
-                "codebook_values": capacity.codebook_values,
+                **{name: getattr(capacity, name) if capacity.built else None for name in LEADING[6:]},
                 **{name: measured.get(name) for name in METRICS},
                 **{name: record.get(name) for name in TRAILING},
             }
@@ -105,7 +104,6 @@ def write(
     _write_csv(store.root / "results.csv", table)
     means = summary(table)
     _write_csv(store.root / "summary.csv", means)
-    protocol = plan.protocol.values()
     failures = [
         {
             "quantizer": cell.quantizer,
@@ -131,12 +129,14 @@ def write(
         summary=means,
         capacities=capacity_rows(plan),
         metrics=metric_rows(),
-        protocol=protocol,
+        protocol=plan.protocol.values() | {"seeds": sorted({cell.seed for cell in plan.cells})},
+        parameters=parameter_rows(plan),
+        stand_ins=stand_ins(plan),
         failures=failures,
         planned=len(plan.cells) + len(plan.absent),
         notes={name: facts["notes"] for name, facts in data.items()},
         units={name: facts["unit"] for name, facts in data.items()},
-        environment=environment,
+        environments=environments(store, records, environment),
         command=shlex.join(command),
     )
     write_atomically(store.root / "report.md", text)
@@ -169,14 +169,25 @@ def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[s
     }
     write_json(store.root / "plan.json", value)
     write_json(store.root / "environment.json", environment)
+    folder = store.root / "environments"
+    folder.mkdir(exist_ok=True)
+    write_json(folder / f"{digest(environment)}.json", environment)
+
+
+def other_cells(store: Store, plan: Plan) -> int:
+    """How many records in the folder belong to other commands."""
+    ours = {cell.key for cell in plan.cells}
+    return sum(path.stem not in ours for path in store.cells.glob("*.json"))
 
 
 def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
     """The capacity table, one row a (quantizer, dataset)."""
     return [
         {
+            **capacity.facts,
             "quantizer": label,
             "dataset": dataset,
+            "built": capacity.built,
             "codebook_size": capacity.codebook_size,
             "bits_per_token": capacity.bits_per_token,
             "hidden": capacity.hidden,
@@ -184,10 +195,34 @@ def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
             "mismatch": capacity.mismatch,
             "codebook_values": capacity.codebook_values,
             "frames_seen": seen,
-            **capacity.facts,
         }
         for (label, dataset), (capacity, seen) in plan.capacities().items()
     ]
+
+
+def parameter_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Every value that a row was run with: a quantizer's, then a dataset's."""
+    quantizers = {cell.quantizer: cell.parameters for cell in plan.cells}
+    sources = {cell.dataset: cell.dataset_parameters for cell in plan.cells}
+    return [{"name": name, "parameters": values} for name, values in (quantizers | sources).items()]
+
+
+def stand_ins(plan: Plan) -> dict[str, str]:
+    """Dataset that is not real -> what it stands in for, as people call it; "" where nothing is known."""
+    known = {datasets.get(name).stand_in: datasets.get(name).title or name for name in datasets.names()}
+    return {cell.dataset: known.get(cell.dataset, "") for cell in plan.cells if not cell.real}
+
+
+def environments(store: Store, records: Mapping[str, Record], present: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the shown records were made on; a resumed run may have several."""
+    found = {digest(present): present}
+    for record in records.values():
+        name = record.get("environment", digest(present))
+        path = store.root / "environments" / f"{name}.json"
+        if name not in found:
+            found[name] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"unknown": name}
+    used = {record.get("environment") for record in records.values()}
+    return [facts for name, facts in found.items() if name in used] or [present]
 
 
 def metric_rows() -> list[dict[str, Any]]:

@@ -56,18 +56,29 @@ def pending(plan: Plan, store: Store, rerun: str) -> tuple[list[Cell], dict[str,
     todo, kept = [], {}
     for cell in plan.cells:
         record = records.get(cell.key)
-        status = record["status"] if record else None
-        again = status in (None, INTERRUPTED) or rerun == "all" or (rerun == "failed" and status != DONE)
-        if again or (status == DONE and stale_metrics(cell, record or {})):
+        if record is None or rerun == "all" or _runs_again(cell, record, rerun):
             todo.append(cell)
-        elif record:
+        else:
             kept[cell.key] = record
     return todo, kept
 
 
+def _runs_again(cell: Cell, record: Record, rerun: str) -> bool:
+    status = record["status"]
+    if status == INTERRUPTED or (status != DONE and rerun == "failed"):
+        return True
+    # A metric that failed may have been mended since: then its key has changed.
+    return (status == DONE or measured_before_failing(record)) and bool(stale_metrics(cell, record))
+
+
+def measured_before_failing(record: Record) -> bool:
+    """Whether a cell was trained and only its evaluation failed: weights and metrics so far are good."""
+    return bool(record["status"] == FAILED and record["error"].get("stage") == "evaluate")
+
+
 def stale_metrics(cell: Cell, record: Record) -> list[str]:
-    """Metrics that the record lacks or whose code has changed since."""
-    known = record.get("metric_keys", {}) if record.get("status") == DONE else {}
+    """Metrics whose code has changed since the record was written, or that it does not know."""
+    known = record.get("metric_keys", {})
     return [name for name, key in cell.metric_keys.items() if known.get(name) != key]
 
 
@@ -113,7 +124,7 @@ class Run:
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    self._collect(futures.pop(future), future.result())
+                    self._collect(futures.pop(future), future)
         except BaseException:
             self.children.close()
             executor.shutdown(wait=True, cancel_futures=True)
@@ -134,7 +145,7 @@ class Run:
     def _run_job(self, cells: list[Cell]) -> Outcome:
         self.watcher.started(cells)
         key = cells[0].key
-        spec = self.store.cells / f"{key}.job.json"
+        spec = self.store.cells / f"{key}.job"
         write_json(spec, self._spec(cells))
         outcome = self.children.run(spec, self.store.log(key), self.options.timeout, threads=1)
         spec.unlink(missing_ok=True)
@@ -154,27 +165,40 @@ class Run:
         }
 
     def _cell(self, cell: Cell) -> dict[str, Any]:
-        """The cell and what its former record may keep."""
-        try:
-            former = self.store.read(cell.key) or {}
-        except ValueError:
-            former = {}
-        status = former.get("status", INTERRUPTED)
-        if status != DONE or self.options.rerun == "all":
+        """The cell, what its former record may keep, and the metrics to measure."""
+        former = self._former(cell)
+        if former is None:
             self.store.path(cell.key).unlink(missing_ok=True)
             former = {}
-        if status not in (DONE, INTERRUPTED) or self.options.rerun == "all":
-            self.store.weights(cell.key).unlink(missing_ok=True)  # they may be the cause of the failure
-        missing = stale_metrics(cell, former)
+        stale = set(stale_metrics(cell, former))
         kept = {
-            part: {name: value for name, value in former.get(part, {}).items() if name not in missing}
+            part: {name: value for name, value in former.get(part, {}).items() if name not in stale}
             for part in ("metrics", "metric_seconds")
         }
+        missing = [name for name in cell.metric_keys if name not in kept["metrics"]]
         return dataclasses.asdict(cell) | {"missing": missing, "former": kept}
 
-    def _collect(self, cells: list[Cell], outcome: Outcome) -> None:
+    def _former(self, cell: Cell) -> Record | None:
+        """The record to build on; where training has to start anew, None, and the weights are removed."""
+        try:
+            record = self.store.read(cell.key)
+        except ValueError:
+            record = None
+        if self.options.rerun != "all":
+            if record is None or record["status"] == INTERRUPTED:
+                return None  # weights that are there were written whole, before the cell was cut off
+            if record["status"] == DONE or measured_before_failing(record):
+                return record
+        self.store.weights(cell.key).unlink(missing_ok=True)
+        return None
+
+    def _collect(self, cells: list[Cell], future: Future[Outcome]) -> None:
+        try:
+            outcome = future.result()
+        except OSError as error:  # no child could be started, or its files not written
+            outcome = Outcome(1, timed_out=False, error=str(error))
         for cell in cells:
-            record = self._written(cell) or self._lost(cell, outcome)
+            record = self._written(cell) or self._lost(cell, outcome, cells[0])
             self.records[cell.key] = record
             self.watcher.finished(cell, record, resumed=False)
         if all(self.records[cell.key]["status"] == DONE for cell in cells):
@@ -186,28 +210,30 @@ class Run:
             record = self.store.read(cell.key)
         except ValueError:
             return None
-        return None if record and record["status"] == DONE and stale_metrics(cell, record) else record
+        return None if record and "metric_keys" in record and stale_metrics(cell, record) else record
 
-    def _lost(self, cell: Cell, outcome: Outcome) -> Record:
+    def _lost(self, cell: Cell, outcome: Outcome, first: Cell) -> Record:
         message = f"took longer than {self.options.timeout:g} s" if outcome.timed_out else outcome.cause
-        return self._write(cell, TIMEOUT if outcome.timed_out else FAILED, message)
+        return self._write(cell, TIMEOUT if outcome.timed_out else FAILED, message, self.store.log(first.key).name)
 
-    def _write(self, cell: Cell, status: str, message: str) -> Record:
+    def _write(self, cell: Cell, status: str, message: str, log: str) -> Record:
         record = {
             "key": cell.key,
-            "cell": {k: v for k, v in dataclasses.asdict(cell).items() if k != "metric_keys"},
+            "cell": {name: value for name, value in dataclasses.asdict(cell).items() if name != "metric_keys"},
             "status": status,
-            "error": {"type": None, "message": message, "traceback": self.store.log(cell.key).name},
+            "error": {"type": None, "message": message, "traceback": log},
             "device": self.options.device,
             "environment": digest(self.environment),
             "finished": time.time(),
         }
-        self.store.write(record)
+        if not self.store.path(cell.key).exists():  # a former record with stale metrics is worth more than this one
+            self.store.write(record)
         return record
 
     def _interrupt(self, futures: dict[Future[Outcome], list[Cell]]) -> None:
         for future, cells in futures.items():
             for cell in cells:
                 if not future.cancelled():
+                    log = self.store.log(cells[0].key).name
                     written = self._written(cell)
-                    self.records[cell.key] = written or self._write(cell, INTERRUPTED, "stopped by the user")
+                    self.records[cell.key] = written or self._write(cell, INTERRUPTED, "stopped by the user", log)

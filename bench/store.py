@@ -1,6 +1,7 @@
 """One atomic JSON record a cell, and what lies beside it."""
 
 import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED = (
     "unavailable",
     "interrupted",
 )
+STATUSES = (DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED)
 
 Record = dict[str, Any]
 
@@ -38,15 +40,19 @@ class Store:
     """The folder of a run.
 
     Args:
-        root: The folder; made where it is absent.
+        root: The folder.
+        writable: Make it where it is absent; False only reads.
 
     Raises:
         UsageError: It cannot be written, or was made by an incompatible version.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, writable: bool = True) -> None:
         self.root = root
         self.cells = root / "cells"
+        self.check_schema()
+        if not writable:
+            return
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
             probe = root / f".probe.{os.getpid()}"
@@ -55,30 +61,34 @@ class Store:
         except OSError as error:
             reason = error.strerror or error
             raise UsageError(f"cannot write to the run folder {root} ({reason}); choose another --out") from None
-        self.check_schema()
-
-    @classmethod
-    def existing(cls, root: Path) -> "Store | None":
-        """The store in a folder that is there already; None where it is not."""
-        return cls(root) if root.is_dir() else None
 
     def check_schema(self) -> None:
         """Refuse a folder of another schema."""
-        plan = self.root / "plan.json"
-        if not plan.exists():
-            return
         try:
-            schema = json.loads(plan.read_text(encoding="utf-8")).get("schema")
-        except (ValueError, AttributeError):
-            return  # a plan cut off in writing says nothing; the records carry the schema too
+            schema = json.loads((self.root / "plan.json").read_text(encoding="utf-8")).get("schema")
+        except (OSError, ValueError, AttributeError):
+            return  # none, or cut off in writing: it says nothing, and the records carry the schema too
         if schema != SCHEMA:
             raise UsageError(
                 f"the run folder {self.root} has schema {schema!r}, this version writes {SCHEMA}; choose another --out"
             )
 
+    def lock(self) -> None:
+        """Keep other runs out of the folder until this process ends.
+
+        Raises:
+            UsageError: Another run holds it.
+        """
+        self._lock = (self.root / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"another run is using {self.root}; wait for it, or choose another --out") from None
+
     def clean(self) -> None:
         """Remove what killed writers left behind."""
-        for leftover in [*self.root.glob(".*.tmp"), *self.cells.glob(".*.tmp")]:
+        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*"), (self.cells, ".*.tmp"), (self.cells, "*.job")]
+        for leftover in [path for folder, pattern in patterns for path in folder.glob(pattern)]:
             with contextlib.suppress(FileNotFoundError):
                 leftover.unlink()
 
@@ -89,6 +99,10 @@ class Store:
     def weights(self, key: str) -> Path:
         """Of a cell's trained tensors."""
         return self.cells / f"{key}.safetensors"
+
+    def codes(self, key: str) -> Path:
+        """Of a cell's tokens and code vectors."""
+        return self.cells / f"{key}.codes.safetensors"
 
     def log(self, key: str) -> Path:
         """Of what a cell's process printed."""
@@ -106,12 +120,13 @@ class Store:
         """
         path = self.path(key)
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record: Record = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error})") from None
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("key") != key:
+        whole = isinstance(record, dict) and record.get("key") == key and record.get("status") in STATUSES
+        if not whole or record.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a record of schema {SCHEMA}")
         return record
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
 from bench.adam import Adam
-from bench.model import Autoencoder
+from bench.model import Autoencoder, rows_at_once
 
 INITIAL_ROWS = 16_384
 
@@ -205,7 +205,9 @@ class _Training:
     def _record(self, errors: list[Tensor]) -> None:
         """Close an epoch; the only place where the host waits for the device."""
         with torch.no_grad():
-            (validation,) = self.replicas("error", self.validation)
+            blocks = torch.split(self.validation, rows_at_once(self.replicas.models[0].quantizer.num_codes), dim=1)
+            errors_by_block = [self.replicas("error", block)[0] * block.shape[1] for block in blocks]
+        validation = torch.stack(errors_by_block).sum(0) / self.validation.shape[1]
         averages = torch.stack(errors).mean(0).tolist() if errors else [None] * len(self.histories)
         for history, average, error in zip(self.histories, averages, validation.tolist(), strict=True):
             history.train.append(average)

@@ -5,6 +5,7 @@ sequences = datasets.load("lorenz", seed=0)
 sequences.frames["train"]  # (280, 297, 8)
 """
 
+import difflib
 import importlib
 import inspect
 from typing import Any
@@ -23,12 +24,23 @@ def register(name: str) -> Any:
     """Class decorator that adds a `Dataset` under `name`.
 
     Raises:
-        ValueError: The name is taken by another class.
+        ValueError: The name is taken by another class or cannot be one, or a parameter has no default.
     """
+    if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
+        raise ValueError(f"Expected a dataset name without any of ':,=.' and not 'all', got {name!r}.")
 
     def add(cls: type[Dataset]) -> type[Dataset]:
         if name in names() and _REGISTERED.get(name) is not cls:
             raise ValueError(f"A dataset named {name!r} is already registered; choose another name.")
+        for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
+                raise ValueError(
+                    f"Expected parameter {parameter.name!r} of {name!r} to be keyword-only with a default."
+                )
+            if parameter.name == "seed":
+                raise ValueError(f"Expected {name!r} to take its seed in `load`, not in `__init__`.")
         _REGISTERED[name] = cls
         return cls
 
@@ -49,7 +61,9 @@ def get(name: str) -> type[Dataset]:
     if name in _REGISTERED:
         return _REGISTERED[name]
     if name not in _MODULES:
-        raise ValueError(f"unknown dataset {name!r}; registered: {', '.join(names())}")
+        close = difflib.get_close_matches(name, names(), n=1)
+        told = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"unknown dataset {name!r}; {told}registered: {', '.join(names())}")
     module, attribute = _MODULES[name]
     cls: type[Dataset] = getattr(importlib.import_module(module), attribute)
     return cls
@@ -61,7 +75,7 @@ def parameters(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
-def load(name: str, *, seed: int = 0, **values: Any) -> Sequences:
+def load(name: str, /, *, seed: int = 0, **values: Any) -> Sequences:
     """Load a dataset: `load("lorenz", seed=0, sequences=400)`.
 
     Raises:

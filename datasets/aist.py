@@ -50,6 +50,7 @@ class Aist(Dataset):
     """
 
     stand_in = "aist-standin"
+    title = "AIST++"
     source = "AIST++ (Li et al., ICCV 2021; Tsuchida et al., ISMIR 2019), annotations by Google LLC, CC BY 4.0"
 
     def __init__(
@@ -83,8 +84,9 @@ class Aist(Dataset):
             return f"AIST++ not found in {folder} (BENCH_DATA sets another place): {HOW}"
         if manifest.get("format") != aist_import.FORMAT:
             return f"AIST++ in {folder} was imported in another format than this version reads: {HOW}"
-        if not (folder / manifest["file"]).is_file():
-            return f"AIST++ in {folder} lacks {manifest['file']}: {HOW}"
+        file = str(manifest.get("file", "its npz"))
+        if not (folder / file).is_file():
+            return f"AIST++ in {folder} lacks {file}: {HOW}"
         return None
 
     def recipe(self) -> dict[str, Any]:

@@ -133,6 +133,7 @@ class Dataset(ABC):
         stand_in: Name of the dataset to run on where this one's data are absent, or None.
         real: False for a stand-in.
         source: Where the data come from: a citation, one line.
+        title: What people call it, where that is not its name here.
         width: Features a frame after PCA.
     """
 
@@ -140,6 +141,7 @@ class Dataset(ABC):
     stand_in: ClassVar[str | None] = None
     real: ClassVar[bool] = True
     source: ClassVar[str] = ""
+    title: ClassVar[str] = ""
 
     @abstractmethod
     def load(self, seed: int) -> Sequences:

@@ -35,7 +35,9 @@ class MovingAverage(nn.Module):
         super().__init__()
         self.decay = check_range("decay", decay, 0, 1)
         self.smoothing = check_choice("smoothing", smoothing, SMOOTHING)
-        self.initial_count = check_range("initial_count", initial_count, 0, math.inf)
+        if initial_count not in (0, 1):
+            raise ValueError(f"Expected initial_count to be 0 or 1, got {initial_count:g}.")
+        self.initial_count = initial_count
         self.update_zero = update_zero
         self.register_buffer("totals", torch.zeros(num_codes, code_dim + 1))
 

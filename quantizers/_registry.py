@@ -45,18 +45,43 @@ def register(
     Raises:
         ValueError: The name is taken, or cannot be one.
     """
-    if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
-        raise ValueError(f"Expected a quantizer name without any of ':,=.' and not 'all', got {name!r}.")
+    check_name(name)
 
     def add(cls: Class) -> Class:
         if name in _FAMILIES:
             raise ValueError(f"A quantizer named {name!r} is already registered; choose another name.")
         if not (isinstance(cls, type) and issubclass(cls, Quantizer)):
             raise ValueError(f"Expected {name!r} to be a subclass of quantizers.Quantizer, got {cls!r}.")
+        check_defaults(cls, ("num_codes", "code_dim"))
         _FAMILIES[name] = Family(name, cls, paper, dict(presets or {}))
         return cls
 
     return add
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that the command line could not say.
+
+    Raises:
+        ValueError: It holds a sign with a meaning there, or means something else.
+    """
+    if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
+        raise ValueError(f"Expected a quantizer name without any of ':,=.' and not 'all', got {name!r}.")
+
+
+def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
+    """Refuse a class whose parameters cannot be set by name.
+
+    Raises:
+        ValueError: A keyword-only parameter has no default, or a name that means something else.
+    """
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        if parameter.name in reserved:
+            raise ValueError(f"Expected {cls.__name__}.__init__ to take {parameter.name} by position, before the *.")
+        if parameter.default is parameter.empty:
+            raise ValueError(f"Expected the parameter {parameter.name} of {cls.__name__} to have a default.")
 
 
 def families() -> dict[str, Family]:
@@ -76,17 +101,17 @@ def get(label: str) -> tuple[Family, dict[str, Any]]:
     Raises:
         ValueError: Unknown name or preset.
     """
-    name, _, preset = label.partition(":")
+    name, colon, preset = label.partition(":")
     if name not in _FAMILIES:
         raise ValueError(f"unknown quantizer {name!r}; {suggestion(name, list(_FAMILIES))}")
     family = _FAMILIES[name]
-    if preset and preset not in family.presets:
+    if colon and preset not in family.presets:
         known = suggestion(preset, list(family.presets)) if family.presets else "it has none"
         raise ValueError(f"unknown preset {preset!r} of {name!r}; {known}")
     return family, family.parameters | dict(family.presets.get(preset, {}))
 
 
-def create(label: str, *, num_codes: int, code_dim: int, **parameters: Any) -> Quantizer:
+def create(label: str, /, *, num_codes: int, code_dim: int, **parameters: Any) -> Quantizer:
     """Build a quantizer: `create("som-vq:paper", num_codes=1024, code_dim=8)`.
 
     Raises:

@@ -37,12 +37,14 @@ class Quantizer(nn.Module, ABC):
         warm_up_share: Share of the epochs, taken from the start, in which the codebook alone learns.
         vectorised: Whether replicas may be trained under vmap.
         hidden: A published hidden width of the networks around it, used where capacities are as published.
+        codebook_parameter: Name of the parameter that holds the codebook, where gradients learn it.
     """
 
     positions: Tensor | None
     warm_up_share: float = 0.0
     vectorised: ClassVar[bool] = True
     hidden: int | None = None
+    codebook_parameter: ClassVar[str] = "vectors"
 
     def __init__(self, num_codes: int, code_dim: int, positions: Tensor | None = None) -> None:
         super().__init__()
@@ -100,7 +102,7 @@ class Quantizer(nn.Module, ABC):
     @property
     def network_parameters(self) -> int:
         """Trainable parameters beside the codebook (projections): they count as the network's."""
-        return 0
+        return sum(parameter.numel() for name, parameter in self.named_parameters() if name != self.codebook_parameter)
 
     def describe(self) -> dict[str, Any]:
         """Facts about this instance that a table should show (levels of a lattice, sides of a grid)."""

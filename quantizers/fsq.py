@@ -76,8 +76,9 @@ class FSQ(Quantizer):
             side = min((root, root + 1), key=lambda level: abs(level**channels - num_codes))
             levels = (side,) * channels
         levels = tuple(levels) or levels_for(num_codes)
-        if min(levels) < 3:
-            raise ValueError(f"Expected levels of at least 3 (two levels leave a dead channel), got {levels}.")
+        if not 3 <= min(levels) <= max(levels) <= 1 / MARGIN:
+            # Two levels leave a dead channel; with more than 1 / MARGIN the bound would reach beyond the last level.
+            raise ValueError(f"Expected levels of at least 3 and at most {1 / MARGIN:g}, got {levels}.")
         if len(levels) > code_dim or math.prod(levels) > LARGEST:
             raise ValueError(f"Expected at most {code_dim} (D) levels and {LARGEST} codes, got {levels}.")
         digits = torch.cartesian_prod(*(torch.arange(level) for level in reversed(levels)))
@@ -110,11 +111,6 @@ class FSQ(Quantizer):
     def codebook_values(self) -> int:
         """None is stored."""
         return 0
-
-    @property
-    def network_parameters(self) -> int:
-        """Those of the two projections."""
-        return sum(parameter.numel() for parameter in self.parameters())
 
     def describe(self) -> dict[str, Any]:
         """The levels."""

@@ -42,8 +42,9 @@ class VQReset(LearnedCodebook):
         self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window)
 
     def restart(self) -> None:
-        """Start the averages from the codebook."""
+        """Start the averages from the codebook, and the window."""
         self.average.restart(self.vectors)
+        self.dead_codes.hits.zero_()
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:

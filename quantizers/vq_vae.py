@@ -42,9 +42,11 @@ class VQVAE(LearnedCodebook):
         self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window) if reset_threshold else None
 
     def restart(self) -> None:
-        """Start the averages from the codebook."""
+        """Start the averages from the codebook, and the window."""
         if self.average is not None:
             self.average.restart(self.vectors)
+        if self.dead_codes is not None:
+            self.dead_codes.hits.zero_()
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:

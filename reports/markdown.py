@@ -22,6 +22,10 @@ MAIN = (
     "train_seconds",
 )
 FEW_SEEDS = 3
+CAPACITY = {
+    "matched": "Every family gets encoder, decoder and projections of one size; the codebook is counted apart.",
+    "published": "Each family has the hidden width of its publication, so sizes differ; the codebook is counted apart.",
+}
 
 
 def escape(text: object) -> str:
@@ -46,11 +50,13 @@ def report(
     capacities: Sequence[dict[str, Any]],
     metrics: Sequence[dict[str, Any]],
     protocol: dict[str, Any],
+    parameters: Sequence[dict[str, Any]],
+    stand_ins: dict[str, str],
     failures: Sequence[dict[str, Any]],
     planned: int,
     notes: dict[str, dict[str, Any]],
     units: dict[str, str],
-    environment: dict[str, Any],
+    environments: Sequence[dict[str, Any]],
     command: str,
 ) -> str:
     """The whole page.
@@ -61,27 +67,29 @@ def report(
         capacities: Rows of the capacity table.
         metrics: The catalogue: name, direction, target, summary, needs.
         protocol: Its values.
+        parameters: Quantizer or dataset -> the values it was run with.
+        stand_ins: Dataset that is not real -> what it stands in for.
         failures: Cells that are not done, with their cause.
         planned: Cells in the plan.
         notes: Dataset -> facts about its data.
         units: Dataset -> unit of `error_units`.
-        environment: Versions and machine.
+        environments: Versions and machines that the shown cells were made with.
         command: What was typed.
     """
     directions = {metric["name"]: metric for metric in metrics}
     done = int((table["status"] == "done").sum())
     parts = [
-        f"# quantizer-bench: protocol {escape(protocol['name'])}",
-        _opening(table, protocol, done, planned),
+        f"# quantizer-bench: protocol {escape(protocol['name'])}{_caveat(protocol)}",
+        _opening(table, protocol, stand_ins, done, planned),
         "## Capacity",
-        "Every family gets encoder, decoder and projections of one size; the codebook is counted apart.",
+        CAPACITY[protocol["capacity"]],
         _capacity(capacities),
     ]
     if failures:
         parts += ["## Cells without a result", _failures(failures)]
     for dataset in dict.fromkeys(summary["dataset"]) if len(summary) else []:
         rows = summary[summary["dataset"] == dataset]
-        parts += [_title(dataset, rows), _results(rows, directions, units.get(dataset, ""))]
+        parts += [_title(dataset, stand_ins), _results(rows, directions, units.get(dataset, ""))]
         parts += _lattices(dataset, rows, capacities)
         parts += _identical(table[table["dataset"] == dataset], list(directions))
     parts += [
@@ -93,32 +101,39 @@ def report(
         _notes(notes),
         "## Protocol",
         _values(protocol),
+        "## Parameters",
+        _parameters(parameters),
         "## Environment",
-        _values(environment),
+        *(_values(facts) for facts in environments),
         "## Reproduce",
         f"    {command}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _opening(table: pd.DataFrame, protocol: dict[str, Any], done: int, planned: int) -> str:
+def _caveat(protocol: dict[str, Any]) -> str:
+    return "" if protocol["name"].startswith("paper") else " (not the paper's)"
+
+
+def _opening(table: pd.DataFrame, protocol: dict[str, Any], stand_ins: dict[str, str], done: int, planned: int) -> str:
     seeds = table["seed"].nunique()
-    lines = [f"{escape(protocol['purpose'].capitalize())}. {done} of {planned} cells done, {seeds} seed(s)."]
+    lines = [f"Protocol: {escape(protocol['purpose'])}. {done} of {planned} cells done, {seeds} seed(s)."]
     if seeds < FEW_SEEDS:
         lines.append(f"**With fewer than {FEW_SEEDS} seeds nothing can be concluded about which quantizer is better.**")
-    elif protocol["name"] != "paper":
+    else:
         lines.append(f"With {seeds} seeds the intervals are wide: only large differences can be told from chance.")
-    stand_ins = sorted(set(table.loc[table["real"] == False, "dataset"]))  # noqa: E712 - absent rows have no value
-    if stand_ins:
-        names = ", ".join(code(name) for name in stand_ins)
+    for name, original in stand_ins.items():
+        instead = f", not {escape(original)}" if original else ""
         lines.append(
-            f"**{names}: procedural stand-in data, not AIST++: compare no figure of it with a published one.**"
+            f"**{code(name)}: stand-in data, generated{instead}: compare no figure of it with a published one.**"
         )
     return "\n\n".join(lines)
 
 
-def _title(dataset: str, rows: pd.DataFrame) -> str:
-    mark = "" if rows["real"].iloc[0] else " (stand-in, synthetic: not AIST++)"
+def _title(dataset: str, stand_ins: dict[str, str]) -> str:
+    original = stand_ins.get(dataset)
+    what = f": not {escape(original)}" if original else ""
+    mark = f" (stand-in, synthetic{what})" if dataset in stand_ins else ""
     return f"## Results: {escape(dataset)}{mark}"
 
 
@@ -135,6 +150,8 @@ def _capacity(rows: Sequence[dict[str, Any]]) -> str:
             "codebook values": f"{row['codebook_values']:,}",
             "frames seen": f"{row['frames_seen']:,}",
         }
+        if row["built"]
+        else {"quantizer": escape(row["quantizer"]), "dataset": escape(row["dataset"]), "hidden": "cannot be built"}
         for row in rows
     ]
     return _table(shown)
@@ -164,11 +181,12 @@ def _interval(row: pd.Series, name: str) -> str:
     mean = row.get(name)
     if mean is None or pd.isna(mean):
         return ""
+    fewer = f" (n = {row[f'{name}_n']:.0f})" if row[f"{name}_n"] < row["done"] else ""
     high = row.get(f"{name}_high")
     if high is None or pd.isna(high):
-        return _number(mean)
+        return _number(mean) + fewer
     half = high - mean
-    return f"{_number(mean, half)} ± {_number(half, half)}"
+    return f"{_number(mean, half)} ± {_number(half, half)}{fewer}"
 
 
 def _number(value: float, precision: float | None = None) -> str:
@@ -182,19 +200,18 @@ def _number(value: float, precision: float | None = None) -> str:
 
 def _lattices(dataset: str, rows: pd.DataFrame, capacities: Sequence[dict[str, Any]]) -> list[str]:
     """How far a lattice is filled: a finding that would otherwise look like a fault of the run."""
-    lines = []
+    told = []
     for row in capacities:
-        levels = row.get("levels")
         own = rows[rows["quantizer"] == row["quantizer"]]
-        if row["dataset"] != dataset or not levels or own.empty or pd.isna(own["active"].iloc[0]):
-            continue
-        lines.append(
-            f"{code(row['quantizer'])} has a lattice of {len(levels)} axes ({' x '.join(map(str, levels))}) and uses "
-            f"{own['active'].iloc[0]:.0f} % of its codes here: a lattice fills as far as the data have as many "
-            "dimensions. `fsq:2d` is a square grid; its lattice neighbours are near by construction, so that its "
-            "topographic error is 0."
-        )
-    return lines
+        if row["dataset"] == dataset and row.get("levels") and own["active"].notna().any():
+            levels = " x ".join(map(str, row["levels"]))
+            told.append(f"{code(row['quantizer'])} ({levels}) uses {own['active'].iloc[0]:.0f} % of its codes")
+    if not told:
+        return []
+    return [
+        f"{'; '.join(told)}. A lattice fills as far as the data have as many dimensions as it has axes (`fsq:2d` has "
+        "two); where it is full, its topographic error is 0 by construction."
+    ]
 
 
 def _identical(table: pd.DataFrame, metrics: list[str]) -> list[str]:
@@ -237,6 +254,14 @@ def _notes(notes: dict[str, dict[str, Any]]) -> str:
 
 def _plain(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _parameters(parameters: Sequence[dict[str, Any]]) -> str:
+    return "\n".join(
+        f"- {code(row['name'])}: "
+        + ", ".join(f"{escape(key)} {escape(value)}" for key, value in row["parameters"].items())
+        for row in parameters
+    )
 
 
 def _values(values: dict[str, Any], indent: str = "") -> str:

@@ -250,7 +250,7 @@ def _bits_per_frame(trained: Trained) -> float:
 
 _NEEDS = ("reader",)
 METRICS = (
-    Metric("seq_ppl", _seq_ppl, "none", "test perplexity of a barely trained GRU (50 updates); [1, inf)", _NEEDS),
+    Metric("seq_ppl", _seq_ppl, "none", "test perplexity of a barely trained GRU; [1, inf)", _NEEDS),
     Metric("seq_ppl_converged", _seq_ppl_converged, "lower", "test perplexity of a converged GRU; [1, inf)", _NEEDS),
     Metric("bits_per_frame", _bits_per_frame, "lower", "log2 of seq_ppl_converged; [0, inf)", _NEEDS),
 )

@@ -63,4 +63,5 @@ def test_a_family_that_cannot_be_built_is_shown_with_the_reference() -> None:
     assert found.hidden == 128
     assert found.mismatch == 0
     assert found.codebook_values == 512
-    assert found.values()["network_parameters"] == 2 * (8 * 128 + 128 + 128 * 8 + 8)
+    assert found.network_parameters == 2 * (8 * 128 + 128 + 128 * 8 + 8)
+    assert not found.built

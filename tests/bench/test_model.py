@@ -77,10 +77,11 @@ def test_update_hands_everything_to_the_quantizer() -> None:
 
 
 @pytest.mark.parametrize("label", ["ksom", "fsq"])
-def test_tokenizing_in_blocks_changes_nothing(label: str) -> None:
+def test_tokenizing_in_blocks_changes_nothing(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.model.rows_at_once", lambda num_codes: 7)
     model = build(label).eval()
     x = frames(101, 3)
-    latents, codes = tokenize(model, x, block=7)
+    latents, codes = tokenize(model, x)
     with torch.no_grad():
         z = model.encoder(x)
         assert torch.equal(codes, model.quantizer.encode(z))

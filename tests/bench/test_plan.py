@@ -61,10 +61,24 @@ def test_settings_take_the_type_of_the_default():
     assert parameters["vq"]["initial_count"] == 0.0
 
 
-def test_a_setting_reaches_every_preset_of_its_family():
+def test_a_preset_never_moves():
     made = plan(quantizers="som-vq,som-vq:paper", settings=("som-vq.sigma=2",))
-    assert {cell.parameters["sigma"] for cell in made.cells} == {2.0}
-    assert len({cell.parameters["rate"] for cell in made.cells}) == 2
+    found = {(cell.quantizer, cell.parameters["sigma"]) for cell in made.cells}
+    assert found == {("som-vq", 2.0), ("som-vq:paper", 0.5)}
+    with pytest.raises(UsageError, match="a preset keeps its values"):
+        plan(quantizers="som-vq:paper", settings=("som-vq.sigma=2",))
+
+
+def test_a_stand_in_asked_for_twice_is_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    cells = plan(datasets="aist,aist-standin").cells
+    assert len(cells) == len({cell.key for cell in cells}) == 4
+    with pytest.raises(UsageError, match="twice"):
+        plan(datasets="aist,aist-standin", settings=("aist.window=60",))
+
+
+def test_a_codebook_far_from_what_was_asked_is_told():
+    assert any("fsq on lorenz has 9 codes, not 16" in line for line in plan(settings=("fsq.levels=3,3",)).remarks)
 
 
 def test_a_capacity_above_one_percent_is_refused_unless_published():

@@ -1,6 +1,8 @@
 """Whole runs through the command line, on the tiny protocol."""
 
 import csv
+import dataclasses
+import fcntl
 import json
 import os
 import random
@@ -47,7 +49,8 @@ def finished(bench, tmp_path_factory):
 
 def test_a_run_leaves_what_it_should(finished):
     found = {path.name for path in finished.iterdir()}
-    assert found == {"results.csv", "summary.csv", "report.md", "plan.json", "environment.json", "cells"}
+    files = {"results.csv", "summary.csv", "report.md", "plan.json", "environment.json", "environments", "cells"}
+    assert found == files | {".lock"}
     table = rows(finished)
     assert [(row["quantizer"], row["seed"], row["status"]) for row in table] == [
         ("vq", "0", "done"),
@@ -159,7 +162,7 @@ def test_each_trouble_costs_its_own_cell_and_is_told(troubled):
         "RuntimeError: this quantizer &lt;b&gt;raises&lt;/b&gt;",
         "RuntimeError: cannot be built",
         "killed by SIGSEGV",
-        "IndexError: expected encode to return codes in 0..15, got 16..16",
+        "ContractError: expected codes in 0..15, got 16..16",
         "not finite",
     ):
         assert cause in report.replace("\\", "")
@@ -255,3 +258,116 @@ def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path):
     process.communicate()
     assert process.returncode == 0
     assert {row["status"] for row in rows(tmp_path)} == {"done"}
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """A plug-in that a test rewrites between or during runs, with a helper module beside it."""
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    plugin = tmp_path / "macqueen.py"
+    plugin.write_text(shown)
+    command = (*RUN, "--plugin", plugin, "--quantizers", "macqueen", "--out", tmp_path / "run")
+    return plugin, command, tmp_path / "run"
+
+
+def test_an_edit_makes_another_cell_and_a_comment_does_not(bench, edited):
+    plugin, command, folder = edited
+    assert bench(*command, "--seeds", 1).returncode == 0
+    first = rows(folder)[0]["key"]
+    plugin.write_text(plugin.read_text() + "\n# a comment\n")
+    assert bench(*command, "--seeds", 1).returncode == 0
+    assert rows(folder)[0]["key"] == first
+    plugin.write_text(plugin.read_text().replace("0.25", "0.5"))
+    done = bench(*command, "--seeds", 1)
+    assert rows(folder)[0]["key"] != first
+    assert "1 cells of other commands" in done.stderr
+
+
+def test_code_that_changes_during_a_run_is_not_filed_under_the_old_key(edited):
+    plugin, command, folder = edited
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *map(str, command), "--jobs", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("cells/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    plugin.write_text(plugin.read_text().replace("0.25", "0.5"))
+    process.communicate()
+    assert process.returncode == 3
+    assert [row["status"] for row in rows(folder)] == ["done", "failed"]
+    assert "the code changed while the run was going on" in (folder / "report.md").read_text()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(bench, tmp_path):
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = bench(*RUN, "--quantizers", "vq", "--out", tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "another run is using" in done.stderr
+
+
+def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, monkeypatch):
+    """In this process, because a metric cannot be broken from outside."""
+    from bench import job, keys, plan, runner
+    from bench.request import Request
+    from bench.store import Store
+
+    class Silent:
+        def started(self, cells):
+            pass
+
+        def finished(self, cell, record, resumed):
+            pass
+
+    store = Store(tmp_path)
+    request = Request(quantizers="vq", datasets="lorenz", protocol="tiny", seeds="1")
+
+    def run(rerun="missing"):
+        made = plan.make(request)
+        options = runner.Options(device="cpu", jobs=1, rerun=rerun)
+        work = runner.Run(made, store, options, {}, Silent())
+        monkeypatch.setattr(work, "_run_job", lambda cells: call(work, cells))
+        return work.run()[made.cells[0].key]
+
+    def call(work, cells):
+        job.Job(json.loads(json.dumps(work._spec(cells)))).run()
+        return runner.Outcome(0, timed_out=False)
+
+    sound = job.METRICS["active"]
+
+    def broken(trained):
+        raise RuntimeError("broken metric")
+
+    monkeypatch.setitem(job.METRICS, "active", dataclasses.replace(sound, function=broken))
+    failed = run()
+    assert (failed["status"], failed["error"]["message"]) == ("failed", "broken metric")
+    assert failed["metrics"]["mse"] > 0
+    weights = store.weights(failed["key"]).stat().st_mtime_ns
+    assert run()["status"] == "failed"  # nothing has changed, so nothing runs
+    monkeypatch.setitem(keys.METRICS, "active", sound)
+    mended = run()
+    assert mended["status"] == "done"
+    assert mended["metrics"]["mse"] == failed["metrics"]["mse"]
+    assert store.weights(failed["key"]).stat().st_mtime_ns == weights
+
+
+def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
+    """As on a GPU, where one child trains all seeds of a pair."""
+    from bench import job, plan, runner
+    from bench.request import Request
+    from bench.store import Store
+
+    store = Store(tmp_path)
+    made = plan.make(Request(quantizers="vq,som-vq", datasets="lorenz", protocol="tiny", seeds="3"))
+    cells = [cell for cell in made.cells if cell.quantizer == "vq"]
+    work = runner.Run(made, store, runner.Options(device="cpu", jobs=1), {}, None)
+    train = job.train
+
+    def sometimes(models, frames, validation, seeds, schedule):
+        if 1 in seeds:
+            raise RuntimeError("bad seed")
+        return train(models, frames, validation, seeds, schedule)
+
+    monkeypatch.setattr(job, "train", sometimes)
+    job.Job(json.loads(json.dumps(work._spec(cells)))).run()
+    assert [store.read(cell.key)["status"] for cell in cells] == ["done", "failed", "done"]

@@ -92,7 +92,7 @@ def test_a_choice_lists_what_is_valid() -> None:
 def test_the_catalogue_loads_by_name() -> None:
     assert datasets.names()[:3] == ["lorenz", "aist", "aist-standin"]
     assert datasets.parameters("lorenz")["window"] == 4
-    with pytest.raises(ValueError, match=r"unknown dataset 'lorentz'; registered: lorenz"):
+    with pytest.raises(ValueError, match=r"unknown dataset 'lorentz'; did you mean 'lorenz'\? registered: lorenz"):
         datasets.get("lorentz")
     with pytest.raises(ValueError, match="sequences"):
         datasets.load("lorenz", sequences=2)

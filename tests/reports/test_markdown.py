@@ -27,12 +27,13 @@ def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, va
     ]
     summary = [
         {"quantizer": name, "dataset": "lorenz", "real": real, "cells": seeds, "done": seeds, "mse": 0.1234567}
-        | {"mse_high": 0.1244567, "active": 50.0, "active_high": None}
+        | {"mse_high": 0.1244567, "mse_n": seeds, "active": 50.0, "active_high": None, "active_n": seeds - 1}
         for name in names
     ]
     capacities = [
         {"quantizer": name, "dataset": "lorenz", "codebook_size": 16, "bits_per_token": 4.0, "hidden": 128}
         | {"network_parameters": 4368, "mismatch": 0.0, "codebook_values": 128, "frames_seen": 6912, "levels": levels}
+        | {"built": True}
         for name in names
     ]
     return markdown.report(
@@ -40,12 +41,14 @@ def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, va
         summary=pd.DataFrame(summary),
         capacities=capacities,
         metrics=METRICS,
-        protocol={"name": "quick", "purpose": "a purpose"},
+        protocol={"name": "quick", "purpose": "a purpose", "capacity": "matched"},
+        parameters=[{"name": name, "parameters": {"decay": 0.99}} for name in names],
+        stand_ins={} if real else {"lorenz": "the sky"},
         failures=[],
         planned=len(rows),
         notes={"lorenz": {"dt": 0.01}},
         units={"lorenz": "cm"},
-        environment={"python": "3.11", "packages": {"torch": "2"}},
+        environments=[{"python": "3.11", "packages": {"torch": "2"}}],
         command="python -m bench run",
     )
 
@@ -61,8 +64,8 @@ def test_with_fewer_than_three_seeds_nothing_is_concluded(seeds, claim):
 
 def test_a_stand_in_is_marked_in_opening_and_title():
     text = page(real=False)
-    assert "not AIST++: compare no figure" in text
-    assert "## Results: lorenz (stand-in, synthetic: not AIST++)" in text
+    assert "not the sky: compare no figure" in text
+    assert "## Results: lorenz (stand-in, synthetic: not the sky)" in text
     assert "stand-in" not in page()
 
 
@@ -79,7 +82,15 @@ def test_equal_rows_are_told_and_different_ones_are_not():
 
 
 def test_a_lattices_use_is_told():
-    assert "lattice of 2 axes (4 x 4) and uses 50 %" in page(levels=[4, 4])
+    assert "`vq` (4 x 4) uses 50 % of its codes; `fsq` (4 x 4) uses 50 %" in page(levels=[4, 4])
+
+
+def test_a_mean_over_fewer_seeds_says_so():
+    assert "| 50.0 (n = 2)" in page()
+
+
+def test_the_title_says_when_it_is_not_the_papers_protocol():
+    assert page().startswith("# quantizer-bench: protocol quick (not the paper's)")
 
 
 def test_a_run_without_any_result_is_still_a_page():

@@ -1,0 +1,94 @@
+"""A trained autoencoder -> what the metrics may look at; and the check that a quantizer keeps its contract."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from bench.metrics.base import ReaderBudget, Trained
+from bench.model import Autoencoder, reconstruct, tokenize
+from datasets.base import Sequences
+
+SAMPLE = 2_000
+
+
+class DivergedError(RuntimeError):
+    """A number that should be finite is not."""
+
+
+class ContractError(RuntimeError):
+    """A quantizer returns what no quantizer may."""
+
+
+def flat_frames(data: Sequences, split: str, device: str) -> Tensor:
+    """(N, width) frames of a split, in order."""
+    return torch.from_numpy(data.frames[split].reshape(-1, data.width)).to(device)
+
+
+def trained(
+    model: Autoencoder, data: Sequences, device: str, *, data_seed: int, train_seed: int, budget: ReaderBudget
+) -> Trained:
+    """Tokenize every split and decode the test split.
+
+    Raises:
+        ContractError: A code is out of range.
+        DivergedError: The codebook or what it decodes to is not finite.
+    """
+    quantizer = model.quantizer
+    tokens, latents = {}, torch.empty(0)
+    for split, frames in data.frames.items():
+        latents, codes = tokenize(model, flat_frames(data, split, device))
+        check_codes(codes, len(codes), quantizer.num_codes)
+        tokens[split] = codes.reshape(frames.shape[:2])
+    decoded = reconstruct(model, tokens["test"].flatten())
+    codebook = quantizer.codebook.detach()
+    if not (codebook.isfinite().all() and decoded.isfinite().all()):
+        raise DivergedError("the codebook or what it decodes to is not finite")
+    order = torch.randperm(len(latents), generator=torch.Generator().manual_seed(data_seed))
+    return Trained(
+        data=data,
+        num_codes=quantizer.num_codes,
+        tokens=tokens,
+        decoded=decoded.reshape(data.frames["test"].shape),
+        latents=latents,
+        latent_codebook=quantizer.latent_codebook.detach(),
+        codebook=codebook,
+        positions=quantizer.positions,
+        sample=order[:SAMPLE].sort().values.to(device),
+        seed=train_seed,
+        budget=budget,
+    )
+
+
+def check_contract(model: Autoencoder, frames: Tensor) -> None:
+    """Try a copy of an untrained quantizer on a few frames (B, width): cheaper than to find out after training.
+
+    Raises:
+        ContractError: A shape, a type or a code is not what `Quantizer` promises.
+    """
+    quantizer = copy.deepcopy(model.quantizer)
+    with torch.no_grad():
+        z = model.encoder(frames)
+        quantizer.initialise(z)
+        quantized, codes, loss = quantizer.train()(z)
+        check_codes(codes, len(z), quantizer.num_codes)
+        check_codes(quantizer.eval().encode(z), len(z), quantizer.num_codes)
+        shapes = {
+            "quantized": (quantized.shape, z.shape),
+            "loss": (loss.shape, ()),
+            "codebook": (quantizer.codebook.shape, (quantizer.num_codes, quantizer.code_dim)),
+        }
+    for name, (found, expected) in shapes.items():
+        if tuple(found) != tuple(expected):
+            raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(found)}")
+
+
+def check_codes(codes: Tensor, count: int, num_codes: int) -> None:
+    """Raise ContractError unless codes are (count,) int64 in 0..K-1."""
+    if codes.shape != (count,):
+        raise ContractError(f"expected codes of shape {(count,)}, got {tuple(codes.shape)}")
+    if codes.dtype != torch.int64:
+        raise ContractError(f"expected int64 codes, got {codes.dtype}")
+    low, high = int(codes.min()), int(codes.max())
+    if low < 0 or high >= num_codes:
+        raise ContractError(f"expected codes in 0..{num_codes - 1}, got {low}..{high}")

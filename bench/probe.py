@@ -1,0 +1,69 @@
+"""Builds a quantizer once to learn its capacity, a stranger's in a child process that may die of it."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import quantizers
+from bench import plugins
+from bench._packages import ROOT
+from bench.capacity import Capacity, match, unknown
+from bench.errors import UsageError
+from bench.protocol import PROTOCOLS, Protocol
+from quantizers.base import Quantizer
+
+PATIENCE = 60  # seconds
+
+
+def capacity(label: str, parameters: dict[str, Any], cls: type[Quantizer], width: int, protocol: Protocol) -> Capacity:
+    """Capacity of a family; `built` is False where it raises, dies or hangs: its cells will tell why.
+
+    Raises:
+        UsageError: It refuses its parameters with a ValueError.
+    """
+    if cls.__module__.partition(".")[0] != "quantizers":
+        module = cls.__module__
+        plugin = str(sys.modules[module].__file__) if module.startswith(plugins.PREFIX) else module
+        return _in_a_child(label, parameters, plugin, width, protocol)
+    try:
+        return match(_build(label, parameters, width, protocol), protocol)
+    except ValueError as error:
+        raise UsageError(f"quantizer {label}: {error}") from None
+
+
+def _build(label: str, parameters: dict[str, Any], width: int, protocol: Protocol) -> Quantizer:
+    return quantizers.create(label, num_codes=protocol.codebook_size, code_dim=width, **parameters)
+
+
+def _in_a_child(label: str, parameters: dict[str, Any], plugin: str, width: int, protocol: Protocol) -> Capacity:
+    spec = {"plugin": plugin, "label": label, "parameters": parameters, "width": width}
+    spec |= {"protocol": protocol.name, "codebook_size": protocol.codebook_size, "capacity": protocol.capacity}
+    command = [sys.executable, "-m", "bench", "_probe", json.dumps(spec)]
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ | {"PYTHONPATH": paths}
+        )
+        answer = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+    except (subprocess.TimeoutExpired, ValueError):
+        answer = {}
+    if "refused" in answer:
+        raise UsageError(f"quantizer {label}: {answer['refused']}")
+    return Capacity(**answer["capacity"]) if "capacity" in answer else unknown(width, protocol)
+
+
+def main(text: str) -> None:
+    """What the child does: build, and print the capacity or the refusal as one line of JSON."""
+    spec = json.loads(text)
+    plugins.load(spec["plugin"])
+    named = PROTOCOLS[spec["protocol"]]
+    protocol = dataclasses.replace(named, codebook_size=spec["codebook_size"], capacity=spec["capacity"])
+    try:
+        found = match(_build(spec["label"], spec["parameters"], spec["width"], protocol), protocol)
+    except ValueError as error:
+        print(json.dumps({"refused": str(error)}))
+    else:
+        print(json.dumps({"capacity": dataclasses.asdict(found)}))
