@@ -140,3 +140,24 @@ def test_a_generated_dataset_has_nothing_to_import(tmp_path: Any) -> None:
     assert lorenz.recipe() == {}
     with pytest.raises(DataError, match="generated"):
         lorenz.install(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "a,b", "a.b", "all", " a"])
+def test_a_name_that_the_command_line_cannot_say_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="Expected a dataset name"):
+        datasets.register(name)
+
+
+def test_parameters_that_cannot_be_set_by_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "_REGISTERED", {})
+
+    class Positional(Dataset):
+        def __init__(self, size: int) -> None: ...
+
+    class Seeded(Dataset):
+        def __init__(self, *, seed: int = 0) -> None: ...
+
+    with pytest.raises(ValueError, match="keyword-only"):
+        datasets.register("positional")(Positional)
+    with pytest.raises(ValueError, match="seed"):
+        datasets.register("seeded")(Seeded)

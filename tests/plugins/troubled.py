@@ -1,6 +1,7 @@
 """Quantizers that go wrong, each in its own way, once training has begun."""
 
 import ctypes
+import os
 import time
 
 import torch
@@ -48,3 +49,21 @@ class Hangs(_Plain):
 class OutOfRange(_Plain):
     def encode(self, z):
         return torch.full_like(super().encode(z), self.num_codes) if not self.training else super().encode(z)
+
+
+@register("dies-building")
+class DiesBuilding(_Plain):
+    def __init__(self, num_codes: int, code_dim: int) -> None:
+        ctypes.string_at(0)
+
+
+@register("exits")
+class Exits(_Plain):
+    def update(self, z, codes, progress):
+        os._exit(0)
+
+
+@register("wrong-shape")
+class WrongShape(_Plain):
+    def encode(self, z):
+        return super().encode(z)[:, None]

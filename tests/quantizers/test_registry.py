@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import quantizers
-from quantizers import _registry
+from quantizers import LearnedCodebook, _registry
 
 
 @pytest.fixture
@@ -139,3 +139,21 @@ def test_a_class_that_is_no_quantizer_is_refused(registry: None) -> None:
 def test_names_that_the_command_line_cannot_say_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="Expected a quantizer name"):
         quantizers.register(name)
+
+
+def test_parameters_need_defaults_and_names_of_their_own(registry: None) -> None:
+    class NoDefault(LearnedCodebook):
+        def __init__(self, num_codes: int, code_dim: int, *, rate: float) -> None: ...
+
+    class Reserved(LearnedCodebook):
+        def __init__(self, *, num_codes: int = 1, code_dim: int = 1) -> None: ...
+
+    with pytest.raises(ValueError, match="parameter rate of NoDefault to have a default"):
+        quantizers.register("other")(NoDefault)
+    with pytest.raises(ValueError, match="to take num_codes by position"):
+        quantizers.register("other")(Reserved)
+
+
+def test_an_empty_preset_is_none() -> None:
+    with pytest.raises(ValueError, match="unknown preset ''"):
+        quantizers.get("vq:")
