@@ -250,12 +250,13 @@ def test_kill_at_any_moment_then_the_same_command_ends_as_if_undisturbed(tmp_pat
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path, told):
     process = start(tmp_path, "--jobs", "1")
     deadline = time.monotonic() + 120
     while not list((tmp_path / "cells").glob("*.codes.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted" in err
