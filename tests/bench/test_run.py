@@ -254,7 +254,7 @@ def test_kill_at_any_moment_then_the_same_command_ends_as_if_undisturbed(tmp_pat
 def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path, told):
     process = start(tmp_path, "--jobs", "1")
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "cells").glob("*.codes.safetensors")) and time.monotonic() < deadline:
+    while not list((tmp_path / "cells").glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(told)
     _, err = process.communicate(timeout=30)
