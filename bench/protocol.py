@@ -19,6 +19,7 @@ class Protocol:
         schedule: Of training.
         seeds: How many, unless told.
         reader: Budget of the readers of token sequences.
+        width: Hidden width whatever K; None takes the rule of the SOM-VQ paper.
         capacity: "matched": encoder, decoder and projections agree within 1 %; "published": each family as published.
     """
 
@@ -29,11 +30,14 @@ class Protocol:
     schedule: Schedule
     seeds: int
     reader: ReaderBudget
+    width: int | None = None
     capacity: str = "matched"
 
     @property
     def hidden(self) -> int:
-        """Hidden width by K (SOM-VQ, Appendix A)."""
+        """Hidden width by K (SOM-VQ, Appendix A), unless one is given."""
+        if self.width is not None:
+            return self.width
         return 128 if self.codebook_size <= 64 else 256 if self.codebook_size <= 1_024 else 512
 
     def values(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The training loop: one seed alone, or all seeds of a pair as one batch of replicas."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,12 +25,14 @@ class Schedule:
         epochs: Epochs after that, a family's own warm-up share included.
         batch: Frames a step.
         learning_rate: Of Adam.
+        check_every: Steps between two points of the learning curve; 0 takes one an epoch.
     """
 
     warm_up_epochs: int
     epochs: int
     batch: int
     learning_rate: float
+    check_every: int = 0
 
     def steps_per_epoch(self, frames: int) -> int:
         """Whole batches; the few frames left over change with the order of each epoch."""
@@ -40,9 +43,11 @@ class Schedule:
 class History:
     """A learning curve, on the frames' own scale, and whether training broke down.
 
+    A point is an epoch, or as many steps as the schedule says.
+
     Attributes:
-        train: Mean reconstruction error of each epoch's batches; None while the codebook alone learns.
-        validation: Error on the validation split after each epoch.
+        train: Mean reconstruction error of each point's batches; None while the codebook alone learns.
+        validation: Error on the validation split at each point.
         diverged: Whether an error was not finite.
     """
 
@@ -159,9 +164,11 @@ class _Training:
             for x in self._batches(steps):
                 self._descend(*self.replicas("unquantized", x))
         self._initialise()
-        for start in range(0, last, steps):
+        epochs = itertools.chain.from_iterable(self._batches(steps) for _ in itertools.count())
+        span = self.schedule.check_every or steps
+        for start in range(0, last, span):
             errors = []
-            for step, x in enumerate(self._batches(min(steps, last - start)), start):
+            for step, x in enumerate(itertools.islice(epochs, min(span, last - start)), start):
                 progress = torch.tensor(step / total, device=x.device)
                 if step / total < share:
                     with torch.no_grad():
@@ -203,7 +210,7 @@ class _Training:
         self.replicas.map(start)
 
     def _record(self, errors: list[Tensor]) -> None:
-        """Close an epoch; the only place where the host waits for the device."""
+        """Add a point to the learning curves; the only place where the host waits for the device."""
         with torch.no_grad():
             blocks = torch.split(self.validation, rows_at_once(self.replicas.models[0].quantizer.num_codes), dim=1)
             errors_by_block = [self.replicas("error", block)[0] * block.shape[1] for block in blocks]

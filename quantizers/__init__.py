@@ -57,6 +57,7 @@ register(
             "smoothing": "persistent",
             "initial_count": 1.0,
             "update_zero": True,
+            "initialisation": "data",
         }
     },
 )(KSOM)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+INITIALISATIONS = ("data", "normal")
+
 
 class Quantized(NamedTuple):
     """What `Quantizer.forward` returns.
@@ -117,6 +119,7 @@ class LearnedCodebook(Quantizer, ABC):
         code_dim: D.
         commitment: Weight of mean (z - sg[e])^2, which keeps the encoder near its codes.
         codebook_weight: Weight of mean (sg[z] - e)^2, which learns the codebook by gradient; 0 keeps it a buffer.
+        initialisation: "data", random encoder outputs; "normal", draws from N(0, I) (the KSOM paper's).
         positions: (K, g) int64 lattice places, or None.
     """
 
@@ -129,12 +132,15 @@ class LearnedCodebook(Quantizer, ABC):
         *,
         commitment: float,
         codebook_weight: float = 0.0,
+        initialisation: str = "data",
         positions: Tensor | None = None,
     ) -> None:
         super().__init__(num_codes, code_dim, positions)
         self.commitment = check_range("commitment", commitment, 0, 100)
         self.codebook_weight = check_range("codebook_weight", codebook_weight, 0, 100)
-        vectors = torch.zeros(num_codes, code_dim)
+        self.initialisation = check_choice("initialisation", initialisation, INITIALISATIONS)
+        normal = initialisation == "normal"
+        vectors = torch.randn(num_codes, code_dim) if normal else torch.zeros(num_codes, code_dim)
         if codebook_weight:
             self.register_parameter("vectors", nn.Parameter(vectors))
         else:
@@ -158,8 +164,11 @@ class LearnedCodebook(Quantizer, ABC):
         """Reset what the family keeps beside the vectors, which were just set."""
 
     def initialise(self, z: Tensor) -> None:
-        """Random encoder outputs."""
-        self.codebook = sample_rows(z, self.num_codes)
+        """Random encoder outputs, or what was drawn when the module was built."""
+        if self.initialisation == "data":
+            self.codebook = sample_rows(z, self.num_codes)
+        else:
+            self.restart()
 
     def encode(self, z: Tensor) -> Tensor:
         """Nearest code (van den Oord et al. 2017, Eq. 1)."""

@@ -43,6 +43,7 @@ class KSOM(LearnedCodebook):
         smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent" (the KSOM code's).
         initial_count: N(0).
         update_zero: Whether codes that got nothing, neighbours included, decay too ("update-0").
+        initialisation: "data" or "normal" (the KSOM paper's), where the codes start.
     """
 
     steps: Tensor
@@ -64,9 +65,16 @@ class KSOM(LearnedCodebook):
         smoothing: str = "transient",
         initial_count: float = 1.0,
         update_zero: bool = True,
+        initialisation: str = "data",
     ) -> None:
         sides = grid_sides(num_codes, dimensions)
-        super().__init__(num_codes, code_dim, commitment=commitment, positions=grid_positions(sides))
+        super().__init__(
+            num_codes,
+            code_dim,
+            commitment=commitment,
+            initialisation=initialisation,
+            positions=grid_positions(sides),
+        )
         self.sides = sides
         self.neighbourhood = check_choice("neighbourhood", neighbourhood, NEIGHBOURHOODS)
         self.schedule = check_choice("schedule", schedule, ("sigma", "tau"))

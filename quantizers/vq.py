@@ -18,6 +18,7 @@ class VQ(LearnedCodebook):
         smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent".
         initial_count: N(0).
         update_zero: Whether codes without a hit decay too.
+        initialisation: "data" or "normal", where the codes start.
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class VQ(LearnedCodebook):
         smoothing: str = "transient",
         initial_count: float = 1.0,
         update_zero: bool = True,
+        initialisation: str = "data",
     ) -> None:
-        super().__init__(num_codes, code_dim, commitment=commitment)
+        super().__init__(num_codes, code_dim, commitment=commitment, initialisation=initialisation)
         self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)
 
     def restart(self) -> None:
