@@ -50,6 +50,7 @@ class Aist(Dataset):
     """
 
     stand_in = "aist-standin"
+    resplit = True
     title = "AIST++"
     source = "AIST++ (Li et al., ICCV 2021; Tsuchida et al., ISMIR 2019), annotations by Google LLC, CC BY 4.0"
 

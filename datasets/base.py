@@ -132,6 +132,7 @@ class Dataset(ABC):
     Attributes:
         stand_in: Name of the dataset to run on where this one's data are absent, or None.
         real: False for a stand-in.
+        resplit: Whether seeds split one finite source anew, so that their results are not independent.
         source: Where the data come from: a citation, one line.
         title: What people call it, where that is not its name here.
         width: Features a frame after PCA.
@@ -140,6 +141,7 @@ class Dataset(ABC):
     width: int
     stand_in: ClassVar[str | None] = None
     real: ClassVar[bool] = True
+    resplit: ClassVar[bool] = False
     source: ClassVar[str] = ""
     title: ClassVar[str] = ""
 

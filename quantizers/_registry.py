@@ -65,8 +65,8 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: It holds a sign with a meaning there, or means something else.
     """
-    if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
-        raise ValueError(f"Expected a quantizer name without any of ':,=.' and not 'all', got {name!r}.")
+    if not name or name != name.strip() or any(sign in name for sign in ":,=.+@") or name == "all":
+        raise ValueError(f"Expected a quantizer name without any of ':,=.+@' and not 'all', got {name!r}.")
 
 
 def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:

@@ -91,6 +91,7 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
         "smoothing": "transient",
         "initial_count": 1.0,
         "update_zero": True,
+        "initialisation": "data",
     }
     _, reset = quantizers.get("vq-reset")
     assert reset["reset_threshold"] == 0.03
