@@ -65,6 +65,15 @@ def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
     )
 
 
+def of_reference(name: str, width: int, protocol: Protocol) -> Capacity:
+    """What a reference has: "none" the protocol's networks and no codes, K-means the codes and no networks."""
+    reference = parameter_count(width, protocol.hidden)
+    if name == "none":
+        return Capacity(0, 0.0, protocol.hidden, reference, reference, 0, {})
+    size = protocol.codebook_size
+    return Capacity(size, math.log2(size), protocol.hidden, 0, reference, size * width, {})
+
+
 def unknown(width: int, protocol: Protocol) -> Capacity:
     """Stands in for the capacity of a family that cannot even be built."""
     reference = parameter_count(width, protocol.hidden)

@@ -79,7 +79,7 @@ def _fail(message: str) -> NoReturn:
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="quantizers, datasets, metrics or protocols")] = "quantizers",
+    what: Annotated[str, typer.Argument(help="quantizers, datasets, metrics, protocols or suites")] = "quantizers",
     plugin: Plugins = None,
 ) -> None:
     """List what is registered, with parameters and their defaults."""
@@ -91,16 +91,19 @@ def list_(
 
 @app.command()
 def run(
-    quantizers: Annotated[str, typer.Option(help="Names, name:preset, or all; separated by commas.")],
-    datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")],
-    protocol: Annotated[str, typer.Option(help="quick, paper, paper-cold or tiny.")] = "quick",
+    quantizers: Annotated[
+        str, typer.Option(help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas.")
+    ] = "",
+    datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",
+    suite: Annotated[str, typer.Option(help="Rows, datasets, protocol: see bench list suites.")] = "",
+    protocol: Annotated[str, typer.Option(help="quick, paper, paper-cold or tiny; a suite has its own.")] = "",
     seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
     codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
     capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/PROTOCOL unless told.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/[SUITE-]PROTOCOL unless told.")] = None,
     rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
     timeout: Annotated[
         float | None, typer.Option(help="Seconds a job may take: a seed on a CPU, a pair on a GPU.")
@@ -133,6 +136,7 @@ def run(
         quantizers=quantizers,
         datasets=datasets,
         protocol=protocol,
+        suite=suite,
         seeds=seeds,
         codebook_size=codebook_size,
         settings=tuple(set_ or ()),
@@ -147,9 +151,9 @@ def run(
         jobs=jobs or (_cores() if chosen == "cpu" else 1),
         rerun=rerun,
         timeout=timeout,
-        plugins=tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ()),
+        plugins=_absolute(plugin),
     )
-    folder = out or Path("runs") / protocol
+    folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
     store = Store(folder, writable=not dry_run)
     if not dry_run:
         store.lock()
@@ -159,10 +163,52 @@ def run(
 
         print(show(plan, store, options))
         return DONE
-    return _run(plan, store, options)
+    return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]])
 
 
-def _run(plan: "Plan", store: "Store", options: Any) -> int:
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> int:
+    """Recompute every metric of a run from its stored weights, without training, and compare with what was recorded.
+
+    Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
+    """
+    from bench import plan as planning
+    from bench.evaluation import differences
+    from bench.runner import Options
+    from bench.store import Store
+
+    _use_data(data_dir)
+    _load(plugin)
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
+    chosen = _device(device)
+    if not folder.is_dir():
+        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
+    store = Store(folder)
+    store.lock()
+    told = store.plan()
+    plan = planning.from_values(told)
+    former, _ = store.read_all(cell.key for cell in plan.cells)
+    options = Options(
+        device=chosen,
+        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        rerun="all",
+        plugins=_absolute(plugin),
+        trains=False,
+    )
+    code = _run(plan, store, options, told["command"])
+    lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
+    print("\n".join(lines))
+    return code if code else int(len(lines) > 1)
+
+
+def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     from bench import results
     from bench.display import Display
     from bench.environment import environment
@@ -178,7 +224,6 @@ def _run(plan: "Plan", store: "Store", options: Any) -> int:
     for line in damaged_records(plan, store):
         print(f"warning: {line}; the cell runs again", file=sys.stderr)
     facts = environment(options.device)
-    command = ["python", "-m", "bench", *sys.argv[1:]]
     results.write_plan(store, plan, command, facts)
     display = Display(plan)
     work = Run(plan, store, options, facts, display)
@@ -258,6 +303,10 @@ def _load(plugin: list[str] | None) -> None:
 
         for each in plugin:
             plugins.load(each)
+
+
+def _absolute(plugin: list[str] | None) -> tuple[str, ...]:
+    return tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ())
 
 
 def _device(name: str) -> str:

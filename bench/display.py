@@ -64,7 +64,7 @@ class Display:
 
     def _line(self, cell: Cell, record: Record) -> str:
         place = f"[{len(self.records)}/{len(self.plan.cells)}]"
-        head = f"{place} {cell.quantizer} {cell.dataset} seed {cell.seed} {record['status']}"
+        head = f"{place} {cell.row} {cell.dataset} seed {cell.seed} {record['status']}"
         if record["status"] != DONE:
             return f"{head}: {cause(record)}"
         seconds = record["train_seconds"] + record["eval_seconds"]

@@ -21,14 +21,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import datasets
-import quantizers
 from bench import plugins
-from bench.keys import training_code
-from bench.measure import DivergedError, check_contract, flat_frames, trained
-from bench.metrics import METRICS, ReaderBudget, Trained
-from bench.model import Autoencoder, build, reconstruct
-from bench.store import DIVERGED, DONE, FAILED, Record, Store
-from bench.train import History, Schedule, train
+from bench.controls import null_values, with_shuffled_tokens, with_sorted_codes
+from bench.keys import known, training_code
+from bench.measure import DivergedError, check_contract, flat_frames, trained, unquantized
+from bench.metrics import METRICS, Trained
+from bench.model import Autoencoder, build, tokenize
+from bench.protocol import Protocol
+from bench.references import build_reference, train_reference
+from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
+from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store
+from bench.train import History, train
 
 JSON = dict[str, Any]
 
@@ -60,41 +63,43 @@ def _die_with(driver: int) -> None:
 
 
 class Job:
-    """Cells of one pair that differ in their seeds.
+    """Cells of one pair that differ in their seeds, and the controls made of the same tokenizers.
 
     Args:
-        spec: What the runner wrote: folder, device, schedule, reader's budget, codebook size and cells.
+        spec: What the runner wrote: folder, device and cells.
     """
 
     def __init__(self, spec: JSON) -> None:
         self.store = Store(Path(spec["root"]))
         self.cells: list[JSON] = spec["cells"]
         self.device: str = spec["device"]
-        self.schedule = Schedule(**spec["schedule"])
-        self.budget = ReaderBudget(**spec["reader"])
-        self.codebook_size: int = spec["codebook_size"]
+        self.protocol = Protocol.from_values(self.cells[0]["protocol"])
         self.environment: str = spec["environment"]
+        self.trains: bool = spec["trains"]
 
     def run(self) -> None:
         """Train what has no weights yet, then measure and record every cell."""
-        untrained = [cell for cell in self.cells if not self.store.weights(cell["key"]).exists()]
-        failed = self._train_or_fail(untrained)
+        absent = [cell for cell in self.cells if not self.store.weights(cell["tokenizer"]).exists()]
+        failed = self._train_or_fail(list({cell["tokenizer"]: cell for cell in absent}.values()))
         for cell in self.cells:
-            if cell["key"] not in failed:
+            if cell["tokenizer"] in failed:
+                self._write_failure(cell, failed[cell["tokenizer"]], "train")
+            else:
                 self._evaluate_or_fail(cell)
 
-    def _train_or_fail(self, cells: list[JSON]) -> set[str]:
-        """Train cells as one batch of replicas; where that fails, one by one. Returns the keys of those that failed."""
+    def _train_or_fail(self, cells: list[JSON]) -> dict[str, Exception]:
+        """Train cells as one batch of replicas; where that fails, one by one. Returns what failed, and why."""
         if not cells:
-            return set()
+            return {}
         try:
+            if not self.trains:
+                raise FileNotFoundError("no stored weights to evaluate; bench run trains")
             self._train(cells)
         except Exception as error:
             if len(cells) > 1:
-                return {key for cell in cells for key in self._train_or_fail([cell])}
-            self._write_failure(cells[0], error, "train")
-            return {cells[0]["key"]}
-        return set()
+                return {key: each for cell in cells for key, each in self._train_or_fail([cell]).items()}
+            return {cells[0]["tokenizer"]: error}
+        return {}
 
     def _train(self, cells: list[JSON]) -> None:
         self._check_code(cells[0])
@@ -102,39 +107,46 @@ class Job:
         frames = [flat_frames(each, "train", self.device) for each in data]
         validation = [flat_frames(each, "val", self.device) for each in data]
         models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
-        check_contract(models[0], frames[0][: self.schedule.batch])
+        schedule, quantizer = self.protocol.schedule, cells[0]["quantizer"]
         seeds = [cell["train_seed"] for cell in cells]
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         begun = clock()
-        histories = train(models, frames, validation, seeds, self.schedule)
+        if known(quantizer):
+            check_contract(models[0], frames[0][: schedule.batch])
+            histories = train(models, frames, validation, seeds, schedule)
+        else:
+            parts = zip(models, frames, validation, seeds, strict=True)
+            histories = [train_reference(quantizer, *part, schedule) for part in parts]
         seconds = (clock() - begun) / len(cells)
         for cell, model, history in zip(cells, models, histories, strict=True):
             tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
             metadata = {"train_seconds": repr(seconds), "history": json.dumps(dataclasses.asdict(history))}
-            _save(self.store.weights(cell["key"]), tensors, metadata)
+            _save(self.store.weights(cell["tokenizer"]), tensors, metadata)
 
     def _check_code(self, cell: JSON) -> None:
         """A run that outlives an edit of the code must not file new results under old keys."""
-        family, _ = quantizers.get(cell["quantizer"])
-        if training_code(family.cls, datasets.get(cell["dataset"])) != cell["code"]:
+        if self.trains and training_code(cell["quantizer"], cell["dataset"]) != cell["code"]:
             raise ChangedError("the code changed while the run was going on; start the same command again")
 
     def _data(self, cell: JSON) -> datasets.Sequences:
         return datasets.load(cell["dataset"], seed=cell["data_seed"], **cell["dataset_parameters"])
 
     def _build(self, cell: JSON, width: int) -> Autoencoder:
-        return build(
+        name, size, hidden, seed = (
             cell["quantizer"],
-            cell["parameters"],
-            num_codes=self.codebook_size,
-            width=width,
-            hidden=cell["capacity"]["hidden"],
-            seed=cell["train_seed"],
-        ).to(self.device)
+            self.protocol.codebook_size,
+            cell["capacity"]["hidden"],
+            cell["train_seed"],
+        )
+        if not known(name):
+            model = build_reference(name, num_codes=size, width=width, hidden=hidden, seed=seed)
+        else:
+            model = build(name, cell["parameters"], num_codes=size, width=width, hidden=hidden, seed=seed)
+        return model.to(self.device)
 
     def _load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
         model = self._build(cell, width)
-        with safe_open(self.store.weights(cell["key"]), "pt") as file:
+        with safe_open(self.store.weights(cell["tokenizer"]), "pt") as file:
             state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata()
         model.load_state_dict(state)
@@ -145,7 +157,7 @@ class Job:
         """Measure what the cell's former record does not hold, and write the new one; nothing measured is lost."""
         begun = time.time()
         former = cell["former"]
-        record: JSON = {"metrics": former["metrics"], "metric_seconds": former["metric_seconds"]}
+        record: JSON = {part: former[part] for part in KEPT}
         try:
             self._check_code(cell)
             self._evaluate(cell, record)
@@ -162,27 +174,48 @@ class Job:
             raise DivergedError("the reconstruction error is not finite")
         record["history"] = {"train": history.train, "validation": history.validation}
         record["data"] = {"sha256": data.content_hash(), "notes": dict(data.notes), "unit": data.unit}
-        seeds = {"data_seed": cell["data_seed"], "train_seed": cell["train_seed"]}
-        subject = trained(model, data, self.device, **seeds, budget=self.budget)
-        self._save_codes(cell, subject, model)
+        subject = self._subject(cell, data, model, history)
         overhead = time.process_time() - tick
         for name in cell["missing"]:
             tick = time.process_time()
-            value = METRICS[name].function(subject)
-            if value is not None and not math.isfinite(value):
-                raise DivergedError(f"metric {name} is {value}")
-            record["metrics"][name] = value
+            self._measure(cell, name, subject, record)
             record["metric_seconds"][name] = time.process_time() - tick
         record["eval_seconds"] = overhead + math.fsum(record["metric_seconds"].values())
 
-    def _save_codes(self, cell: JSON, subject: Trained, model: Autoencoder) -> None:
+    def _subject(self, cell: JSON, data: datasets.Sequences, model: Autoencoder, history: History) -> Trained:
+        """What is measured: the trained tokenizer, or what the cell's control makes of it."""
+        if cell["quantizer"] == "none":
+            return unquantized(model, data, self.device)
+        seeds = {"data_seed": cell["data_seed"], "train_seed": cell["train_seed"]}
+        subject = trained(model, data, self.device, **seeds, protocol=self.protocol, history=history)
+        if cell["control"] == SORTED:
+            return with_sorted_codes(subject, tokenize(model, flat_frames(data, "val", self.device))[0])
+        if cell["control"] == SHUFFLED:
+            return with_shuffled_tokens(subject)
+        if not cell["control"]:
+            self._save_codes(cell, subject)
+        return subject
+
+    def _measure(self, cell: JSON, name: str, subject: Trained, record: JSON) -> None:
+        function = METRICS[name].function
+        assert function is not None
+        if cell["control"] == SHUFFLED_GRID:
+            draws = null_values(subject, function)
+            record["null"][name] = draws
+            value = math.fsum(draws) / len(draws) if draws else None
+        else:
+            value = function(subject)
+        if value is not None and not math.isfinite(value):
+            raise DivergedError(f"metric {name} is {value}")
+        record["metrics"][name] = value
+
+    def _save_codes(self, cell: JSON, subject: Trained) -> None:
         """Tokens of every split, code vectors, their places, and each code decoded to data units."""
         tensors = {f"codes.{split}": codes.int() for split, codes in subject.tokens.items()}
         tensors["codebook"] = subject.codebook
         if subject.positions is not None:
             tensors["positions"] = subject.positions
-        decoded = reconstruct(model, torch.arange(subject.num_codes, device=self.device)).cpu().numpy()
-        tensors["prototypes"] = torch.from_numpy(subject.data.inverse(decoded))
+        tensors["prototypes"] = torch.from_numpy(subject.data.inverse(subject.prototypes.cpu().numpy()))
         _save(self.store.codes(cell["key"]), tensors)
 
     def _write_failure(self, cell: JSON, error: Exception, stage: str, record: JSON | None = None) -> None:

@@ -4,12 +4,16 @@ import dataclasses
 import hashlib
 import inspect
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench import measure, train
+import datasets
+import quantizers
+from bench import controls, measure, references, train
 from bench.fingerprint import fingerprint
-from bench.metrics import METRICS, ReaderBudget
+from bench.metrics import METRICS
+from bench.protocol import Protocol
 
 JSON = dict[str, Any]
 
@@ -20,19 +24,41 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def training_code(family: type, dataset: type) -> JSON:
-    """Hashes of the code that decides a trained tokenizer: the family's, the trainer's and the data's."""
+def training_code(quantizer: str, dataset: str) -> JSON:
+    """Hashes of the code that decides a trained tokenizer: the family's, the trainer's and the data's.
+
+    Args:
+        quantizer: Name, preset included, or that of a reference.
+        dataset: Name.
+    """
+    code = inspect.getfile(quantizers.get(quantizer)[0].cls) if known(quantizer) else references.__file__
     return {
-        "family": fingerprint(Path(inspect.getfile(family)), Path(train.__file__)),
-        "data": fingerprint(Path(inspect.getfile(dataset))),
+        "family": fingerprint(Path(code), Path(train.__file__)),
+        "data": fingerprint(Path(inspect.getfile(datasets.get(dataset)))),
     }
 
 
-def metric_keys(key: str, budget: ReaderBudget) -> JSON:
-    """Metric -> hash of the cell's key, the metric's code and, where it trains a reader, the reader's budget."""
+def known(label: str) -> bool:
+    """Whether a label names a family rather than a reference."""
+    return label.partition(":")[0] in quantizers.families()
+
+
+def control_key(tokenizer: str, control: str) -> str:
+    """Key of the cell that measures a trained tokenizer under a control."""
+    return digest({"tokenizer": tokenizer, "control": control, "code": fingerprint(Path(controls.__file__))})
+
+
+def metric_keys(key: str, protocol: Protocol, names: Iterable[str]) -> JSON:
+    """Metric -> hash of the cell's key, the metric's code and, where it trains readers, their budgets."""
     keys = {}
-    for name, metric in METRICS.items():
+    for name in names:
+        metric = METRICS[name]
+        assert metric.function is not None
         code = fingerprint(Path(inspect.getfile(metric.function)), Path(measure.__file__))
-        values = dataclasses.asdict(budget) if "reader" in metric.needs else None
-        keys[name] = digest({"key": key, "code": code, "budget": values})
+        budgets = {
+            reader: dataclasses.asdict(getattr(protocol, reader))
+            for reader in ("reader", "small_reader")
+            if reader in metric.needs
+        }
+        keys[name] = digest({"key": key, "code": code, "budgets": budgets})
     return keys

@@ -7,23 +7,31 @@ from tabulate import tabulate
 
 import datasets
 import quantizers
+from bench import suite
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.plan import Plan
 from bench.protocol import PROTOCOLS
 from bench.results import capacity_rows
+from bench.rows import CONTROLS, REFERENCES
 from bench.runner import Options, pending
 from bench.store import DONE, Record, Store
 from quantizers._registry import suggestion
 
 
 def show(what: str) -> str:
-    """A list of quantizers, datasets, metrics or protocols.
+    """A list of quantizers, datasets, metrics, protocols or suites.
 
     Raises:
         UsageError: There is no such list.
     """
-    lists = {"quantizers": _quantizers, "datasets": _datasets, "metrics": _metrics, "protocols": _protocols}
+    lists = {
+        "quantizers": _quantizers,
+        "datasets": _datasets,
+        "metrics": _metrics,
+        "protocols": _protocols,
+        "suites": _suites,
+    }
     if what not in lists:
         raise UsageError(f"nothing to list under {what!r}; {suggestion(what, list(lists))}")
     return lists[what]()
@@ -53,7 +61,7 @@ def dry_run(plan: Plan, store: Store, options: Options) -> str:
     """Which cells would run, and about how long."""
     cells, records = pending(plan, store, options.rerun)
     former = [record for record in records.values() if record["status"] == DONE]
-    lines = [f"{cell.quantizer} {cell.dataset} seed {cell.seed}" for cell in cells]
+    lines = [f"{cell.row} {cell.dataset} seed {cell.seed}" for cell in cells]
     seconds = sum(_seconds(plan, cell.dataset, former) for cell in cells) / options.jobs
     basis = "from the cells already done here" if former else "from a 2-core machine's speed; yours may differ"
     lines.append(
@@ -76,6 +84,8 @@ def _seconds(plan: Plan, dataset: str, former: list[Record]) -> float:
     scale = math.sqrt(protocol.codebook_size / 256)
     steps = protocol.schedule.steps_per_epoch(frames) * protocol.schedule.epochs
     tokens = frames * protocol.reader.updates * min(1.0, 64 / protocol.sequences) + 4_096 * protocol.reader.cap
+    # Two to six small readers a cell, most of which stop at about half their cap.
+    tokens += 4 * 64 * protocol.small_reader.batch * protocol.small_reader.cap // 2
     return 4.0 + steps * 1.6e-3 * scale + tokens / 1e5 * scale
 
 
@@ -89,6 +99,8 @@ def _quantizers() -> str:
                 f"    {family.name}:{preset}  " + ", ".join(f"{name}={value!r}" for name, value in values.items())
             )
         blocks.append("\n".join(lines))
+    blocks += [f"{name}  (reference, never ranked; {purpose})" for name, purpose in REFERENCES.items()]
+    blocks += [f"QUANTIZER+{name}  (control, never ranked; {purpose})" for name, purpose in CONTROLS.items()]
     return "\n".join(blocks)
 
 
@@ -128,10 +140,19 @@ def _protocols() -> str:
                 "hidden": protocol.hidden,
                 "epochs": f"{schedule.warm_up_epochs} + {schedule.epochs}",
                 "seeds": protocol.seeds,
-                "readers": f"{reader.updates}; at most {reader.cap} updates",
+                "readers": f"{reader.updates}; at most {reader.cap}; an eighth: at most {protocol.small_reader.cap}",
                 "": protocol.purpose,
             }
         )
+    return _table(rows)
+
+
+def _suites() -> str:
+    rows = []
+    for name in suite.names():
+        chosen = suite.load(name)
+        count = len(chosen.rows(PROTOCOLS[chosen.protocol]))
+        rows.append({"suite": name, "protocol": chosen.protocol, "rows": count, "": chosen.purpose})
     return _table(rows)
 
 

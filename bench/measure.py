@@ -5,8 +5,10 @@ import copy
 import torch
 from torch import Tensor
 
-from bench.metrics.base import ReaderBudget, Trained
+from bench.metrics.base import Trained
 from bench.model import Autoencoder, reconstruct, tokenize
+from bench.protocol import Protocol
+from bench.train import History
 from datasets.base import Sequences
 
 SAMPLE = 2_000
@@ -26,7 +28,14 @@ def flat_frames(data: Sequences, split: str, device: str) -> Tensor:
 
 
 def trained(
-    model: Autoencoder, data: Sequences, device: str, *, data_seed: int, train_seed: int, budget: ReaderBudget
+    model: Autoencoder,
+    data: Sequences,
+    device: str,
+    *,
+    data_seed: int,
+    train_seed: int,
+    protocol: Protocol,
+    history: History,
 ) -> Trained:
     """Tokenize every split and decode the test split.
 
@@ -40,23 +49,54 @@ def trained(
         latents, codes = tokenize(model, flat_frames(data, split, device))
         check_codes(codes, len(codes), quantizer.num_codes)
         tokens[split] = codes.reshape(frames.shape[:2])
-    decoded = reconstruct(model, tokens["test"].flatten())
+    prototypes = reconstruct(model, torch.arange(quantizer.num_codes, device=device))
+    decoded = prototypes[tokens["test"]]
     codebook = quantizer.codebook.detach()
     if not (codebook.isfinite().all() and decoded.isfinite().all()):
         raise DivergedError("the codebook or what it decodes to is not finite")
+    schedule, train_frames = protocol.schedule, data.frames["train"]
     order = torch.randperm(len(latents), generator=torch.Generator().manual_seed(data_seed))
     return Trained(
         data=data,
         num_codes=quantizer.num_codes,
         tokens=tokens,
-        decoded=decoded.reshape(data.frames["test"].shape),
+        prototypes=prototypes,
+        decoded=decoded,
         latents=latents,
         latent_codebook=quantizer.latent_codebook.detach(),
         codebook=codebook,
         positions=quantizer.positions,
         sample=order[:SAMPLE].sort().values.to(device),
         seed=train_seed,
-        budget=budget,
+        budget=protocol.reader,
+        small_budget=protocol.small_reader,
+        curve=tuple(history.validation),
+        steps=schedule.check_every or schedule.steps_per_epoch(len(train_frames) * train_frames.shape[1]),
+    )
+
+
+def unquantized(model: Autoencoder, data: Sequences, device: str) -> Trained:
+    """The plain autoencoder as a tokenizer of one code: only what looks at the decoded frames means anything."""
+    frames = flat_frames(data, "test", device)
+    with torch.inference_mode():
+        decoded = model.decoder(model.encoder(frames))
+    if not decoded.isfinite().all():
+        raise DivergedError("what the autoencoder decodes to is not finite")
+    one = decoded.new_zeros(1, data.width)
+    return Trained(
+        data=data,
+        num_codes=1,
+        tokens={
+            split: torch.zeros(each.shape[:2], dtype=torch.int64, device=device) for split, each in data.frames.items()
+        },
+        prototypes=one,
+        decoded=decoded.reshape(data.frames["test"].shape),
+        latents=frames,
+        latent_codebook=one,
+        codebook=one,
+        positions=None,
+        sample=torch.arange(0, device=device),
+        seed=0,
     )
 
 

@@ -2,47 +2,69 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import datasets
 import quantizers
 from bench import probe
-from bench.capacity import TOLERANCE, Capacity
+from bench.capacity import TOLERANCE, Capacity, of_reference
 from bench.errors import UsageError
-from bench.keys import JSON, digest, metric_keys, training_code
+from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
+from bench.metrics import METRICS
 from bench.protocol import Protocol
-from bench.request import Request, names_of, parse_seeds, protocol_of, settings_of
+from bench.request import Request, names_of, parse_seeds, protocol_of, rows_of, settings_of
+from bench.rows import PUBLISHED, REFERENCES, Row
 
 FAR_FROM_K = 0.1
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One quantizer, its parameters, one dataset, its parameters, a protocol and a seed.
+    """A row of the tables on one dataset with one seed.
 
     Attributes:
-        key: SHA-256 of all that decides the trained tokenizer.
+        row: Name in the tables.
+        role: See `bench.rows.Row`.
+        quantizer: Name with preset, or that of a reference.
+        control: What is done to the trained tokenizer before it is measured; "" for nothing.
+        protocol: Values of the protocol with this row's codebook size in it.
+        key: SHA-256 of all that decides what is measured.
+        tokenizer: SHA-256 of all that decides the trained tokenizer: `key`, unless a control shares another row's.
+        batch: The same for cells that differ in their seeds alone, which may be trained as one batch.
         metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
         code: Hashes of the code that trains; the child checks that it still is that code.
     """
 
+    row: str
+    role: str
     quantizer: str
     parameters: JSON
+    control: str
     dataset: str
     dataset_parameters: JSON
     real: bool
     seed: int
     data_seed: int
     train_seed: int
+    protocol: JSON
     capacity: Capacity
     code: JSON
     key: str
+    tokenizer: str
+    batch: str
     metric_keys: JSON
 
     @property
     def pair(self) -> tuple[str, str]:
         """What the rows of a table are."""
-        return self.quantizer, self.dataset
+        return self.row, self.dataset
+
+    @classmethod
+    def from_values(cls, values: JSON) -> "Cell":
+        """The cell of which `values` are `dataclasses.asdict`."""
+        return cls(**(values | {"capacity": Capacity(**values["capacity"])}))
 
 
 @dataclass(frozen=True)
@@ -52,14 +74,18 @@ class Plan:
     Attributes:
         protocol: With the user's codebook size and capacity rule in it.
         cells: The first seed of every pair first.
-        absent: (quantizer, dataset, seed, reason) that cannot run on this machine.
+        absent: (row, dataset, seed, reason) that cannot run on this machine.
         remarks: Lines for stderr.
+        suite: Name of the suite, or "".
+        published: Published tables to set beside the results.
     """
 
     protocol: Protocol
     cells: tuple[Cell, ...]
     absent: tuple[tuple[str, str, int, str], ...]
     remarks: tuple[str, ...]
+    suite: str = ""
+    published: tuple[str, ...] = ()
 
     def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int]]:
         """Pair -> capacity and frames seen in training."""
@@ -78,11 +104,13 @@ def make(request: Request) -> Plan:
     Raises:
         UsageError: Something asked for does not exist or cannot be.
     """
-    protocol = protocol_of(request)
+    suite = request.loaded()
+    protocol = protocol_of(request, suite)
     seeds = parse_seeds(request.seeds) if request.seeds else list(range(protocol.seeds))
-    labels = names_of(request.quantizers, list(quantizers.families()), "quantizer")
-    sources = names_of(request.datasets, datasets.names(), "dataset")
-    settings = settings_of(request.settings, labels, sources)
+    rows = rows_of(request, suite, protocol)
+    asked = request.datasets or ",".join(suite.datasets if suite else ())
+    sources = names_of(asked, datasets.names(), "dataset")
+    settings = settings_of(request.settings, [row.quantizer for row, _ in rows], sources)
     remarks: list[str] = []
     absent: list[tuple[str, str, int, str]] = []
     pairs: list[_Pair] = []
@@ -90,19 +118,32 @@ def make(request: Request) -> Plan:
         name, dataset, parameters, reason = _dataset(source, protocol, settings.get(source, {}), request, remarks)
         if any(pair.dataset == name for pair in pairs):
             if any(pair.dataset_parameters != parameters for pair in pairs if pair.dataset == name):
-                raise UsageError(f"--datasets {request.datasets} asks for {name} twice, with different parameters")
+                raise UsageError(f"--datasets {asked} asks for {name} twice, with different parameters")
             continue
+        own = [row for row, only in rows if only is None or source in only]
         if dataset is None:
-            absent += [(label, name, seed, reason) for seed in seeds for label in labels]
+            absent += [(row.name, name, seed, reason) for seed in seeds for row in own]
             continue
-        pairs += [_pair(label, settings.get(label, {}), name, dataset, parameters, protocol) for label in labels]
+        pairs += [_pair(row, settings.get(row.quantizer, {}), name, dataset, parameters, protocol) for row in own]
     remarks += [
-        f"{pair.label} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {protocol.codebook_size}."
+        f"{pair.row.name} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {pair.protocol.codebook_size}."
         for pair in pairs
-        if abs(pair.capacity.codebook_size / protocol.codebook_size - 1) > FAR_FROM_K
+        if pair.capacity.codebook_values
+        and not pair.row.control
+        and abs(pair.capacity.codebook_size / pair.protocol.codebook_size - 1) > FAR_FROM_K
     ]
-    cells = tuple(_cell(pair, protocol, seed) for seed in seeds for pair in pairs)
-    return Plan(protocol, cells, tuple(absent), tuple(remarks))
+    cells = tuple(_cell(pair, seed) for seed in seeds for pair in pairs)
+    _check_distinct(cells)
+    published = suite.published if suite else ()
+    return Plan(protocol, cells, tuple(absent), tuple(remarks), suite.name if suite else "", published)
+
+
+def _check_distinct(cells: Sequence[Cell]) -> None:
+    """Two rows of one key would write one record: the same thing was asked for under two names."""
+    rows: dict[str, str] = {}
+    for cell in cells:
+        if rows.setdefault(cell.key, cell.row) != cell.row:
+            raise UsageError(f"{rows[cell.key]} and {cell.row} are the same on {cell.dataset}; leave one out")
 
 
 def _dataset(
@@ -133,41 +174,94 @@ def _dataset(
     return cls.stand_in, datasets.get(cls.stand_in)(**kept), kept, ""
 
 
+def values(plan: Plan) -> JSON:
+    """What plan.json keeps of a plan; `from_values` reads it."""
+    return {
+        "protocol": plan.protocol.values(),
+        "cells": [dataclasses.asdict(cell) for cell in plan.cells],
+        "unavailable": [list(row) for row in plan.absent],
+        "suite": plan.suite,
+        "published": list(plan.published),
+    }
+
+
+def from_values(told: JSON) -> Plan:
+    """The plan that was kept, to be measured by the present code.
+
+    Raises:
+        UsageError: It names metrics or datasets that are not registered here.
+    """
+    cells = []
+    for each in told["cells"]:
+        cell = Cell.from_values(each)
+        if cell.dataset not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+            raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
+        names = [name for name in METRICS if name in cell.metric_keys]
+        keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
+        cells.append(dataclasses.replace(cell, metric_keys=keys))
+    absent = tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"])
+    protocol = Protocol.from_values(told["protocol"])
+    return Plan(protocol, tuple(cells), absent, (), told["suite"], tuple(told["published"]))
+
+
 @dataclass(frozen=True)
 class _Pair:
-    label: str
+    row: Row
     parameters: JSON
     dataset: str
     dataset_parameters: JSON
     real: bool
+    protocol: Protocol
     capacity: Capacity
     code: JSON
     recipe: JSON
 
 
 def _pair(
-    label: str, own: JSON, name: str, dataset: datasets.Dataset, dataset_parameters: JSON, protocol: Protocol
+    row: Row, own: JSON, name: str, dataset: datasets.Dataset, dataset_parameters: JSON, protocol: Protocol
 ) -> _Pair:
-    family, values = quantizers.get(label)
-    parameters = values | own
+    protocol = _at_size(row, protocol)
+    if known(row.quantizer):
+        family, values = quantizers.get(row.quantizer)
+        parameters = values | own | row.parameters
+        capacity = _capacity(row, parameters, family.cls, name, dataset.width, protocol)
+    else:
+        parameters = {}
+        capacity = of_reference(row.quantizer, dataset.width, protocol)
+    code = training_code(row.quantizer, name)
+    return _Pair(row, parameters, name, dataset_parameters, dataset.real, protocol, capacity, code, dataset.recipe())
+
+
+def _at_size(row: Row, protocol: Protocol) -> Protocol:
+    """The protocol with the row's own codebook size, and the hidden width that goes with it."""
+    if row.codebook_size is None:
+        return protocol
+    width = protocol.hidden if row.one_width else protocol.width
+    return dataclasses.replace(protocol, codebook_size=row.codebook_size, width=width)
+
+
+def _capacity(
+    row: Row, parameters: JSON, cls: type[quantizers.Quantizer], dataset: str, width: int, protocol: Protocol
+) -> Capacity:
     try:
         json.dumps(parameters, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"quantizer {label}: expected parameters that JSON can hold ({error})") from None
-    capacity = probe.capacity(label, parameters, family.cls, dataset.width, protocol)
-    if protocol.capacity == "matched" and abs(capacity.mismatch) > TOLERANCE:
+        raise UsageError(f"quantizer {row.quantizer}: expected parameters that JSON can hold ({error})") from None
+    capacity = probe.capacity(row.quantizer, parameters, cls, width, protocol)
+    matched = protocol.capacity == "matched" and row.role != PUBLISHED
+    if matched and abs(capacity.mismatch) > TOLERANCE:
         raise UsageError(
-            f"{label} on {name} has {capacity.network_parameters:,} network parameters where the protocol gives "
+            f"{row.name} on {dataset} has {capacity.network_parameters:,} network parameters where the protocol gives "
             f"{capacity.reference_parameters:,} ({capacity.mismatch:+.1%}; at most {TOLERANCE:.0%} is compared); "
             "to run it as published add --capacity published"
         )
-    code = training_code(family.cls, type(dataset))
-    return _Pair(label, parameters, name, dataset_parameters, dataset.real, capacity, code, dataset.recipe())
+    return capacity
 
 
-def _cell(pair: _Pair, protocol: Protocol, seed: int) -> Cell:
-    parts = {
-        "quantizer": pair.label,
+def _cell(pair: _Pair, seed: int) -> Cell:
+    row, protocol = pair.row, pair.protocol
+    parts: dict[str, Any] = {
+        "quantizer": row.quantizer,
         "parameters": pair.parameters,
         "dataset": pair.dataset,
         "dataset_parameters": pair.dataset_parameters,
@@ -175,22 +269,27 @@ def _cell(pair: _Pair, protocol: Protocol, seed: int) -> Cell:
         "codebook_size": protocol.codebook_size,
         "hidden": pair.capacity.hidden,
         "schedule": dataclasses.asdict(protocol.schedule),
-        "data_seed": seed,
-        "train_seed": seed,
         "code": pair.code,
     }
-    key = digest(parts)
+    tokenizer = digest(parts | {"data_seed": seed, "train_seed": seed})
+    key = control_key(tokenizer, row.control) if row.control else tokenizer
     return Cell(
-        quantizer=pair.label,
+        row=row.name,
+        role=row.role,
+        quantizer=row.quantizer,
         parameters=pair.parameters,
+        control=row.control,
         dataset=pair.dataset,
         dataset_parameters=pair.dataset_parameters,
         real=pair.real,
         seed=seed,
         data_seed=seed,
         train_seed=seed,
+        protocol=protocol.values(),
         capacity=pair.capacity,
         code=pair.code,
         key=key,
-        metric_keys=metric_keys(key, protocol.reader),
+        tokenizer=tokenizer,
+        batch=digest(parts),
+        metric_keys=metric_keys(key, protocol, row.measured),
     )

@@ -1,9 +1,9 @@
 """Named protocols: what every family is given alike."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from bench.metrics.base import ReaderBudget
+from bench.metrics.base import SMALL_READER, ConvergedBudget, ReaderBudget
 from bench.train import Schedule
 
 
@@ -18,7 +18,8 @@ class Protocol:
         codebook_size: K asked of every family.
         schedule: Of training.
         seeds: How many, unless told.
-        reader: Budget of the readers of token sequences.
+        reader: Budget of the readers of all training sequences.
+        small_reader: Budget of each reader of an eighth of them, whatever its embedding.
         width: Hidden width whatever K; None takes the rule of the SOM-VQ paper.
         capacity: "matched": encoder, decoder and projections agree within 1 %; "published": each family as published.
     """
@@ -30,6 +31,7 @@ class Protocol:
     schedule: Schedule
     seeds: int
     reader: ReaderBudget
+    small_reader: ConvergedBudget
     width: int | None = None
     capacity: str = "matched"
 
@@ -44,6 +46,17 @@ class Protocol:
         """Every value, for records and reports."""
         return asdict(self) | {"hidden": self.hidden}
 
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> "Protocol":
+        """The protocol of which `values` are what `values()` returned."""
+        own = {field.name: values[field.name] for field in fields(cls)}
+        parts = {
+            "schedule": Schedule(**values["schedule"]),
+            "reader": ReaderBudget(**values["reader"]),
+            "small_reader": ConvergedBudget(**values["small_reader"]),
+        }
+        return cls(**(own | parts))
+
 
 QUICK = Protocol(
     "quick",
@@ -53,6 +66,7 @@ QUICK = Protocol(
     schedule=Schedule(warm_up_epochs=2, epochs=24, batch=256, learning_rate=1e-3),
     seeds=3,
     reader=ReaderBudget(updates=50, cap=200, check_every=25, patience=3, rate=1e-2, anneal=True),
+    small_reader=SMALL_READER,
 )
 PAPER = Protocol(
     "paper",
@@ -62,6 +76,7 @@ PAPER = Protocol(
     schedule=Schedule(warm_up_epochs=2, epochs=60, batch=256, learning_rate=1e-3),
     seeds=5,
     reader=ReaderBudget(updates=50, cap=600, check_every=50, patience=3, rate=6e-3, anneal=True),
+    small_reader=ConvergedBudget(cap=700, check_every=25, patience=3, rate=3e-3, batch=16),
 )
 PAPER_COLD = replace(
     PAPER,
@@ -77,5 +92,6 @@ TINY = Protocol(
     schedule=Schedule(warm_up_epochs=1, epochs=2, batch=256, learning_rate=1e-3),
     seeds=2,
     reader=ReaderBudget(updates=2, cap=4, check_every=2, patience=1, rate=1e-2, anneal=True),
+    small_reader=replace(SMALL_READER, cap=4, check_every=2, patience=1),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (QUICK, PAPER, PAPER_COLD, TINY)}

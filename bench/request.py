@@ -7,27 +7,44 @@ from typing import Any
 
 import datasets
 import quantizers
+from bench import suite
 from bench.errors import UsageError
 from bench.protocol import PROTOCOLS, Protocol
+from bench.rows import REFERENCES, Row, parse
+from bench.suite import Suite
 from quantizers._registry import suggestion
 
 JSON = dict[str, Any]
+DEFAULT = "quick"
 MOST_SEEDS = 10_000
 LARGEST_SEED = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, as typed."""
+    """What the user asked for, as typed; a suite fills in what was left empty."""
 
-    quantizers: str
-    datasets: str
-    protocol: str = "quick"
+    quantizers: str = ""
+    datasets: str = ""
+    protocol: str = ""
+    suite: str = ""
     seeds: str = ""
     codebook_size: int | None = None
     settings: tuple[str, ...] = ()
     capacity: str = "matched"
     require_real: bool = False
+
+    def loaded(self) -> Suite | None:
+        """The suite, where one was named.
+
+        Raises:
+            UsageError: There is none of that name, or quantizers were named too.
+        """
+        if not self.suite:
+            return None
+        if self.quantizers:
+            raise UsageError(f"--suite {self.suite} names its own rows; leave out --quantizers")
+        return suite.load(self.suite)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -47,11 +64,14 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def protocol_of(request: Request) -> Protocol:
-    """The named protocol with the user's codebook size and capacity rule in it."""
-    if request.protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol {request.protocol!r}; {suggestion(request.protocol, list(PROTOCOLS))}")
-    protocol = PROTOCOLS[request.protocol]
+def protocol_of(request: Request, chosen: Suite | None = None) -> Protocol:
+    """The named protocol with the suite's changes and the user's codebook size and capacity rule in it."""
+    name = request.protocol or (chosen.protocol if chosen else DEFAULT)
+    if name not in PROTOCOLS:
+        raise UsageError(f"unknown protocol {name!r}; {suggestion(name, list(PROTOCOLS))}")
+    protocol = PROTOCOLS[name]
+    if chosen:
+        protocol = chosen.adapted(protocol)
     if request.codebook_size is not None:
         if not 2 <= request.codebook_size <= 1 << 20:
             raise UsageError(f"expected --codebook-size between 2 and 1048576, got {request.codebook_size}")
@@ -61,21 +81,32 @@ def protocol_of(request: Request) -> Protocol:
     return dataclasses.replace(protocol, capacity=request.capacity)
 
 
+def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[tuple[Row, tuple[str, ...] | None]]:
+    """The rows of the tables, each with the datasets it is for; None for all."""
+    if chosen:
+        return chosen.rows(protocol)
+    families = list(quantizers.families())
+    return [(parse(name), None) for name in _names(request.quantizers, families, "quantizer")]
+
+
 def names_of(text: str, known: list[str], kind: str) -> list[str]:
-    """Names asked for, "all" spelt out, without repetition."""
+    """Names asked for, "all" spelt out, without repetition.
+
+    Raises:
+        UsageError: One is not known, or there is none.
+    """
+    names = _names(text, known, kind)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown {kind} {name!r}; {suggestion(name, known)}")
+    return names
+
+
+def _names(text: str, known: list[str], kind: str) -> list[str]:
     asked = [part.strip() for part in text.split(",") if part.strip()]
     if not asked:
         raise UsageError(f"expected at least one {kind}; known: {', '.join(known)}")
-    names = list(dict.fromkeys(each for part in asked for each in (known if part == "all" else [part])))
-    for name in names:
-        if name.partition(":")[0] not in known:
-            raise UsageError(f"unknown {kind} {name!r}; {suggestion(name, known)}")
-        if kind == "quantizer":
-            try:
-                quantizers.get(name)
-            except ValueError as error:
-                raise UsageError(str(error)) from None
-    return names
+    return list(dict.fromkeys(each for part in asked for each in (known if part == "all" else [part])))
 
 
 def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -> dict[str, JSON]:
@@ -83,7 +114,7 @@ def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -
 
     A preset is not among them: it never moves.
     """
-    targets = [label for label in labels if ":" not in label] + sources
+    targets = [label for label in dict.fromkeys(labels) if ":" not in label and label not in REFERENCES] + sources
     settings: dict[str, JSON] = {}
     for text in texts:
         target, dot, rest = text.partition(".")

@@ -9,9 +9,12 @@ from typing import Any
 import pandas as pd
 
 import datasets
+import quantizers
+from bench import plan as planning
 from bench.environment import digest, version
-from bench.metrics import METRICS
+from bench.metrics import METRICS, rate_excess
 from bench.plan import Plan
+from bench.rows import CONTROL
 from bench.stats import estimate
 from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
 from reports import markdown
@@ -28,8 +31,8 @@ LEADING = (
     "network_parameters",
     "codebook_values",
 )
-SUMMARY = ("quantizer", "dataset", "real", "protocol", "codebook_size", "cells", "done")
-TRAILING = ("train_seconds", "eval_seconds", "device", "key")
+SUMMARY = ("quantizer", "dataset", "role", "real", "protocol", "codebook_size", "cells", "done")
+TRAILING = ("train_seconds", "eval_seconds", "device", "key", "role")
 
 
 def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
@@ -43,7 +46,7 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
         measured = record.get("metrics", {}) if record["status"] == DONE else {}
         rows.append(
             {
-                "quantizer": cell.quantizer,
+                "quantizer": cell.row,
                 "dataset": cell.dataset,
                 "real": cell.real,
                 "seed": cell.seed,
@@ -52,6 +55,7 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
                 **{name: getattr(capacity, name) if capacity.built else None for name in LEADING[6:]},
                 **{name: measured.get(name) for name in METRICS},
                 **{name: record.get(name) for name in TRAILING},
+                "role": cell.role,
             }
         )
     for label, name, seed, _ in plan.absent:
@@ -59,6 +63,7 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
             {"quantizer": label, "dataset": name, "seed": seed, "protocol": plan.protocol.name, "status": UNAVAILABLE}
         )
     table = pd.DataFrame(rows, columns=[*LEADING, *METRICS, *TRAILING])
+    _add_rate_excess(table, plan, records)
     pairs = list(dict.fromkeys([cell.pair for cell in plan.cells] + [row[:2] for row in plan.absent]))
     sources = list(dict.fromkeys(dataset for _, dataset in pairs))
     order = {pair: (sources.index(pair[1]), index) for index, pair in enumerate(pairs)}
@@ -66,6 +71,25 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
         range(len(table)), key=lambda i: (order[table["quantizer"][i], table["dataset"][i]], table["seed"][i])
     )
     return table.iloc[ranked].reset_index(drop=True)
+
+
+def _add_rate_excess(table: pd.DataFrame, plan: Plan, records: Mapping[str, Record]) -> None:
+    """Fill in the metric that compares cells: the curve of every dataset and seed is plain VQ at its codebook sizes."""
+    curves: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    plain = quantizers.get("vq")[1]
+    for cell in plan.cells:
+        found = records.get(cell.key, {}).get("metrics", {})
+        point = (found.get("explained"), found.get("bits_per_frame"))
+        if cell.quantizer == "vq" and cell.parameters == plain and not cell.control and None not in point:
+            curves.setdefault((cell.dataset, cell.seed), []).append(point)
+    table["rate_excess"] = [
+        rate_excess(explained, bits, curves.get((dataset, seed), ()))
+        if status == DONE and role != CONTROL and pd.notna(explained) and pd.notna(bits)
+        else None
+        for dataset, seed, status, role, explained, bits in zip(
+            *(table[name] for name in ("dataset", "seed", "status", "role", "explained", "bits_per_frame")), strict=True
+        )
+    ]
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +103,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {
             "quantizer": quantizer,
             "dataset": dataset,
-            **group.iloc[0][["real", "protocol", "codebook_size"]],
+            **group.iloc[0][["role", "real", "protocol", "codebook_size"]],
             "cells": len(group),
             "done": len(done),
         }
@@ -106,7 +130,7 @@ def write(
     _write_csv(store.root / "summary.csv", means)
     failures = [
         {
-            "quantizer": cell.quantizer,
+            "quantizer": cell.row,
             "dataset": cell.dataset,
             "seed": cell.seed,
             "status": records[cell.key]["status"],
@@ -145,27 +169,11 @@ def write(
 
 def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[str, Any]) -> None:
     """Write plan.json and environment.json before anything runs."""
-    cells = [
-        {
-            "quantizer": cell.quantizer,
-            "parameters": cell.parameters,
-            "dataset": cell.dataset,
-            "dataset_parameters": cell.dataset_parameters,
-            "seed": cell.seed,
-            "data_seed": cell.data_seed,
-            "train_seed": cell.train_seed,
-            "key": cell.key,
-        }
-        for cell in plan.cells
-    ]
-    value = {
+    value = planning.values(plan) | {
         "schema": SCHEMA,
         "version": version(),
         "command": command,
-        "protocol": plan.protocol.values(),
         "capacity": capacity_rows(plan),
-        "cells": cells,
-        "unavailable": [list(row) for row in plan.absent],
     }
     write_json(store.root / "plan.json", value)
     write_json(store.root / "environment.json", environment)
@@ -201,10 +209,10 @@ def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def parameter_rows(plan: Plan) -> list[dict[str, Any]]:
-    """Every value that a row was run with: a quantizer's, then a dataset's."""
-    quantizers = {cell.quantizer: cell.parameters for cell in plan.cells}
+    """Every value that a row was run with: a quantizer's, then a dataset's; a control has those of its quantizer."""
+    rows = {cell.row: cell.parameters for cell in plan.cells if not cell.control}
     sources = {cell.dataset: cell.dataset_parameters for cell in plan.cells}
-    return [{"name": name, "parameters": values} for name, values in (quantizers | sources).items()]
+    return [{"name": name, "parameters": values} for name, values in (rows | sources).items()]
 
 
 def stand_ins(plan: Plan) -> dict[str, str]:

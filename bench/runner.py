@@ -11,7 +11,7 @@ from typing import Protocol as Interface
 from bench.environment import digest
 from bench.executors import Children, Outcome, local
 from bench.plan import Cell, Plan
-from bench.store import DONE, FAILED, INTERRUPTED, TIMEOUT, Record, Store, write_json
+from bench.store import DONE, FAILED, INTERRUPTED, KEPT, TIMEOUT, Record, Store, write_json
 
 RERUN = ("missing", "failed", "all")
 
@@ -26,6 +26,7 @@ class Options:
         rerun: Which cells with a record run again: "missing", none; "failed", those not done; "all".
         timeout: Seconds a job may take, or None.
         plugins: Plug-in files or modules that every child loads.
+        trains: False only measures, with the weights that are stored: every metric anew.
     """
 
     device: str
@@ -33,6 +34,7 @@ class Options:
     rerun: str = "missing"
     timeout: float | None = None
     plugins: tuple[str, ...] = ()
+    trains: bool = True
 
 
 class Watcher(Interface):
@@ -103,6 +105,7 @@ class Run:
         self.watcher = watcher
         self.children = Children()
         self.records: dict[str, Record] = {}
+        self.begun = time.time()
 
     def run(self) -> dict[str, Record]:
         """Run what is pending and return every cell's record.
@@ -134,13 +137,11 @@ class Run:
         return self.records
 
     def _jobs(self, cells: list[Cell]) -> list[list[Cell]]:
-        """One seed a job on a CPU; on a GPU all seeds of a pair, which train as one batch."""
-        if self.options.device == "cpu":
-            return [[cell] for cell in cells]
-        pairs: dict[tuple[str, str], list[Cell]] = {}
+        """One tokenizer a job on a CPU; on a GPU all seeds of one, which train as one batch; its controls with it."""
+        jobs: dict[str, list[Cell]] = {}
         for cell in cells:
-            pairs.setdefault(cell.pair, []).append(cell)
-        return list(pairs.values())
+            jobs.setdefault(cell.tokenizer if self.options.device == "cpu" else cell.batch, []).append(cell)
+        return list(jobs.values())
 
     def _run_job(self, cells: list[Cell]) -> Outcome:
         self.watcher.started(cells)
@@ -157,9 +158,7 @@ class Run:
             "driver": os.getpid(),
             "device": self.options.device,
             "plugins": list(self.options.plugins),
-            "schedule": dataclasses.asdict(self.plan.protocol.schedule),
-            "reader": dataclasses.asdict(self.plan.protocol.reader),
-            "codebook_size": self.plan.protocol.codebook_size,
+            "trains": self.options.trains,
             "environment": digest(self.environment),
             "cells": [self._cell(cell) for cell in cells],
         }
@@ -170,10 +169,9 @@ class Run:
         if former is None:
             self.store.path(cell.key).unlink(missing_ok=True)
             former = {}
-        stale = set(stale_metrics(cell, former))
+        stale = set(stale_metrics(cell, former) if self.options.trains else cell.metric_keys)
         kept = {
-            part: {name: value for name, value in former.get(part, {}).items() if name not in stale}
-            for part in ("metrics", "metric_seconds")
+            part: {name: value for name, value in former.get(part, {}).items() if name not in stale} for part in KEPT
         }
         missing = [name for name in cell.metric_keys if name not in kept["metrics"]]
         return dataclasses.asdict(cell) | {"missing": missing, "former": kept}
@@ -184,12 +182,15 @@ class Run:
             record = self.store.read(cell.key)
         except ValueError:
             record = None
+        if not self.options.trains:
+            return record or {}
         if self.options.rerun != "all":
             if record is None or record["status"] == INTERRUPTED:
                 return None  # weights that are there were written whole, before the cell was cut off
             if record["status"] == DONE or measured_before_failing(record):
                 return record
-        self.store.weights(cell.key).unlink(missing_ok=True)
+        if cell.tokenizer == cell.key:
+            self.store.weights(cell.key).unlink(missing_ok=True)
         return None
 
     def _collect(self, cells: list[Cell], future: Future[Outcome]) -> None:
@@ -209,6 +210,8 @@ class Run:
         try:
             record = self.store.read(cell.key)
         except ValueError:
+            return None
+        if record and not self.options.trains and record["finished"] < self.begun:
             return None
         return None if record and "metric_keys" in record and stale_metrics(cell, record) else record
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.errors import UsageError
 
-SCHEMA = 1
+SCHEMA = 2
 DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED = (
     "done",
     "failed",
@@ -20,6 +20,9 @@ DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED = (
     "interrupted",
 )
 STATUSES = (DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED)
+
+KEPT = ("metrics", "metric_seconds", "null")
+"""Parts of a record by metric: kept where a metric's key has not changed."""
 
 Record = dict[str, Any]
 
@@ -72,6 +75,18 @@ class Store:
             raise UsageError(
                 f"the run folder {self.root} has schema {schema!r}, this version writes {SCHEMA}; choose another --out"
             )
+
+    def plan(self) -> Record:
+        """What `plan.json` says.
+
+        Raises:
+            UsageError: There is none, or it is damaged.
+        """
+        try:
+            told: Record = json.loads((self.root / "plan.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.root} holds no readable plan.json ({error}); expected a run folder") from None
+        return told
 
     def lock(self) -> None:
         """Keep other runs out of the folder until this process ends.

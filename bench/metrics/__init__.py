@@ -5,21 +5,54 @@ METRICS["mse"].function(trained)
 trustworthiness(points, codes, vectors, k=10)  # any quantizer's codes, without the harness
 """
 
-from bench.metrics import grid, neighbourhood, readers, reconstruction, usage
-from bench.metrics.base import Metric, ReaderBudget, Trained
+from bench.metrics import (
+    convergence,
+    eighth,
+    forecast,
+    gains,
+    grid,
+    grid_neighbourhood,
+    neighbourhood,
+    ngram,
+    rate,
+    readers,
+    reconstruction,
+    topology,
+    usage,
+)
+from bench.metrics.base import ConvergedBudget, Metric, ReaderBudget, Trained
 from bench.metrics.grid import topographic_error
 from bench.metrics.neighbourhood import continuity, trustworthiness
+from bench.metrics.rate import rate_excess
+from bench.metrics.topology import grid_correlation, topographic_product
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric for family in (reconstruction, usage, neighbourhood, grid, readers) for metric in family.METRICS
-}
+_FAMILIES = (
+    reconstruction,
+    usage,
+    neighbourhood,
+    grid,
+    readers,
+    grid_neighbourhood,
+    topology,
+    eighth,
+    ngram,
+    gains,
+    rate,
+    forecast,
+    convergence,
+)
+METRICS: dict[str, Metric] = {metric.name: metric for family in _FAMILIES for metric in family.METRICS}
 
 __all__ = [
     "METRICS",
+    "ConvergedBudget",
     "Metric",
     "ReaderBudget",
     "Trained",
     "continuity",
+    "grid_correlation",
+    "rate_excess",
     "topographic_error",
+    "topographic_product",
     "trustworthiness",
 ]

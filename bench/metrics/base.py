@@ -1,7 +1,7 @@
 """What a metric is and what it may look at."""
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from datasets.base import Sequences
 
 Result = TypeVar("Result")
 Direction = Literal["lower", "higher", "target", "none"]
+ON_GRID = "on the grid"
 
 
 def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
@@ -21,25 +22,41 @@ def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
 
 
 @dataclass(frozen=True)
-class ReaderBudget:
-    """How long the readers of token sequences are trained (PROTOCOL.md gives the values; the report prints them).
+class ConvergedBudget:
+    """How long a reader of token sequences is trained until validation gains no more.
 
     Attributes:
-        updates: Updates of the paper's barely trained reader (`seq_ppl`).
-        cap: Most updates of the converged reader.
+        cap: Most updates.
         check_every: Updates between two looks at the validation split.
         patience: Looks without improvement after which training stops.
-        rate: Adam's learning rate of the converged reader.
+        rate: Adam's learning rate.
         anneal: Whether that rate falls linearly to 0 at the cap. Best checks then come last, so early stopping seldom
             ends such a training before the cap.
+        batch: Chunks an update.
     """
 
-    updates: int = 50
     cap: int = 600
     check_every: int = 25
     patience: int = 3
     rate: float = 3e-3
     anneal: bool = False
+    batch: int = 64
+
+
+@dataclass(frozen=True)
+class ReaderBudget(ConvergedBudget):
+    """The budget of the readers of all training sequences (PROTOCOL.md gives the values; the report prints them).
+
+    Attributes:
+        updates: Updates of the paper's barely trained reader (`seq_ppl`); the others are the converged reader's.
+    """
+
+    updates: int = 50
+
+
+# For about 8 sequences of 300: 32 chunks, which batches of 64 would make one full-batch step an epoch. In trials the
+# index and grid readers were best after 40 to 150 updates, the code-vector reader after 50 to 220.
+SMALL_READER = ConvergedBudget(cap=240, check_every=10, patience=4, rate=3e-3, batch=16)
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,7 @@ class Trained:
         data: The dataset; `data.frames["test"]` is what is measured.
         num_codes: K.
         tokens: Split -> (n_sequences, time) int64 codes.
+        prototypes: (K, width) the frame that each code decodes to.
         decoded: (n_sequences, time, width) reconstruction of the test frames.
         latents: (N, D) test frames, in order, in the space where the quantizer picks the nearest code.
         latent_codebook: (K, D) the codes in that space.
@@ -57,12 +75,16 @@ class Trained:
         positions: (K, g) int64 lattice position of each code, or None.
         sample: (n,) indices of the at most 2,000 test frames that the neighbourhood metrics use.
         seed: Seed of the readers' generators.
-        budget: The readers' budget.
+        budget: The budget of the readers of all training sequences.
+        small_budget: The budget of each reader of an eighth of them, whatever its embedding.
+        curve: Error on the validation split at each point of the training's learning curve.
+        steps: Updates of training between two of these points.
     """
 
     data: Sequences
     num_codes: int
     tokens: Mapping[str, Tensor]
+    prototypes: Tensor
     decoded: Tensor
     latents: Tensor
     latent_codebook: Tensor
@@ -71,6 +93,9 @@ class Trained:
     sample: Tensor
     seed: int
     budget: ReaderBudget = ReaderBudget()
+    small_budget: ConvergedBudget = SMALL_READER
+    curve: tuple[float, ...] = ()
+    steps: int = 0
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -84,12 +109,17 @@ class Trained:
         used: Tensor = torch.unique(self.codes)
         return used
 
+    def at(self, positions: Tensor) -> "Trained":
+        """The same tokenizer with its codes at other positions (K, g); what positions do not decide stays shared."""
+        kept = {key: value for key, value in self._shared.items() if not (isinstance(key, tuple) and ON_GRID in key)}
+        return replace(self, positions=positions, _shared=kept)
+
     def generator(self, stream: int) -> torch.Generator:
         """A CPU generator for one purpose, so that metrics do not disturb each other's draws."""
         return torch.Generator().manual_seed(self.seed * 1_000 + stream)
 
     def shared(self, key: Hashable, compute: Callable[[], Result]) -> Result:
-        """Compute once what several metrics need (a trained reader, say)."""
+        """Compute once what several metrics need (a trained reader, say); a tuple with ON_GRID depends on positions."""
         if key not in self._shared:
             self._shared[key] = compute()
         result: Result = self._shared[key]
@@ -102,15 +132,17 @@ class Metric:
 
     Attributes:
         name: Column name.
-        function: `Trained` -> float, or None where the metric does not apply (no positions, say).
+        function: `Trained` -> float, or None where the metric does not apply (no positions, say). None in its place
+            where the metric compares cells of a run, so that `bench.results` computes it.
         direction: Which way is better; "target" means nearest to `target`.
         summary: One line: formula or definition, and range.
-        needs: What beside codes it looks at: "positions" where it is blank without them, "reader" where it trains one.
+        needs: What beside codes it looks at: "positions" where it is blank without them; "reader" where it trains one
+            on all training sequences and "small_reader" on an eighth of them, whose budgets decide its value, too.
         target: The best value where direction is "target".
     """
 
     name: str
-    function: Callable[[Trained], float | None]
+    function: Callable[[Trained], float | None] | None
     direction: Direction
     summary: str
     needs: tuple[str, ...] = ()

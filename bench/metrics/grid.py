@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
-from bench.metrics.base import Metric, Trained, as_array
+from bench.metrics.base import ON_GRID, Metric, Trained, as_array
 
 Integers = NDArray[np.int64]
 
@@ -137,31 +137,49 @@ def topographic_error(points: Tensor, vectors: Tensor, positions: Tensor, used: 
         vectors, positions = vectors[used], positions[used.to(positions.device)]
     if len(vectors) < 2:
         raise ValueError(f"expected at least two codes that may be nearest, got {len(vectors)}")
-    vectors, positions = vectors.double(), positions.to(points.device)
-    wrong = 0.0
+    return _share_apart(two_nearest(points, vectors), positions.to(points.device))
+
+
+@dataclass(frozen=True)
+class TwoNearest:
+    """The two nearest codes of some frames: pairs (P, 2) of codes, and the weight (P,) of each, which sum to 1."""
+
+    pairs: Tensor
+    weight: Tensor
+
+
+def two_nearest(points: Tensor, vectors: Tensor) -> TwoNearest:
+    """For points (N, D) and codes (K, D); where the second nearest is tied, all pairs that it may be, equally."""
+    vectors = vectors.double()
+    pairs, weights = [], []
     for block in torch.split(points, max(1, _BLOCK_BYTES // (8 * len(vectors)))):
         # Direct differences: the matrix-product form would break exact ties by rounding.
         distance = torch.cdist(block.double(), vectors, compute_mode="donot_use_mm_for_euclid_dist")
         near = distance.topk(min(3, len(vectors)), largest=False)
-        apart = _apart(positions[near.indices[:, 0]], positions[near.indices[:, 1]])
-        tied = torch.zeros_like(apart)
+        tied = torch.zeros(len(block), dtype=torch.bool, device=points.device)
         if len(vectors) > 2:
             tied = near.values[:, 1] == near.values[:, 2]
-        wrong += float(apart[~tied].sum())
-        wrong += sum(_expected_error(row, positions) for row in distance[tied])
-    return wrong / len(points)
+        pairs.append(near.indices[~tied, :2])
+        weights.append(torch.ones(len(pairs[-1]), dtype=torch.float64, device=points.device))
+        for possible in map(_possible_pairs, distance[tied]):
+            pairs.append(possible)
+            weights.append(torch.full_like(possible[:, 0], 1 / len(possible), dtype=torch.float64))
+    return TwoNearest(torch.cat(pairs), torch.cat(weights) / len(points))
 
 
-def _expected_error(distance: Tensor, positions: Tensor) -> float:
-    """Probability that the two nearest are no neighbours, where the second nearest is tied with others."""
+def _possible_pairs(distance: Tensor) -> Tensor:
+    """(P, 2) pairs that may be the two nearest, where the second nearest is tied with others."""
     nearest = (distance == distance.min()).nonzero()[:, 0]
     if len(nearest) > 1:
-        first, second = torch.combinations(nearest).unbind(dim=1)
-    else:
-        others = distance.index_fill(0, nearest, torch.inf)
-        second = (others == others.min()).nonzero()[:, 0]
-        first = nearest.expand_as(second)
-    return float(_apart(positions[first], positions[second]).double().mean())
+        return torch.combinations(nearest)
+    others = distance.index_fill(0, nearest, torch.inf)
+    second = (others == others.min()).nonzero()[:, 0]
+    return torch.stack([nearest.expand_as(second), second], dim=1)
+
+
+def _share_apart(near: TwoNearest, positions: Tensor) -> float:
+    first, second = positions[near.pairs[:, 0]], positions[near.pairs[:, 1]]
+    return float(near.weight @ _apart(first, second).double())
 
 
 def _apart(first: Tensor, second: Tensor) -> Tensor:
@@ -173,7 +191,7 @@ def _all_distances(trained: Trained) -> Distances | None:
     positions = trained.positions
     if positions is None:
         return None
-    return trained.shared("code distances", lambda: code_distances(trained.codebook, positions))
+    return trained.shared(("code distances", ON_GRID), lambda: code_distances(trained.codebook, positions))
 
 
 def _distortion(trained: Trained) -> float | None:
@@ -195,7 +213,8 @@ def _distortion_ratio(trained: Trained) -> float | None:
 def _topographic_error(trained: Trained) -> float | None:
     if trained.positions is None or len(trained.used) < 2:
         return None
-    return topographic_error(trained.latents, trained.latent_codebook, trained.positions, trained.used)
+    near = trained.shared("two nearest", lambda: two_nearest(trained.latents, trained.latent_codebook[trained.used]))
+    return _share_apart(near, trained.positions[trained.used])
 
 
 _NEEDS = ("positions",)

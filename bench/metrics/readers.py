@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.adam import Adam
-from bench.metrics.base import Metric, ReaderBudget, Trained
+from bench.metrics.base import ConvergedBudget, Metric, Trained
 from bench.metrics.recurrence import reading_loss, run_states
 
 EMBEDDING = 64
 HIDDEN = 128
 BATCH = 64
 CHUNK = 64
+PUBLISHED_POINT = 17  # updates: SOM-VQ's printed perplexities are those of a reader stopped about here
 _EVALUATED_LOGITS = 2**22  # held at once
 
 
@@ -84,9 +85,7 @@ class GRUReader(nn.Module):
     def cross_entropy(self, sequences: Tensor) -> float:
         """Mean cross-entropy in nats of every token of (n, time) but each first, given all before it."""
         total = 0.0
-        for block in torch.split(sequences, BATCH):
-            tokens, targets = block[:, :-1], block[:, 1:]
-            states = self.gru(self.embedding(tokens))[0] if block.is_cuda else self._states(tokens)
+        for _, targets, states in self._read(sequences):
             rows = max(1, _EVALUATED_LOGITS // self.num_codes)
             for state, target in zip(
                 torch.split(states.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True
@@ -97,6 +96,22 @@ class GRUReader(nn.Module):
     def perplexity(self, sequences: Tensor) -> float:
         """The exponential of `cross_entropy`."""
         return math.exp(self.cross_entropy(sequences))
+
+    @torch.inference_mode()
+    def most_likely(self, sequences: Tensor) -> Tensor:
+        """(n, time) tokens -> (n, time - 1) the likeliest token at every place but the first, given all before it."""
+        chosen = []
+        for tokens, _, states in self._read(sequences):
+            rows = max(1, _EVALUATED_LOGITS // self.num_codes)
+            likeliest = [self.output(state).argmax(dim=-1) for state in torch.split(states.flatten(0, 1), rows)]
+            chosen.append(torch.cat(likeliest).view_as(tokens))
+        return torch.cat(chosen)
+
+    def _read(self, sequences: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Blocks of tokens (B, T), next tokens (B, T) and the states (B, T, 128) that have seen the former."""
+        for block in torch.split(sequences, BATCH):
+            tokens, targets = block[:, :-1], block[:, 1:]
+            yield tokens, targets, self.gru(self.embedding(tokens))[0] if block.is_cuda else self._states(tokens)
 
     def _states(self, tokens: Tensor) -> Tensor:
         table, recurrent, bias = self._recurrence()
@@ -127,13 +142,25 @@ def barely_trained(
     Raises:
         ValueError: Sequences shorter than two tokens, or none.
     """
+    return barely_trained_at(train, test, num_codes, generator=generator, updates=(updates,))[-1]
+
+
+def barely_trained_at(
+    train: Tensor, test: Tensor, num_codes: int, *, generator: torch.Generator, updates: Sequence[int]
+) -> list[Reading]:
+    """`barely_trained` read at several numbers of updates, ascending, on its way."""
     _check(train, test)
     reader = GRUReader(num_codes, generator).to(train.device)
     optimiser = Adam(reader.parameters(), 1e-3)
     batches = _batches(train, train.shape[1] - 1, generator)
-    for _ in range(updates):
-        _update(reader, optimiser, *next(batches))
-    return Reading(reader.perplexity(test), updates)
+    readings = []
+    done = 0
+    for goal in updates:
+        for _ in range(goal - done):
+            _update(reader, optimiser, *next(batches))
+        done = goal
+        readings.append(Reading(reader.perplexity(test), goal))
+    return readings
 
 
 def converged(
@@ -143,7 +170,7 @@ def converged(
     num_codes: int,
     *,
     generator: torch.Generator,
-    budget: ReaderBudget | None = None,
+    budget: ConvergedBudget | None = None,
 ) -> Reading:
     """A reader trained until the validation sequences gain no more; arguments and errors as `barely_trained`.
 
@@ -153,7 +180,7 @@ def converged(
         test: (m, time) int64 tokens, read once.
         num_codes: K.
         generator: CPU generator of initial values, chunk offsets and batch order.
-        budget: Cap, checks and patience.
+        budget: Cap, checks, patience, rate and batch.
     """
     return train_until_converged(GRUReader(num_codes, generator), train, val, test, generator, budget)
 
@@ -164,14 +191,14 @@ def train_until_converged(
     val: Tensor,
     test: Tensor,
     generator: torch.Generator,
-    budget: ReaderBudget | None = None,
+    budget: ConvergedBudget | None = None,
 ) -> Reading:
-    """Adam on batches of 64 chunks of 64 tokens, early stopping; leaves `reader` at its best check."""
+    """Adam on batches of chunks of 64 tokens, early stopping; leaves `reader` at its best check."""
     _check(train, val, test)
-    budget = budget or ReaderBudget()
+    budget = budget or ConvergedBudget()
     reader.to(train.device)
     optimiser = Adam(reader.parameters(), budget.rate)
-    batches = _batches(train, min(CHUNK, train.shape[1] - 1), generator)
+    batches = _batches(train, min(CHUNK, train.shape[1] - 1), generator, budget.batch)
     best, best_loss, misses = copy.deepcopy(reader.state_dict()), math.inf, 0
     curve: list[tuple[int, float]] = []
     update = 0
@@ -196,8 +223,10 @@ def _update(reader: GRUReader, optimiser: Adam, tokens: Tensor, targets: Tensor)
     optimiser.step()
 
 
-def _batches(sequences: Tensor, length: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless epochs of batches of (tokens, next tokens), each (64 or fewer, length), shuffled.
+def _batches(
+    sequences: Tensor, length: int, generator: torch.Generator, batch: int = BATCH
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless epochs of batches of (tokens, next tokens), each (batch or fewer, length), shuffled.
 
     Sequences are cut into as many chunks as fit, from one random offset an epoch, so that over epochs every token is
     read and chunks begin at many places. All draws are on the CPU.
@@ -208,7 +237,7 @@ def _batches(sequences: Tensor, length: int, generator: torch.Generator) -> Iter
         offset = int(torch.randint(spare + 1, (), generator=generator))
         tokens = sequences[:, offset : offset + chunks * length].reshape(-1, length)
         targets = sequences[:, offset + 1 : offset + 1 + chunks * length].reshape(-1, length)
-        for chosen in torch.split(torch.randperm(len(tokens), generator=generator), BATCH):
+        for chosen in torch.split(torch.randperm(len(tokens), generator=generator), batch):
             chosen = chosen.to(sequences.device)
             yield tokens[chosen], targets[chosen]
 
@@ -219,37 +248,56 @@ def _check(*splits: Tensor) -> None:
             raise ValueError(f"expected (n, time) tokens with n >= 1 and time >= 2, got {tuple(split.shape)}")
 
 
+def _barely_trained(trained: Trained) -> list[Reading]:
+    """Of this tokenizer: at the point where the published figures lie, and at the end."""
+    tokens, updates = trained.tokens, trained.budget.updates
+
+    def compute() -> list[Reading]:
+        at = (min(PUBLISHED_POINT, updates), updates)
+        return barely_trained_at(
+            tokens["train"], tokens["test"], trained.num_codes, generator=trained.generator(1), updates=at
+        )
+
+    return trained.shared("barely trained reader", compute)
+
+
+def _seq_ppl_17(trained: Trained) -> float:
+    return _barely_trained(trained)[0].perplexity
+
+
 def _seq_ppl(trained: Trained) -> float:
-    tokens = trained.tokens
-    return barely_trained(
-        tokens["train"],
-        tokens["test"],
-        trained.num_codes,
-        generator=trained.generator(1),
-        updates=trained.budget.updates,
-    ).perplexity
+    return _barely_trained(trained)[1].perplexity
 
 
-def converged_reading(trained: Trained) -> Reading:
-    """The converged reader of this tokenizer, trained once."""
+def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
+    """The converged reader of this tokenizer at its best check and what it reached, trained once."""
 
-    def compute() -> Reading:
+    def compute() -> tuple[GRUReader, Reading]:
         train, val, test = (trained.tokens[split] for split in ("train", "val", "test"))
-        return converged(train, val, test, trained.num_codes, generator=trained.generator(2), budget=trained.budget)
+        generator = trained.generator(2)
+        reader = GRUReader(trained.num_codes, generator)
+        return reader, train_until_converged(reader, train, val, test, generator, trained.budget)
 
     return trained.shared("converged reader", compute)
 
 
 def _seq_ppl_converged(trained: Trained) -> float:
-    return converged_reading(trained).perplexity
+    return converged_reader(trained)[1].perplexity
 
 
 def _bits_per_frame(trained: Trained) -> float:
-    return math.log2(converged_reading(trained).perplexity)
+    return math.log2(converged_reader(trained)[1].perplexity)
 
 
 _NEEDS = ("reader",)
 METRICS = (
+    Metric(
+        "seq_ppl_17",
+        _seq_ppl_17,
+        "none",
+        "seq_ppl after 17 of its 50 updates, where the SOM-VQ paper's figures lie; [1, inf)",
+        _NEEDS,
+    ),
     Metric("seq_ppl", _seq_ppl, "none", "test perplexity of a barely trained GRU; [1, inf)", _NEEDS),
     Metric("seq_ppl_converged", _seq_ppl_converged, "lower", "test perplexity of a converged GRU; [1, inf)", _NEEDS),
     Metric("bits_per_frame", _bits_per_frame, "lower", "log2 of seq_ppl_converged; [0, inf)", _NEEDS),

@@ -28,19 +28,26 @@ def test_keys_move_with_what_they_should_and_with_nothing_else():
         assert len(base & {cell.key for cell in plan(**change).cells}) == (2 if "vq.decay=0.9" in str(change) else 0)
 
 
-def test_metric_keys_follow_the_readers_budget_only_where_a_reader_is_needed(monkeypatch):
+@pytest.mark.parametrize(
+    ("budget", "metrics"),
+    [
+        ("reader", {"seq_ppl", "seq_ppl_converged", "bits_per_frame", "forecast_error"}),
+        ("small_reader", {"bits_eighth", "vector_gain", "topology_gain"}),
+    ],
+)
+def test_metric_keys_follow_a_readers_budget_only_where_that_reader_is_needed(monkeypatch, budget, metrics):
     import dataclasses
 
     from bench import request as module
 
     before = plan().cells[0]
     tiny = module.PROTOCOLS["tiny"]
-    other = dataclasses.replace(tiny, reader=dataclasses.replace(tiny.reader, cap=6))
+    other = dataclasses.replace(tiny, **{budget: dataclasses.replace(getattr(tiny, budget), cap=6)})
     monkeypatch.setitem(module.PROTOCOLS, "tiny", other)
     after = plan().cells[0]
     assert before.key == after.key
     moved = {name for name, key in after.metric_keys.items() if key != before.metric_keys[name]}
-    assert moved == {"seq_ppl", "seq_ppl_converged", "bits_per_frame"}
+    assert moved == metrics
 
 
 def test_an_absent_dataset_gives_way_to_its_stand_in_by_name(monkeypatch, tmp_path):

@@ -28,6 +28,7 @@ def trained(data, decoded):
         data=data,
         num_codes=2,
         tokens=codes,
+        prototypes=torch.zeros(2, width),
         decoded=torch.from_numpy(decoded),
         latents=torch.zeros(75, width),
         latent_codebook=torch.zeros(2, width),
