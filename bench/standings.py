@@ -27,7 +27,8 @@ class Standing:
         p_holm: p, corrected within the column (`holm` with to_best).
         mark: "behind" the best; "tied": cannot be told from the best; "identical": every difference to it is zero;
             "untested"; "best": the best, with something behind it. The best of a column where nothing is behind is
-            "tied" (or "identical", "untested") like the others: no row is best alone by a bare minimum.
+            "tied" (or "identical", "untested") like the others: no row is best alone by a bare minimum. Rows other than
+            the best are not compared with each other, even where their marks differ.
     """
 
     n: int
