@@ -193,6 +193,10 @@ def test_comparisons_use_the_seeds_that_both_have():
     assert math.isnan(few["difference"])
 
 
+def test_a_row_is_not_compared_with_itself():
+    assert claims(cells("vq+sorted", topology_gain=LOW), {})["against"].tolist() == ["0"]
+
+
 def test_no_difference_is_no_claim():
     table = pd.concat([cells("fsq", topology_gain=[0.0] * 5), cells("som-vq", topology_gain=[0.5] * 5)])
     assert claims(table, {})["outcome"].tolist() == ["identical", "untested"]

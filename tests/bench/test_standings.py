@@ -102,12 +102,13 @@ def test_rows_that_share_too_few_seeds_claim_nothing():
 
 
 def test_ahead_on_more_seeds_is_not_behind():
-    # On seeds 0 to 2, which all share, a is the best by a hair; on all six b is ahead of it.
-    a = {0: 1.0, 1: 1.0, 2: 1.0, 3: 9.0, 4: 9.1, 5: 9.2}
-    b = {0: 1.1, 1: 1.0, 2: 1.0, 3: 1.0, 4: 1.2, 5: 1.0}
+    # On seeds 0 to 2, which all share, a is the best by a hair; on all 30 b is ahead of it, and p says so.
+    a = {seed: 1.0 if seed < 3 else 9.0 + seed % 3 for seed in range(30)}
+    b = {seed: 1.01 if seed < 3 else 1.0 for seed in range(30)}
     found = standings({"a": a, "b": b, "c": {0: 5.0, 1: 5.1, 2: 5.3}}, "lower")
     assert found["b"].best == "a"
     assert found["b"].difference < 0
+    assert found["b"].p_holm < 0.001
     assert found["b"].mark == "tied"
 
 
