@@ -1,46 +1,18 @@
 """`report.md`: the run as a page of markdown."""
 
-import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
-MAIN = (
-    "mse",
-    "explained",
-    "error_units",
-    "active",
-    "trust",
-    "cont",
-    "topographic_error",
-    "distortion_ratio",
-    "seq_ppl",
-    "bits_per_frame",
-    "train_seconds",
-)
-FEW_SEEDS = 3
+from reports import published, tables
+from reports.text import FEW_SEEDS, code, escape, markdown_table
+from reports.verdict import verdict
+
 CAPACITY = {
     "matched": "Every family gets encoder, decoder and projections of one size; the codebook is counted apart.",
     "published": "Each family has the hidden width of its publication, so sizes differ; the codebook is counted apart.",
 }
-
-
-def escape(text: object) -> str:
-    """Text that shows as itself in markdown and in the HTML made of it."""
-    shown = str(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for sign in "|*_`[]":
-        shown = shown.replace(sign, f"\\{sign}")
-    return " ".join(shown.split())
-
-
-def code(text: object) -> str:
-    """Text as a code span, whatever it holds: the fence is longer than any run of backticks in it."""
-    shown = " ".join(str(text).split())
-    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
-    return f"{fence}{shown}{fence}" if len(fence) == 1 else f"{fence} {shown} {fence}"
 
 
 def report(
@@ -58,6 +30,8 @@ def report(
     units: dict[str, str],
     environments: Sequence[dict[str, Any]],
     command: str,
+    rankings: pd.DataFrame | None = None,
+    claims: pd.DataFrame | None = None,
 ) -> str:
     """The whole page.
 
@@ -75,12 +49,15 @@ def report(
         units: Dataset -> unit of `error_units`.
         environments: Versions and machines that the shown cells were made with.
         command: What was typed.
+        rankings: Per dataset and metric, each family against the best (rankings.csv).
+        claims: The tests of the SOM-VQ paper's claims (claims.csv).
     """
     directions = {metric["name"]: metric for metric in metrics}
     done = int((table["status"] == "done").sum())
     parts = [
         f"# quantizer-bench: protocol {escape(protocol['name'])}{_caveat(protocol)}",
         _opening(table, protocol, stand_ins, done, planned),
+        verdict(table, summary, rankings, claims, stand_ins, protocol),
         "## Capacity",
         CAPACITY[protocol["capacity"]],
         _capacity(capacities),
@@ -89,14 +66,17 @@ def report(
         parts += ["## Cells without a result", _failures(failures)]
     for dataset in dict.fromkeys(summary["dataset"]) if len(summary) else []:
         rows = summary[summary["dataset"] == dataset]
-        parts += [_title(dataset, stand_ins), _results(rows, directions, units.get(dataset, ""))]
+        parts += [_title(dataset, stand_ins), *tables.results(rows, rankings, directions, units.get(dataset, ""))]
         parts += _lattices(dataset, rows, capacities)
         parts += _identical(table[table["dataset"] == dataset], list(directions))
+    compared = published.section(summary, protocol, stand_ins)
     parts += [
+        "## Published figures beside ours" if compared else "",
+        compared,
         "## How to read this",
         _legend(metrics),
         "## All metrics",
-        _everything(summary, metrics),
+        tables.everything(summary, metrics),
         "## Data",
         _notes(notes),
         "## Protocol",
@@ -154,48 +134,11 @@ def _capacity(rows: Sequence[dict[str, Any]]) -> str:
         else {"quantizer": escape(row["quantizer"]), "dataset": escape(row["dataset"]), "hidden": "cannot be built"}
         for row in rows
     ]
-    return _table(shown)
+    return markdown_table(shown)
 
 
 def _failures(failures: Sequence[dict[str, Any]]) -> str:
-    return _table([{name: escape(value) for name, value in row.items()} for row in failures])
-
-
-def _results(rows: pd.DataFrame, directions: dict[str, dict[str, Any]], unit: str) -> str:
-    names = [name for name in MAIN if name in rows]
-    shown = []
-    for _, row in rows.iterrows():
-        line = {"quantizer": escape(row["quantizer"]), "n": f"{row['done']} of {row['cells']}"}
-        line |= {_heading(name, directions, unit): _interval(row, name) for name in names}
-        shown.append(line)
-    return _table(shown)
-
-
-def _heading(name: str, directions: dict[str, dict[str, Any]], unit: str) -> str:
-    metric = directions.get(name, {"direction": "none"})
-    arrow = {"lower": " ↓", "higher": " ↑", "target": f" → {metric.get('target')}"}.get(metric["direction"], "")
-    return escape(name) + (f" ({escape(unit)})" if unit and name == "error_units" else "") + arrow
-
-
-def _interval(row: pd.Series, name: str) -> str:
-    mean = row.get(name)
-    if mean is None or pd.isna(mean):
-        return ""
-    fewer = f" (n = {row[f'{name}_n']:.0f})" if row[f"{name}_n"] < row["done"] else ""
-    high = row.get(f"{name}_high")
-    if high is None or pd.isna(high):
-        return _number(mean) + fewer
-    half = high - mean
-    return f"{_number(mean, half)} ± {_number(half, half)}{fewer}"
-
-
-def _number(value: float, precision: float | None = None) -> str:
-    """Three significant digits, or as many decimals as the interval's two leading digits justify."""
-    scale = abs(precision if precision else value)
-    if scale == 0 or not math.isfinite(scale):
-        return f"{value:.3g}"
-    decimals = (1 if precision else 2) - math.floor(math.log10(scale))
-    return f"{value:.{min(max(decimals, 0), 6)}f}"
+    return markdown_table([{name: escape(value) for name, value in row.items()} for row in failures])
 
 
 def _lattices(dataset: str, rows: pd.DataFrame, capacities: Sequence[dict[str, Any]]) -> list[str]:
@@ -232,17 +175,9 @@ def _legend(metrics: Sequence[dict[str, Any]]) -> str:
     rows = "\n".join(f"- {code(metric['name'])}: {escape(metric['summary'])}" for metric in metrics)
     return (
         "Mean ± half the 95 % t interval over n seeds; a single seed has no interval. An arrow tells which way is "
-        "better; a column without one is a fact, not a score. Overlapping intervals are no proof of equality, and no "
-        "value is called best here.\n\n" + rows
+        "better; a column without one is a fact, not a score. Overlapping intervals are no proof of equality, and the "
+        "best mean alone is no proof of being best.\n\n" + rows
     )
-
-
-def _everything(summary: pd.DataFrame, metrics: Sequence[dict[str, Any]]) -> str:
-    shown = []
-    for _, row in summary.iterrows():
-        line = {"dataset": escape(row["dataset"]), "quantizer": escape(row["quantizer"])}
-        shown.append(line | {escape(m["name"]): _interval(row, m["name"]) for m in metrics})
-    return _table(shown)
 
 
 def _notes(notes: dict[str, dict[str, Any]]) -> str:
@@ -272,7 +207,3 @@ def _values(values: dict[str, Any], indent: str = "") -> str:
         else:
             lines.append(f"{indent}- {escape(key)}: {escape(value)}")
     return "\n".join(lines)
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    return str(tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)) if rows else ""
