@@ -79,7 +79,12 @@ def _order(quantizer: str, rows: Sequence[Row]) -> str:
     below = [row for row in tested if row["outcome"] == "below"]
     if not tested:
         return f"{code(quantizer)} could not be tested ({seeds([row['n'] for row in rows])})."
-    whole = "holds" if len(below) == len(rows) else "holds in part" if below else "does not hold"
+    if len(below) == len(rows):
+        whole = "holds"
+    elif below:
+        whole = "holds in part"
+    else:
+        whole = "does not hold" if any(row["outcome"] == "above" for row in tested) else "is not shown"
     words = {
         "below": "easier than",
         "not separable": "not separable from",

@@ -38,6 +38,7 @@ ASPECTS = (
     Aspect("Learnability against plain VQ of equal reconstruction", "rate_excess", "lower is better"),
     Aspect("Cost", "train_seconds", "lower is better"),
 )
+STANDINGS = ("best", "tied", "identical", "behind", "untested")
 LATTICE = "topographic_error"
 INTRODUCTION = (
     "Made from the tables below. Means ± half the 95 % interval over n seeds; a difference is paired over seeds and "
@@ -143,7 +144,7 @@ def _fact(aspect: Aspect, rows: Sequence[Row]) -> str:
 
 
 def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> str:
-    places = {name: [row for row in rows if row["standing"] == name] for name in _STANDINGS}
+    places = {name: [row for row in rows if row["standing"] == name] for name in STANDINGS}
     others = [row for row in rows if row["standing"] != "best"]
     values = {row["quantizer"]: interval(row, aspect.metric) for row in families}
     shown = {row["quantizer"]: values.get(row["quantizer"]) or number(row["mean"]) for row in rows}
@@ -154,7 +155,8 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
         return f"{told[0]} only {name} has a value, so nothing is compared."
     if len(places["untested"]) == len(others):
         return f"{told[0]} no comparison could be tested, so nothing can be concluded."
-    alone = len(places["behind"]) == len(others)
+    trivial = aspect.metric == LATTICE and first in [row["quantizer"] for row in _flat(families)]
+    alone = len(places["behind"]) == len(others) and not trivial
     told.append(f"{name} is best." if alone else f"{name} has the best mean.")
     if places["tied"]:
         tied = [f"{code(row['quantizer'])} ({shown[row['quantizer']]})" for row in places["tied"]]
@@ -168,9 +170,6 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
     return " ".join(told) + (_lattice(families) if aspect.metric == LATTICE else "")
 
 
-_STANDINGS = ("best", "tied", "identical", "behind", "untested")
-
-
 def _names(rows: Sequence[Row]) -> str:
     return listed([code(row["quantizer"]) for row in rows])
 
@@ -182,8 +181,12 @@ def _behind(row: Row) -> str:
     return f"{code(row['quantizer'])} by {number(row['difference'], half)}" + (f" ({between})" if between else "")
 
 
+def _flat(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if known(row, LATTICE) == 0 and not known(row, f"{LATTICE}_std")]
+
+
 def _lattice(rows: Sequence[Row]) -> str:
-    flat = [row for row in rows if known(row, LATTICE) == 0 and not known(row, f"{LATTICE}_std")]
+    flat = _flat(rows)
     if not flat:
         return ""
     return f" An error of exactly 0 on every seed ({_names(flat)}) is what a lattice has by construction: no finding."

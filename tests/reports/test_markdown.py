@@ -11,7 +11,7 @@ METRICS = [
 ]
 
 
-def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, values=None):
+def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, values=None, **more):
     rows = [
         {
             "quantizer": name,
@@ -50,6 +50,7 @@ def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, va
         units={"lorenz": "cm"},
         environments=[{"python": "3.11", "packages": {"torch": "2"}}],
         command="python -m bench run",
+        **more,
     )
 
 
@@ -98,8 +99,26 @@ def test_a_run_without_any_result_is_still_a_page():
     assert "0 of 6 cells done" in text
 
 
-@pytest.mark.parametrize(
-    ("text", "span"), [("plain", "`plain`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```"), ("a\nb", "`a b`")]
-)
-def test_code_spans_hold_any_text(text, span):
-    assert markdown.code(text) == span
+def test_the_verdict_comes_first_and_published_figures_after_the_results():
+    text = page()
+    order = [
+        "## What can be said",
+        "## Capacity",
+        "## Results: lorenz",
+        "## Published figures beside ours",
+        "## How to",
+    ]
+    assert sorted(order, key=text.index) == order
+
+
+def test_without_a_published_counterpart_there_is_no_such_section():
+    assert "Published figures" not in page(names=("mine",))
+
+
+def test_rankings_reach_the_verdict_and_the_marks():
+    place = {"dataset": "lorenz", "metric": "mse", "n": 3, "mean": 0.123, "best": "vq", "difference": 0.0}
+    place |= {"low": -0.1, "high": 0.1, "p": 0.5, "p_holm": 0.5}
+    rankings = [place | {"quantizer": name, "standing": s} for name, s in (("vq", "best"), ("fsq", "tied"))]
+    text = page(rankings=pd.DataFrame(rankings), claims=pd.DataFrame())
+    assert "cannot be told from it at n = 3" in text
+    assert "| 0.1235 ± 0.0010 † |" in text
