@@ -173,7 +173,13 @@ class Job:
         if history.diverged:
             raise DivergedError("the reconstruction error is not finite")
         record["history"] = {"train": history.train, "validation": history.validation}
-        record["data"] = {"sha256": data.content_hash(), "notes": dict(data.notes), "unit": data.unit}
+        sequences = {split: len(frames) for split, frames in data.frames.items()}
+        record["data"] = {
+            "sha256": data.content_hash(),
+            "notes": dict(data.notes),
+            "unit": data.unit,
+            "sequences": sequences,
+        }
         subject = self._subject(cell, data, model, history)
         overhead = time.process_time() - tick
         for name in cell["missing"]:

@@ -78,6 +78,7 @@ class Plan:
         remarks: Lines for stderr.
         suite: Name of the suite, or "".
         published: Published tables to set beside the results.
+        columns: Of the results' table in the report; empty for the usual ones.
     """
 
     protocol: Protocol
@@ -86,11 +87,14 @@ class Plan:
     remarks: tuple[str, ...]
     suite: str = ""
     published: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int]]:
         """Pair -> capacity and frames seen in training."""
         rows = {}
         for cell in self.cells:
+            if cell.control:
+                continue  # shares another row's
             dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
             schedule = self.protocol.schedule
             steps = schedule.steps_per_epoch(dataset.train_frames) * (schedule.warm_up_epochs + schedule.epochs)
@@ -134,8 +138,8 @@ def make(request: Request) -> Plan:
     ]
     cells = tuple(_cell(pair, seed) for seed in seeds for pair in pairs)
     _check_distinct(cells)
-    published = suite.published if suite else ()
-    return Plan(protocol, cells, tuple(absent), tuple(remarks), suite.name if suite else "", published)
+    told = (suite.name, suite.published, suite.columns) if suite else ()
+    return Plan(protocol, cells, tuple(absent), tuple(remarks), *told)
 
 
 def _check_distinct(cells: Sequence[Cell]) -> None:
@@ -182,6 +186,7 @@ def values(plan: Plan) -> JSON:
         "unavailable": [list(row) for row in plan.absent],
         "suite": plan.suite,
         "published": list(plan.published),
+        "columns": list(plan.columns),
     }
 
 
@@ -201,7 +206,7 @@ def from_values(told: JSON) -> Plan:
         cells.append(dataclasses.replace(cell, metric_keys=keys))
     absent = tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"])
     protocol = Protocol.from_values(told["protocol"])
-    return Plan(protocol, tuple(cells), absent, (), told["suite"], tuple(told["published"]))
+    return Plan(protocol, tuple(cells), absent, (), told["suite"], tuple(told["published"]), tuple(told["columns"]))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import pandas as pd
 import datasets
 import quantizers
 from bench import plan as planning
+from bench.comparisons import claims, rankings
 from bench.environment import digest, version
 from bench.metrics import METRICS, rate_excess
+from bench.nulls import null_lines
 from bench.plan import Plan
 from bench.rows import CONTROL
 from bench.stats import estimate
@@ -123,11 +125,16 @@ def write(
     command: list[str],
     environment: dict[str, Any],
 ) -> pd.DataFrame:
-    """Write results.csv, summary.csv and report.md; return the results."""
+    """Write results.csv, summary.csv, rankings.csv, claims.csv, nulls.csv and report.md; return the results."""
     table = results(plan, records)
     _write_csv(store.root / "results.csv", table)
     means = summary(table)
     _write_csv(store.root / "summary.csv", means)
+    shares = overlaps(plan, records)
+    ranked, claimed = rankings(table, METRICS.values(), shares), claims(table, shares)
+    nulls = null_lines(plan, records)
+    for name, frame in (("rankings", ranked), ("claims", claimed), ("nulls", nulls)):
+        _write_csv(store.root / f"{name}.csv", frame)
     failures = [
         {
             "quantizer": cell.row,
@@ -162,9 +169,25 @@ def write(
         units={name: facts["unit"] for name, facts in data.items()},
         environments=environments(store, records, environment),
         command=shlex.join(command),
+        rankings=ranked,
+        claims=claimed,
+        nulls=nulls,
+        published_tables=plan.published,
+        columns=plan.columns,
+        title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",
     )
     write_atomically(store.root / "report.md", text)
     return table
+
+
+def overlaps(plan: Plan, records: Mapping[str, Record]) -> dict[str, float]:
+    """Dataset -> n_test / n_train where its seeds split one finite source, so that they are not independent."""
+    shares = {}
+    for cell in plan.cells:
+        sizes = records.get(cell.key, {}).get("data", {}).get("sequences")
+        if sizes and datasets.get(cell.dataset).resplit:
+            shares[cell.dataset] = sizes["test"] / sizes["train"]
+    return shares
 
 
 def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[str, Any]) -> None:

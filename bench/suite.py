@@ -26,6 +26,7 @@ class Suite:
         datasets: Likewise.
         schedule: Values of the protocol's schedule that it replaces.
         published: Published tables to set beside the results.
+        columns: Of the results' table in the report; empty for the usual ones.
         blocks: Rows, as written.
     """
 
@@ -35,6 +36,7 @@ class Suite:
     datasets: tuple[str, ...]
     schedule: dict[str, Any]
     published: tuple[str, ...]
+    columns: tuple[str, ...]
     blocks: tuple[dict[str, Any], ...]
 
     def adapted(self, protocol: Protocol) -> Protocol:
@@ -71,6 +73,7 @@ def load(name: str) -> Suite:
         tuple(told["datasets"]),
         told.get("schedule", {}),
         tuple(told.get("published", ())),
+        tuple(told.get("columns", ())),
         tuple(told["rows"]),
     )
 

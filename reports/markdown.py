@@ -30,8 +30,12 @@ def report(
     units: dict[str, str],
     environments: Sequence[dict[str, Any]],
     command: str,
-    rankings: pd.DataFrame | None = None,
-    claims: pd.DataFrame | None = None,
+    rankings: pd.DataFrame,
+    claims: pd.DataFrame,
+    nulls: pd.DataFrame,
+    published_tables: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    title: str = "",
 ) -> str:
     """The whole page.
 
@@ -51,11 +55,15 @@ def report(
         command: What was typed.
         rankings: Per dataset and metric, each family against the best (rankings.csv).
         claims: The tests of the SOM-VQ paper's claims (claims.csv).
+        nulls: Grid metrics against their values on shuffled grids (nulls.csv).
+        published_tables: Which published tables to set beside the results.
+        columns: Of the results' tables; the usual ones unless told.
+        title: Of the page; the protocol unless told.
     """
     directions = {metric["name"]: metric for metric in metrics}
     done = int((table["status"] == "done").sum())
     parts = [
-        f"# quantizer-bench: protocol {escape(protocol['name'])}{_caveat(protocol)}",
+        f"# quantizer-bench: {escape(title or 'protocol ' + protocol['name'])}{_caveat(protocol)}",
         _opening(table, protocol, stand_ins, done, planned),
         verdict(table, summary, rankings, claims, stand_ins, protocol),
         "## Capacity",
@@ -66,10 +74,14 @@ def report(
         parts += ["## Cells without a result", _failures(failures)]
     for dataset in dict.fromkeys(summary["dataset"]) if len(summary) else []:
         rows = summary[summary["dataset"] == dataset]
-        parts += [_title(dataset, stand_ins), *tables.results(rows, rankings, directions, units.get(dataset, ""))]
+        parts += [
+            _title(dataset, stand_ins),
+            *tables.results(rows, rankings, directions, units.get(dataset, ""), columns),
+        ]
+        parts += tables.null_lines(nulls[nulls["dataset"] == dataset])
         parts += _lattices(dataset, rows, capacities)
         parts += _identical(table[table["dataset"] == dataset], list(directions))
-    compared = published.section(summary, protocol, stand_ins)
+    compared = published.section(summary, protocol, stand_ins, published_tables)
     parts += [
         "## Published figures beside ours" if compared else "",
         compared,

@@ -1,7 +1,7 @@
 """The SOM-VQ paper's published figures (arXiv 2602.21133) beside a run's."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,13 @@ def beside(
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def section(summary: pd.DataFrame, protocol: Mapping[str, Any], stand_ins: Mapping[str, str]) -> str:
-    """All published tables beside ours as markdown; nothing where no row of ours has a published counterpart."""
+def section(
+    summary: pd.DataFrame, protocol: Mapping[str, Any], stand_ins: Mapping[str, str], names: Sequence[str]
+) -> str:
+    """Published tables of these names beside ours as markdown; nothing where no row of ours has a counterpart."""
     parts = []
-    for name, title in TITLES.items():
+    for name in names:
+        title = TITLES[name]
         rows = beside(summary, protocol, stand_ins, name)
         rows = rows[rows["mark"] != ABSENT]
         own = {dataset: records(rows[rows["ours"] == dataset]) for dataset in rows["ours"].unique()}

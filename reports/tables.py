@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.text import code, escape, interval, is_family, known, listed, markdown_table, records
+from reports.text import code, escape, interval, is_family, known, listed, markdown_table, number, records
 
 MAIN = (
     "mse",
@@ -34,14 +34,20 @@ KEY = (
 ROLES = {
     "reference": "are bounds, no tokenizers of this benchmark (`none`: the autoencoder without a quantizer; `kmeans`: "
     "clusters of the data, no encoder)",
-    "control": "hold plain VQ's codes laid on the grid afterwards, sorted or shuffled",
+    "control": "share the trained tokenizer that they are named after (`sorted`: its codes laid on a grid afterwards; "
+    "`shuffled`: its tokens out of their order in time; `shuffled-grid`: means over random permutations of its "
+    "positions)",
     "published": "are presets that hold the values of a publication",
-    "curve": "are plain VQ with other numbers of codes, for `rate_excess`",
+    "curve": "have other numbers of codes, so that they cannot be ranked with the others",
 }
 
 
 def results(
-    rows: pd.DataFrame, rankings: pd.DataFrame | None, directions: Mapping[str, Mapping[str, Any]], unit: str
+    rows: pd.DataFrame,
+    rankings: pd.DataFrame | None,
+    directions: Mapping[str, Mapping[str, Any]],
+    unit: str,
+    columns: Sequence[str] = (),
 ) -> list[str]:
     """The tables of one dataset.
 
@@ -50,9 +56,10 @@ def results(
         rankings: Which family stands where in which metric, or None.
         directions: Metric -> its catalogue entry.
         unit: Of `error_units`.
+        columns: Metrics to show; MAIN unless told.
     """
     lines = records(rows)
-    names = [name for name in MAIN if any(known(line, name) is not None for line in lines)]
+    names = [name for name in columns or MAIN if any(known(line, name) is not None for line in lines)]
     marks = standing_marks(rankings, lines[0]["dataset"]) if lines else {}
     ranked = [line for line in lines if is_family(line)]
     apart = sorted((line for line in lines if not is_family(line)), key=lambda line: _place(line["role"]))
@@ -62,6 +69,29 @@ def results(
     if apart:
         parts += [_roles(apart), markdown_table([_line(line, names, {}, directions, unit) for line in apart])]
     return parts
+
+
+def null_lines(rows: pd.DataFrame) -> list[str]:
+    """A table of grid metrics against shuffled grids; nothing where there are none."""
+    if not len(rows):
+        return []
+    shown = [
+        {
+            "quantizer": escape(row["quantizer"]),
+            "metric": escape(row["metric"]),
+            "n": str(row["n"]),
+            "its grid": number(row["value"]),
+            "shuffled, mean": number(row["null"]),
+            "shuffled, range": f"{number(row['low'])} to {number(row['high'])}",
+            "p": f"{row['p']:.2f}",
+        }
+        for row in records(rows)
+    ]
+    return [
+        "**Shuffled grids**: the same codes with the positions of the used ones permuted, means over seeds. p is "
+        "one-sided, .05 at best with 19 permutations.",
+        markdown_table(shown),
+    ]
 
 
 def standing_marks(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[str, str], str]:

@@ -111,7 +111,8 @@ def _dataset(summary: Sequence[Row], rankings: Sequence[Row], claims: Sequence[R
         ranked = [row for row in rankings if row["metric"] == aspect.metric]
         sentence = _ranking(aspect, ranked, families) if aspect.better and ranked else _fact(aspect, families)
         told += [f"- {sentence}"] if sentence else []
-    return told + _pareto(families) + papers_order(claims, summary) + topology(claims)
+    traded = [row for row in summary if is_family(row) or row["role"] == "curve"]
+    return told + _pareto(traded) + papers_order(claims, summary) + topology(claims)
 
 
 def _caution(rows: Sequence[Row]) -> list[str]:
@@ -144,8 +145,8 @@ def _fact(aspect: Aspect, rows: Sequence[Row]) -> str:
 
 
 def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> str:
-    places = {name: [row for row in rows if row["standing"] == name] for name in STANDINGS}
-    others = [row for row in rows if row["standing"] != "best"]
+    others = [row for row in rows if row["quantizer"] != row["best"]]
+    places = {name: [row for row in others if row["standing"] == name] for name in STANDINGS}
     values = {row["quantizer"]: interval(row, aspect.metric) for row in families}
     shown = {row["quantizer"]: values.get(row["quantizer"]) or number(row["mean"]) for row in rows}
     first = rows[0]["best"]
@@ -193,7 +194,7 @@ def _lattice(rows: Sequence[Row]) -> str:
 
 
 def _pareto(rows: Sequence[Row]) -> list[str]:
-    """The families that no other beats both in bits a frame and in explained variance."""
+    """The rows that no other beats both in bits a frame and in explained variance."""
     points = {
         row["quantizer"]: (bits, -explained)
         for row in rows
@@ -212,5 +213,5 @@ def _pareto(rows: Sequence[Row]) -> list[str]:
     n = seeds([of[name].get("bits_per_frame_n", of[name]["done"]) for name in points])
     return [
         f"- **Bits against quality** (`bits_per_frame`; `explained`, by means, untested, {n}): of {len(points)} "
-        f"families no other is at once cheaper and better than {listed(shown)}."
+        f"rows no other is at once cheaper and better than {listed(shown)}."
     ]

@@ -11,6 +11,10 @@ METRICS = [
 ]
 
 
+NONE = pd.DataFrame()
+NO_NULLS = pd.DataFrame(columns=["dataset"])
+
+
 def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, values=None, **more):
     rows = [
         {
@@ -50,7 +54,7 @@ def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, va
         units={"lorenz": "cm"},
         environments=[{"python": "3.11", "packages": {"torch": "2"}}],
         command="python -m bench run",
-        **more,
+        **({"rankings": NONE, "claims": NONE, "nulls": NO_NULLS, "published_tables": ["main"]} | more),
     )
 
 
@@ -122,3 +126,21 @@ def test_rankings_reach_the_verdict_and_the_marks():
     text = page(rankings=pd.DataFrame(rankings), claims=pd.DataFrame())
     assert "cannot be told from it at n = 3" in text
     assert "| 0.1235 ± 0.0010 † |" in text
+
+
+def test_grid_metrics_stand_beside_those_of_shuffled_grids():
+    line = {"dataset": "lorenz", "quantizer": "som-vq", "metric": "topographic_error", "n": 3}
+    line |= {"value": 0.02, "null": 0.8, "low": 0.75, "high": 0.85, "p": 0.05}
+    text = page(nulls=pd.DataFrame([line]))
+    assert "**Shuffled grids**" in text
+    assert "| 0.0200 " in text
+    assert "| 0.750 to 0.850 " in text
+    assert "Shuffled grids" not in page()
+
+
+def test_a_suite_chooses_the_columns_and_the_title():
+    text = page(columns=("active",), title="suite ema, protocol quick")
+    assert text.startswith("# quantizer-bench: suite ema, protocol quick (not the paper's)")
+    table = text.split("## Results: lorenz")[1].split("##")[0]
+    assert "active" in table
+    assert "mse" not in table

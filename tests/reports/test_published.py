@@ -6,6 +6,8 @@ import pytest
 
 from reports import published
 
+TABLES = ("main", "capacity", "grid")
+
 PAPER = {"name": "paper", "sequences": 400}
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "papers" / "som_vq_tables.csv"
 
@@ -147,7 +149,7 @@ def test_grids_stand_beside_their_own_size():
 
 def test_the_section_shows_every_table_with_its_marks():
     means = {"mse": 0.007, "active": 80.0, "distortion_max": 0.062, "distortion": 0.21, "seq_ppl": 900.0}
-    text = published.section(pd.DataFrame([row("som-vq", **means)]), PAPER, {})
+    text = published.section(pd.DataFrame([row("som-vq", **means)]), PAPER, {}, TABLES)
     assert "### Tables 1 and 2, the main comparison (32 x 32): `lorenz`" in text
     main = text.split("###")[1]
     assert "| *published* som-vq 32 x 32 | 5 " in main
@@ -159,7 +161,9 @@ def test_the_section_shows_every_table_with_its_marks():
 
 
 def test_one_reason_for_a_whole_table_is_told_once():
-    text = published.section(pd.DataFrame([row(dataset="aist-standin", mse=0.3)]), PAPER, {"aist-standin": "AIST++"})
+    text = published.section(
+        pd.DataFrame([row(dataset="aist-standin", mse=0.3)]), PAPER, {"aist-standin": "AIST++"}, TABLES
+    )
     assert text.count("All of it not comparable: stand-in data.") == 2  # the main table and table 3
     assert "(a)" not in text
 
@@ -167,4 +171,4 @@ def test_one_reason_for_a_whole_table_is_told_once():
 @pytest.mark.parametrize("rows", [[], [row("mine")], [row(dataset="music")], [row(mse=float("nan"))]])
 def test_nothing_published_nothing_shown(rows):
     frame = pd.DataFrame(rows, columns=["quantizer", "dataset", "codebook_size", "mse"])
-    assert published.section(frame, PAPER, {}) == ""
+    assert published.section(frame, PAPER, {}, TABLES) == ""

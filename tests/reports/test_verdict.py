@@ -126,10 +126,11 @@ def test_the_pareto_set():
         line("good", bits_per_frame=0.5, explained=0.95),
         line("twin", bits_per_frame=0.5, explained=0.95),
         line("worse", bits_per_frame=0.6, explained=0.9),
+        line("vq@64", "curve", bits_per_frame=0.6, explained=0.7),
         line("none", "reference", bits_per_frame=0.1, explained=1.0),
     ]
     sentence = about(said(rows), "Bits against quality")
-    assert "of 4 families" in sentence
+    assert "of 5 rows" in sentence
     assert sentence.split("better than ")[1] == (
         "`cheap` (0.300 ± 0.030; 0.800 ± 0.080), `good` (0.500 ± 0.050; 0.950 ± 0.095) and "
         "`twin` (0.500 ± 0.050; 0.950 ± 0.095)."
