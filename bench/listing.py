@@ -10,8 +10,8 @@ import quantizers
 from bench import suite
 from bench.errors import UsageError
 from bench.metrics import METRICS
-from bench.plan import Plan
-from bench.protocol import PROTOCOLS
+from bench.plan import Cell, Plan
+from bench.protocol import PROTOCOLS, Protocol
 from bench.results import capacity_rows
 from bench.rows import CONTROLS, REFERENCES
 from bench.runner import Options, pending
@@ -62,7 +62,7 @@ def dry_run(plan: Plan, store: Store, options: Options) -> str:
     cells, records = pending(plan, store, options.rerun)
     former = [record for record in records.values() if record["status"] == DONE]
     lines = [f"{cell.row} {cell.dataset} seed {cell.seed}" for cell in cells]
-    seconds = sum(_seconds(plan, cell.dataset, former) for cell in cells) / options.jobs
+    seconds = sum(_seconds(cell, former) for cell in cells) / options.jobs
     basis = "from the cells already done here" if former else "from a 2-core machine's speed; yours may differ"
     lines.append(
         f"{len(cells)} cells to run, {len(records)} already recorded; about {max(1, round(seconds / 60))} min with "
@@ -71,22 +71,25 @@ def dry_run(plan: Plan, store: Store, options: Options) -> str:
     return "\n".join(lines)
 
 
-def _seconds(plan: Plan, dataset: str, former: list[Record]) -> float:
+def _seconds(cell: Cell, former: list[Record]) -> float:
     """Of one cell: the mean of those done, else what one core of a 2-core EPYC took (readers dominate)."""
     if former:
         total: float = sum(record["train_seconds"] + record["eval_seconds"] + 3 for record in former)
         return total / len(former)
-    protocol = plan.protocol
-    source = datasets.get(dataset)
-    frames = source(
-        **{"sequences": protocol.sequences} if "sequences" in datasets.parameters(dataset) else {}
-    ).train_frames
+    protocol = Protocol.from_values(cell.protocol)
+    frames = datasets.get(cell.dataset)(**cell.dataset_parameters).train_frames
     scale = math.sqrt(protocol.codebook_size / 256)
     steps = protocol.schedule.steps_per_epoch(frames) * protocol.schedule.epochs
-    tokens = frames * protocol.reader.updates * min(1.0, 64 / protocol.sequences) + 4_096 * protocol.reader.cap
-    # Two to six small readers a cell, most of which stop at about half their cap.
-    tokens += 4 * 64 * protocol.small_reader.batch * protocol.small_reader.cap // 2
-    return 4.0 + steps * 1.6e-3 * scale + tokens / 1e5 * scale
+    tokens = 0.0
+    if "seq_ppl" in cell.metric_keys:
+        tokens += frames * protocol.reader.updates * min(1.0, 64 / protocol.sequences)
+    if "bits_per_frame" in cell.metric_keys:
+        tokens += 4_096 * protocol.reader.cap
+    # Small readers mostly stop at about half their cap; the grid's gain takes four of them.
+    small = sum({"bits_eighth": 1, "vector_gain": 1, "topology_gain": 4}.get(name, 0) for name in cell.metric_keys)
+    tokens += small * 64 * protocol.small_reader.batch * protocol.small_reader.cap // 2
+    trained = 0.0 if cell.control else 4.0 + steps * 1.6e-3 * scale
+    return trained + tokens / 1e5 * scale
 
 
 def _quantizers() -> str:

@@ -1,7 +1,9 @@
 """Records -> the tables and files that a run leaves."""
 
 import json
+import math
 import shlex
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,7 @@ def write(
         notes={name: facts["notes"] for name, facts in data.items()},
         units={name: facts["unit"] for name, facts in data.items()},
         environments=environments(store, records, environment),
+        made=made(records),
         command=shlex.join(command),
         rankings=ranked,
         claims=claimed,
@@ -254,6 +257,22 @@ def environments(store: Store, records: Mapping[str, Record], present: dict[str,
             found[name] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"unknown": name}
     used = {record.get("environment") for record in records.values()}
     return [facts for name, facts in found.items() if name in used] or [present]
+
+
+def made(records: Mapping[str, Record]) -> str:
+    """When the shown cells were finished, and how much time they took."""
+    finished = [record["finished"] for record in records.values() if record["status"] == DONE]
+    if not finished:
+        return ""
+    ends = [time.strftime("%Y-%m-%d %H:%M", time.gmtime(end)) for end in (min(finished), max(finished))]
+    training = {
+        record["cell"]["tokenizer"]: record["train_seconds"] for record in records.values() if "train_seconds" in record
+    }
+    measuring = math.fsum(record.get("eval_seconds", 0.0) for record in records.values())
+    hours = [f"{seconds / 3600:.2f} h" for seconds in (math.fsum(training.values()), measuring)]
+    return (
+        f"{len(finished)} cells, finished {ends[0]} to {ends[1]} UTC; training took {hours[0]}, measuring {hours[1]}."
+    )
 
 
 def metric_rows() -> list[dict[str, Any]]:

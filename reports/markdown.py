@@ -29,6 +29,7 @@ def report(
     notes: dict[str, dict[str, Any]],
     units: dict[str, str],
     environments: Sequence[dict[str, Any]],
+    made: str,
     command: str,
     rankings: pd.DataFrame,
     claims: pd.DataFrame,
@@ -52,6 +53,7 @@ def report(
         notes: Dataset -> facts about its data.
         units: Dataset -> unit of `error_units`.
         environments: Versions and machines that the shown cells were made with.
+        made: When and in what time.
         command: What was typed.
         rankings: Per dataset and metric, each family against the best (rankings.csv).
         claims: The tests of the SOM-VQ paper's claims (claims.csv).
@@ -96,6 +98,7 @@ def report(
         "## Parameters",
         _parameters(parameters),
         "## Environment",
+        made,
         *(_values(facts) for facts in environments),
         "## Reproduce",
         f"    {command}",

@@ -53,6 +53,7 @@ def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, va
         notes={"lorenz": {"dt": 0.01}},
         units={"lorenz": "cm"},
         environments=[{"python": "3.11", "packages": {"torch": "2"}}],
+        made="6 cells",
         command="python -m bench run",
         **({"rankings": NONE, "claims": NONE, "nulls": NO_NULLS, "published_tables": ["main"]} | more),
     )
