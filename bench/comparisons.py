@@ -44,7 +44,7 @@ CLAIMS = (
 )
 GAIN, VECTOR_GAIN, SORTED = "topology_gain", "vector_gain", "vq+sorted"
 LATTICE_ERROR = "topographic_error"  # 0 on every seed is what a full lattice has by construction: not ranked
-PAPER_ROWS = ("som-vq", "som-vq:paper")
+PAPER_ROWS = ("som-vq", "som-vq:paper", "som-vq:paper cold")
 PAPER_BASELINES = ("vq", "som-hard", "vq-vae", "vq-vae:paper")
 PAPER_METRICS = ("seq_ppl_17", "seq_ppl", "bits_per_frame", "rate_excess")
 

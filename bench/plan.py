@@ -96,7 +96,7 @@ class Plan:
             if cell.control:
                 continue  # shares another row's
             dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
-            schedule = self.protocol.schedule
+            schedule = Protocol.from_values(cell.protocol).schedule
             steps = schedule.steps_per_epoch(dataset.train_frames) * (schedule.warm_up_epochs + schedule.epochs)
             rows[cell.pair] = (cell.capacity, steps * min(schedule.batch, dataset.train_frames))
         return rows
@@ -225,7 +225,7 @@ class _Pair:
 def _pair(
     row: Row, own: JSON, name: str, dataset: datasets.Dataset, dataset_parameters: JSON, protocol: Protocol
 ) -> _Pair:
-    protocol = _at_size(row, protocol)
+    protocol = _of_row(row, protocol)
     if known(row.quantizer):
         family, values = quantizers.get(row.quantizer)
         parameters = values | own | row.parameters
@@ -237,8 +237,9 @@ def _pair(
     return _Pair(row, parameters, name, dataset_parameters, dataset.real, protocol, capacity, code, dataset.recipe())
 
 
-def _at_size(row: Row, protocol: Protocol) -> Protocol:
-    """The protocol with the row's own codebook size, and the hidden width that goes with it."""
+def _of_row(row: Row, protocol: Protocol) -> Protocol:
+    """The protocol with the row's own schedule and codebook size, and the hidden width that goes with it."""
+    protocol = dataclasses.replace(protocol, schedule=dataclasses.replace(protocol.schedule, **row.schedule))
     if row.codebook_size is None:
         return protocol
     width = protocol.hidden if row.one_width else protocol.width

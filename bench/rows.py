@@ -49,6 +49,7 @@ class Row:
         parameters: Values that replace those of the name or preset.
         codebook_size: K asked for; None takes the protocol's.
         one_width: Keep the hidden width of the protocol's own K, where the papers' rule would change it with K.
+        schedule: Values of the protocol's schedule that it replaces.
         control: What is done to the trained tokenizer before it is measured; "" for nothing.
         role: One of ROLES; only families are ranked.
         metrics: Names of the metrics to measure; None for all that apply.
@@ -59,6 +60,7 @@ class Row:
     parameters: JSON = field(default_factory=dict)
     codebook_size: int | None = None
     one_width: bool = False
+    schedule: JSON = field(default_factory=dict)
     control: str = ""
     role: str = FAMILY
     metrics: tuple[str, ...] | None = None

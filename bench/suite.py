@@ -85,9 +85,15 @@ def _rows(block: dict[str, Any], protocol: Protocol) -> list[Row]:
     for name, size, values in itertools.product(block["names"], block.get("sizes", [None]), _products(block)):
         row = parse(name)
         parameters = block.get("parameters", {}) | values
-        label = " ".join([name, *(f"{key}={_shown(value)}" for key, value in values.items())])
+        told = [block["suffix"]] if "suffix" in block else []
+        label = " ".join([name, *told, *(f"{key}={_shown(value)}" for key, value in values.items())])
         row = dataclasses.replace(
-            row, name=label, parameters=parameters, metrics=metrics, role=block.get("role", row.role)
+            row,
+            name=label,
+            parameters=parameters,
+            schedule=block.get("schedule", {}),
+            metrics=metrics,
+            role=block.get("role", row.role),
         )
         if size is not None:
             codes = round(protocol.codebook_size * size)

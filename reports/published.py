@@ -116,13 +116,13 @@ def section(
 
 
 def _counterparts(figure: Mapping[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Our rows of a published method, the preset first. Other sizes of grid only stand beside their own."""
+    """Our rows of a published method, the preset (as suites start it) first. Other sizes of grid only stand beside their own."""
     method, size = figure["method"], figure["grid"] ** 2
     found = []
     for dataset in (figure["dataset"], f"{figure['dataset']}-standin"):
         rows = {row["quantizer"]: row for row in ours if row["dataset"] == dataset}
-        for name in (f"{method}:paper", method):
-            row = rows.get(f"{name}@{size}", rows.get(name))
+        for name, start in ((f"{method}:paper", " cold"), (f"{method}:paper", ""), (method, "")):
+            row = rows.get(f"{name}@{size}{start}", rows.get(f"{name}{start}"))
             if row is not None and (figure["table"] != "grid" or row.get("codebook_size") == size):
                 found.append(row)
     return found
