@@ -116,7 +116,7 @@ def section(
 
 
 def _counterparts(figure: Mapping[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Our rows of a published method, the preset (as suites start it) first. Other sizes of grid only stand beside their own."""
+    """Our rows of a published method, the preset first. Other sizes of grid only stand beside their own."""
     method, size = figure["method"], figure["grid"] ** 2
     found = []
     for dataset in (figure["dataset"], f"{figure['dataset']}-standin"):
