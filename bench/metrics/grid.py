@@ -105,7 +105,12 @@ def distortion_ratio(vectors: ArrayLike, positions: ArrayLike) -> float | None:
 
 
 @torch.no_grad()
-def topographic_error(points: Tensor, vectors: Tensor, positions: Tensor, used: Tensor | None = None) -> float:
+def topographic_error(
+    points: ArrayLike | Tensor,
+    vectors: ArrayLike | Tensor,
+    positions: ArrayLike | Tensor,
+    used: ArrayLike | Tensor | None = None,
+) -> float:
     """Share of frames whose two nearest codes are not lattice neighbours (Chebyshev distance > 1), in [0, 1].
 
     Kiviluoto (1996), with the 8-neighbourhood in 2-D. Codes at exactly equal distance are ordered at random; the
@@ -123,10 +128,10 @@ def topographic_error(points: Tensor, vectors: Tensor, positions: Tensor, used: 
     Codes at 0, 1 and 2 sit at 0, 2 and 1 on a line. 0.4 has the codes 0 and 1 nearest, two cells apart; 1.6 the codes
     2 and 1, neighbours. For 1.0 the second nearest is either, half an error:
 
-    >>> codes, line = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0], [2], [1]])
-    >>> topographic_error(torch.tensor([[0.4], [1.6], [1.0]]), codes, line)
+    >>> topographic_error([[0.4], [1.6], [1.0]], [[0.0], [1.0], [2.0]], [[0], [2], [1]])
     0.5
     """
+    points, vectors, positions = (torch.as_tensor(each) for each in (points, vectors, positions))
     if points.ndim != 2 or vectors.ndim != 2 or points.shape[1] != vectors.shape[1] or len(points) == 0:
         raise ValueError(
             f"expected points (N, D) and vectors (K, D), got {tuple(points.shape)} and {tuple(vectors.shape)}"
@@ -134,7 +139,8 @@ def topographic_error(points: Tensor, vectors: Tensor, positions: Tensor, used: 
     if positions.ndim != 2 or len(positions) != len(vectors):
         raise ValueError(f"expected positions ({len(vectors)}, g), got {tuple(positions.shape)}")
     if used is not None:
-        vectors, positions = vectors[used], positions[used.to(positions.device)]
+        chosen = torch.as_tensor(used, device=vectors.device)
+        vectors, positions = vectors[chosen], positions[chosen.to(positions.device)]
     if len(vectors) < 2:
         raise ValueError(f"expected at least two codes that may be nearest, got {len(vectors)}")
     return _share_apart(two_nearest(points, vectors), positions.to(points.device))
