@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from reports import published, tables
-from reports.text import FEW_SEEDS, code, escape, markdown_table
+from reports.text import FEW_SEEDS, code, escape, listed, markdown_table
 from reports.verdict import verdict
 
+TOLERANCE = 0.01  # of network parameters: more is another size
 CAPACITY = {
     "matched": "Every family gets encoder, decoder and projections of one size; the codebook is counted apart.",
     "published": "Each family has the hidden width of its publication, so sizes differ; the codebook is counted apart.",
@@ -69,7 +70,7 @@ def report(
         _opening(table, protocol, stand_ins, done, planned),
         verdict(table, summary, rankings, claims, stand_ins, protocol),
         "## Capacity",
-        CAPACITY[protocol["capacity"]],
+        CAPACITY[protocol["capacity"]] + (_unmatched(capacities) if protocol["capacity"] == "matched" else ""),
         _capacity(capacities),
     ]
     if failures:
@@ -130,6 +131,11 @@ def _title(dataset: str, stand_ins: dict[str, str]) -> str:
     what = f": not {escape(original)}" if original else ""
     mark = f" (stand-in, synthetic{what})" if dataset in stand_ins else ""
     return f"## Results: {escape(dataset)}{mark}"
+
+
+def _unmatched(rows: Sequence[dict[str, Any]]) -> str:
+    names = dict.fromkeys(code(row["quantizer"]) for row in rows if row["built"] and abs(row["mismatch"]) > TOLERANCE)
+    return f" Of another size, and not ranked: {listed([*names])}." if names else ""
 
 
 def _capacity(rows: Sequence[dict[str, Any]]) -> str:

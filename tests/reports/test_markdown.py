@@ -145,3 +145,9 @@ def test_a_suite_chooses_the_columns_and_the_title():
     table = text.split("## Results: lorenz")[1].split("##")[0]
     assert "active" in table
     assert "mse" not in table
+
+
+def test_rows_of_another_size_are_named():
+    sizes = [{"quantizer": name, "built": True, "mismatch": mismatch} for name, mismatch in (("vq", 0.0), ("big", 0.9))]
+    assert markdown._unmatched(sizes) == " Of another size, and not ranked: `big`."
+    assert "Of another size" not in page()
