@@ -190,10 +190,10 @@ def evaluate(
     chosen = _device(device)
     if not folder.is_dir():
         raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
+    told = Store(folder, writable=False).plan()  # before anything is written: it may be no run folder
+    plan = planning.from_values(told)
     store = Store(folder)
     store.lock()
-    told = store.plan()
-    plan = planning.from_values(told)
     former, _ = store.read_all(cell.key for cell in plan.cells)
     options = Options(
         device=chosen,
@@ -202,7 +202,7 @@ def evaluate(
         plugins=_absolute(plugin),
         trains=False,
     )
-    code = _run(plan, store, options, told["command"])
+    code = _run(plan, store, options, told.get("command", []))
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
     return code if code else int(len(lines) > 1)

@@ -30,7 +30,7 @@ from bench.model import Autoencoder, build, tokenize
 from bench.protocol import Protocol
 from bench.references import build_reference, train_reference
 from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
-from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store
+from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
 from bench.train import History, train
 
 JSON = dict[str, Any]
@@ -245,7 +245,11 @@ class Job:
             "environment": self.environment,
             "finished": time.time(),
         }
-        self.store.write(record | values)
+        if not self.trains and values["status"] != DONE and self.store.path(cell["key"]).exists():
+            # What was measured before is worth more than that it cannot be measured here and now.
+            write_json(self.store.failure(cell["key"]), record | values)
+        else:
+            self.store.write(record | values)
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

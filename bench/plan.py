@@ -92,8 +92,9 @@ class Plan:
     def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int]]:
         """Pair -> capacity and frames seen in training."""
         rows = {}
+        originals = {cell.tokenizer for cell in self.cells if not cell.control}
         for cell in self.cells:
-            if cell.control:
+            if cell.control and cell.tokenizer in originals:
                 continue  # shares another row's
             dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
             schedule = Protocol.from_values(cell.protocol).schedule
@@ -124,7 +125,7 @@ def make(request: Request) -> Plan:
             if any(pair.dataset_parameters != parameters for pair in pairs if pair.dataset == name):
                 raise UsageError(f"--datasets {asked} asks for {name} twice, with different parameters")
             continue
-        own = [row for row, only in rows if only is None or source in only]
+        own = [row for row, only in rows if only is None or source in _with_stand_ins(only)]
         if dataset is None:
             absent += [(row.name, name, seed, reason) for seed in seeds for row in own]
             continue
@@ -132,11 +133,13 @@ def make(request: Request) -> Plan:
     remarks += [
         f"{pair.row.name} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {pair.protocol.codebook_size}."
         for pair in pairs
-        if pair.capacity.codebook_values
+        if pair.capacity.codebook_size
         and not pair.row.control
         and abs(pair.capacity.codebook_size / pair.protocol.codebook_size - 1) > FAR_FROM_K
     ]
     cells = tuple(_cell(pair, seed) for seed in seeds for pair in pairs)
+    if suite and not cells and not absent:
+        raise UsageError(f"suite {suite.name} has no rows for {asked}; it has some for {', '.join(suite.datasets)}")
     _check_distinct(cells)
     told = (suite.name, suite.published, suite.columns) if suite else ()
     return Plan(protocol, cells, tuple(absent), tuple(remarks), *told)
@@ -148,6 +151,11 @@ def _check_distinct(cells: Sequence[Cell]) -> None:
     for cell in cells:
         if rows.setdefault(cell.key, cell.row) != cell.row:
             raise UsageError(f"{rows[cell.key]} and {cell.row} are the same on {cell.dataset}; leave one out")
+
+
+def _with_stand_ins(names: Sequence[str]) -> set[str]:
+    """Datasets, and what runs in their place where they are absent."""
+    return {*names, *(datasets.get(name).stand_in or name for name in names)}
 
 
 def _dataset(
@@ -194,19 +202,33 @@ def from_values(told: JSON) -> Plan:
     """The plan that was kept, to be measured by the present code.
 
     Raises:
-        UsageError: It names metrics or datasets that are not registered here.
+        UsageError: It was written by another version, or names quantizers or datasets that are not registered here.
     """
+    try:
+        plan = _from_values(told)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
     cells = []
-    for each in told["cells"]:
-        cell = Cell.from_values(each)
+    for cell in plan.cells:
         if cell.dataset not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
             raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
         cells.append(dataclasses.replace(cell, metric_keys=keys))
-    absent = tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"])
-    protocol = Protocol.from_values(told["protocol"])
-    return Plan(protocol, tuple(cells), absent, (), told["suite"], tuple(told["published"]), tuple(told["columns"]))
+    return dataclasses.replace(plan, cells=tuple(cells))
+
+
+def _from_values(told: JSON) -> Plan:
+    """The plan as it was kept."""
+    return Plan(
+        Protocol.from_values(told["protocol"]),
+        tuple(Cell.from_values(each) for each in told["cells"]),
+        tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"]),
+        (),
+        told["suite"],
+        tuple(told["published"]),
+        tuple(told.get("columns", ())),
+    )
 
 
 @dataclass(frozen=True)
@@ -228,6 +250,9 @@ def _pair(
     protocol = _of_row(row, protocol)
     if known(row.quantizer):
         family, values = quantizers.get(row.quantizer)
+        fixed = sorted(own.keys() & row.parameters.keys())
+        if fixed:
+            raise UsageError(f"--set {row.quantizer}.{fixed[0]}: the suite fixes it in the row {row.name}")
         parameters = values | own | row.parameters
         capacity = _capacity(row, parameters, family.cls, name, dataset.width, protocol)
     else:

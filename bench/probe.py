@@ -12,7 +12,7 @@ from bench import plugins
 from bench._packages import ROOT
 from bench.capacity import Capacity, match, unknown
 from bench.errors import UsageError
-from bench.protocol import PROTOCOLS, Protocol
+from bench.protocol import Protocol
 from quantizers.base import Quantizer
 
 PATIENCE = 60  # seconds
@@ -40,7 +40,7 @@ def _build(label: str, parameters: dict[str, Any], width: int, protocol: Protoco
 
 def _in_a_child(label: str, parameters: dict[str, Any], plugin: str, width: int, protocol: Protocol) -> Capacity:
     spec = {"plugin": plugin, "label": label, "parameters": parameters, "width": width}
-    spec |= {"protocol": protocol.name, "codebook_size": protocol.codebook_size, "capacity": protocol.capacity}
+    spec |= {"protocol": protocol.values()}
     command = [sys.executable, "-m", "bench", "_probe", json.dumps(spec)]
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
@@ -59,8 +59,7 @@ def main(text: str) -> None:
     """What the child does: build, and print the capacity or the refusal as one line of JSON."""
     spec = json.loads(text)
     plugins.load(spec["plugin"])
-    named = PROTOCOLS[spec["protocol"]]
-    protocol = dataclasses.replace(named, codebook_size=spec["codebook_size"], capacity=spec["capacity"])
+    protocol = Protocol.from_values(spec["protocol"])
     try:
         found = match(_build(spec["label"], spec["parameters"], spec["width"], protocol), protocol)
     except ValueError as error:

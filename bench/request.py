@@ -105,7 +105,8 @@ def names_of(text: str, known: list[str], kind: str) -> list[str]:
 def _names(text: str, known: list[str], kind: str) -> list[str]:
     asked = [part.strip() for part in text.split(",") if part.strip()]
     if not asked:
-        raise UsageError(f"expected at least one {kind}; known: {', '.join(known)}")
+        other = " (or --suite)" if kind == "quantizer" else ""
+        raise UsageError(f"expected --{kind}s{other} with at least one {kind}; known: {', '.join(known)}")
     return list(dict.fromkeys(each for part in asked for each in (known if part == "all" else [part])))
 
 

@@ -71,10 +71,12 @@ class Row:
         return tuple(name for name, metric in METRICS.items() if metric.function and self._may_have(name))
 
     def _may_have(self, name: str) -> bool:
-        if self.metrics is not None:
-            return name in self.metrics
+        if self.metrics is not None and name not in self.metrics:
+            return False
         if self.quantizer == "none":
             return name in _RECONSTRUCTION
+        if self.quantizer == "kmeans":
+            return "curve" not in METRICS[name].needs  # its error is told once, at the end
         if self.control == SHUFFLED:
             return name in _OF_SHUFFLED
         if self.control:
@@ -114,7 +116,7 @@ def codebook_size(text: str, where: str) -> int:
     """
     size = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
     if not 2 <= size <= 1 << 20:
-        raise UsageError(f"expected a codebook size between 2 and 1048576 in {where}, got {text}")
+        raise UsageError(f"expected a codebook size between 2 and 1048576 in {where}, got {text!r}")
     return size
 
 

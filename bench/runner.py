@@ -114,6 +114,8 @@ class Run:
             KeyboardInterrupt: Ctrl-C; children are ended and cells in flight recorded as interrupted.
         """
         todo, self.records = pending(self.plan, self.store, self.options.rerun)
+        if not self.options.trains:
+            todo = self._measurable(todo)
         by_key = {cell.key: cell for cell in self.plan.cells}
         for key, record in self.records.items():
             self.watcher.finished(by_key[key], record, resumed=True)
@@ -135,6 +137,18 @@ class Run:
             raise
         executor.shutdown()
         return self.records
+
+    def _measurable(self, cells: list[Cell]) -> list[Cell]:
+        """Without those that never had weights: the records keep why."""
+        records, _ = self.store.read_all(cell.key for cell in cells)
+        todo = []
+        for cell in cells:
+            record = records.get(cell.key)
+            if record is None or record["status"] == DONE or self.store.weights(cell.tokenizer).exists():
+                todo.append(cell)
+            else:
+                self.records[cell.key] = record
+        return todo
 
     def _jobs(self, cells: list[Cell]) -> list[list[Cell]]:
         """One tokenizer a job on a CPU; on a GPU all seeds of one, which train as one batch; its controls with it."""
@@ -207,6 +221,9 @@ class Run:
 
     def _written(self, cell: Cell) -> Record | None:
         """The record that the child wrote; a former one with stale metrics may still lie in its place."""
+        told = self.store.take_failure(cell.key)
+        if told is not None:
+            return told
         try:
             record = self.store.read(cell.key)
         except ValueError:

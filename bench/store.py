@@ -102,7 +102,8 @@ class Store:
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""
-        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*"), (self.cells, ".*.tmp"), (self.cells, "*.job")]
+        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*")]
+        patterns += [(self.cells, pattern) for pattern in (".*.tmp", "*.job", "*.failure")]
         for leftover in [path for folder, pattern in patterns for path in folder.glob(pattern)]:
             with contextlib.suppress(FileNotFoundError):
                 leftover.unlink()
@@ -122,6 +123,20 @@ class Store:
     def log(self, key: str) -> Path:
         """Of what a cell's process printed."""
         return self.cells / f"{key}.log"
+
+    def failure(self, key: str) -> Path:
+        """Of what a job tells the driver about a cell whose record stays as it is."""
+        return self.cells / f"{key}.failure"
+
+    def take_failure(self, key: str) -> Record | None:
+        """What such a job told, once."""
+        path = self.failure(key)
+        try:
+            told: Record = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        path.unlink()
+        return told
 
     def write(self, record: Record) -> None:
         """Put a record in place of the cell's former one."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.protocol import Protocol
-from bench.rows import Row, parse
+from bench.rows import Row, codebook_size, parse
 from quantizers._registry import suggestion
 
 FOLDER = Path(__file__).parent / "suites"
@@ -96,7 +96,7 @@ def _rows(block: dict[str, Any], protocol: Protocol) -> list[Row]:
             role=block.get("role", row.role),
         )
         if size is not None:
-            codes = round(protocol.codebook_size * size)
+            codes = codebook_size(str(round(protocol.codebook_size * size)), f"{size:g} of {protocol.codebook_size}")
             row = dataclasses.replace(row, name=f"{label}@{codes}", codebook_size=codes, one_width=True)
         rows.append(row)
     return rows

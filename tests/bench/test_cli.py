@@ -32,8 +32,16 @@ def call(monkeypatch, capsys, tmp_path):
         (("run", "--quantizers", "som-vqq", "--datasets", "lorenz"), "did you mean 'som-vq'?"),
         (("run", "--quantizers", "som-vq:papr", "--datasets", "lorenz"), "did you mean 'paper'?"),
         (("run", "--quantizers", "vq", "--datasets", "lorentz"), "did you mean 'lorenz'?"),
-        (("run", "--quantizers", ",", "--datasets", "lorenz"), "at least one quantizer"),
-        (("run", "--quantizers", "vq"), "--datasets"),
+        (("run", "--quantizers", ",", "--datasets", "lorenz"), "expected --quantizers (or --suite) with at least one"),
+        (("run", "--quantizers", "vq"), "expected --datasets with at least one dataset; known: lorenz"),
+        (("run", "--quantizers", "vq@x", "--datasets", "lorenz"), "codebook size between 2 and 1048576 in vq@x"),
+        (("run", "--quantizers", "vq+sort", "--datasets", "lorenz"), "did you mean 'sorted'?"),
+        (("run", "--quantizers", "vq,vq@256", "--datasets", "lorenz"), "vq and vq@256 are the same on lorenz"),
+        (("run", "--suite", "mian"), "did you mean 'main'?"),
+        (("run", "--suite", "main", "--quantizers", "vq"), "leave out --quantizers"),
+        (("run", "--suite", "grid", "--datasets", "lorenz", "--set", "som-vqq.x=1"), "did you mean 'som-vq'?"),
+        (("run", "--suite", "ema", "--set", "ksom.neighbourhood=none"), "the suite fixes it in the row"),
+        (("run", "--suite", "rate", "--codebook-size", "4"), "codebook size between 2 and 1048576 in 0.25 of 4"),
         ((*RUN, "--seeds", "0"), "--seeds"),
         ((*RUN, "--seeds", "x"), "--seeds"),
         ((*RUN, "--seeds", "1,1"), "--seeds"),
@@ -61,6 +69,9 @@ def call(monkeypatch, capsys, tmp_path):
         (("run", "--quantizers", "vq-vae:paper", "--datasets", "lorenz"), "--capacity published"),
         (("run", "--quantizers", "vq", "--datasets", "aist", "--require-real"), "data import aist"),
         (("list", "nope"), "quantizers, datasets"),
+        (("evaluate", "absent"), "no run folder absent"),
+        (("evaluate", str(ROOT / "bench")), "no readable plan.json"),
+        (("evaluate", str(ROOT), "--jobs", "0"), "--jobs"),
         (("data", "check", "nope"), "unknown dataset"),
         (("data", "import", "lorenz", "."), "nothing to import"),
         (("data", "import", "aist", "absent"), "keypoints3d"),
@@ -126,6 +137,11 @@ def test_lists_show_names_parameters_and_defaults(call):
     assert "arXiv 2602.21133" in out
     assert "trust" in call("list", "metrics")[1]
     assert "quick" in call("list", "protocols")[1]
+    for name in ("none", "kmeans", "QUANTIZER+sorted", "QUANTIZER+shuffled", "QUANTIZER+shuffled-grid"):
+        assert f"\n{name} " in out
+    suites = call("list", "suites")[1]
+    for name in ("main", "capacity", "grid", "ema", "rate"):
+        assert f"\n{name} " in suites
     assert "stand-in" in call("data", "list")[1]
 
 
@@ -133,6 +149,17 @@ def test_data_check_tells_the_facts(call):
     code, out, _ = call("data", "check", "lorenz")
     assert code == 0
     assert "(280, 297, 8)" in out
+
+
+@pytest.mark.parametrize("content", ["[]", '{"schema": 2}', "{"])
+def test_evaluating_a_damaged_plan_is_one_line_and_writes_nothing(call, tmp_path, content):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "plan.json").write_text(content)
+    code, out, err = call("evaluate", folder)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "plan.json" in err
+    assert [path.name for path in folder.iterdir()] == ["plan.json"]
 
 
 def test_dry_run_runs_nothing_and_estimates(call, tmp_path):

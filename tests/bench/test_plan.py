@@ -31,7 +31,7 @@ def test_keys_move_with_what_they_should_and_with_nothing_else():
 @pytest.mark.parametrize(
     ("budget", "metrics"),
     [
-        ("reader", {"seq_ppl", "seq_ppl_converged", "bits_per_frame", "forecast_error"}),
+        ("reader", {"seq_ppl_17", "seq_ppl", "seq_ppl_converged", "bits_per_frame", "forecast_error"}),
         ("small_reader", {"bits_eighth", "vector_gain", "topology_gain"}),
     ],
 )

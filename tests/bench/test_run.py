@@ -23,6 +23,7 @@ RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu")
 TIMINGS = ("train_seconds", "eval_seconds")
 BLANK_WITHOUT_POSITIONS = {name for name, metric in METRICS.items() if "positions" in metric.needs}
 BLANK_AT_SIXTEEN_CODES = {"grid_trust", "grid_cont"}  # nine cells are more than half of the frames
+OF_CURVES = {name for name, metric in METRICS.items() if metric.function is None}  # no VQ of several sizes here
 
 
 TROUBLES = {
@@ -63,8 +64,8 @@ def finished(bench, tmp_path_factory):
 
 def test_a_run_leaves_what_it_should(finished):
     found = {path.name for path in finished.iterdir()}
-    files = {"results.csv", "summary.csv", "report.md", "plan.json", "environment.json", "environments", "cells"}
-    assert found == files | {".lock"}
+    files = {"report.md", "plan.json", "environment.json", "environments", "cells", ".lock"}
+    assert found == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls")}
     table = rows(finished)
     assert [(row["quantizer"], row["seed"], row["status"]) for row in table] == [
         ("vq", "0", "done"),
@@ -74,13 +75,20 @@ def test_a_run_leaves_what_it_should(finished):
     ]
     for row in table:
         blank = {name for name in METRICS if row[name] == ""}
-        assert blank == (BLANK_WITHOUT_POSITIONS if row["quantizer"] == "vq" else BLANK_AT_SIXTEEN_CODES)
+        assert blank - OF_CURVES == (BLANK_WITHOUT_POSITIONS if row["quantizer"] == "vq" else BLANK_AT_SIXTEEN_CODES)
+        assert blank >= OF_CURVES
+        assert row["role"] == "family"
         assert row["real"] == "True"
         assert row["codebook_size"] == "16"
         assert float(row["bits_per_token"]) == 4.0
         for suffix in (".json", ".safetensors", ".codes.safetensors"):
             assert (finished / "cells" / f"{row['key']}{suffix}").exists()
     assert not list((finished / "cells").glob("*.log"))
+    assert [*table[0]][-5:] == ["train_seconds", "eval_seconds", "device", "key", "role"]
+    told = json.loads((finished / "plan.json").read_text())
+    assert [(cell["row"], str(cell["seed"])) for cell in told["cells"]] == [
+        (row["quantizer"], row["seed"]) for row in sorted(table, key=lambda row: row["seed"])
+    ]
     facts = json.loads((finished / "environment.json").read_text())
     assert facts["packages"]["torch"]
     report = (finished / "report.md").read_text()
