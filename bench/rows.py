@@ -124,7 +124,10 @@ def _check_label(label: str) -> None:
     known = [*quantizers.families(), *REFERENCES]
     if label in REFERENCES:
         return
-    if label.partition(":")[0] not in known:
+    name = label.partition(":")[0]
+    if name in REFERENCES:
+        raise UsageError(f"{label!r}: {name} is a reference, which has no presets")
+    if name not in known:
         raise UsageError(f"unknown quantizer {label!r}; {suggestion(label, known)}")
     try:
         quantizers.get(label)
