@@ -207,6 +207,41 @@ def test_a_hundred_steps_agree_with_vector_quantize_pytorch() -> None:
     assert (ours.codebook - start).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("smoothing", ["transient", "persistent"])
+def test_a_hundred_steps_with_codes_that_nothing_hits_agree_with_vector_quantize_pytorch(smoothing: str) -> None:
+    """Counts that fall to .99^100 are where smoothing shows; the library's is transient unless it is written back."""
+    library = pytest.importorskip("vector_quantize_pytorch", reason="the independent implementation is not installed")
+    codes, width = 32, 4
+    generator = torch.Generator().manual_seed(0)
+    start = 0.5 * torch.randn(codes, width, generator=generator)
+    start[::2] += 2.5
+    other = library.VectorQuantize(dim=width, codebook_size=codes, decay=0.99, eps=1e-5, rotation_trick=False)
+    book = other._codebook
+    book.embed.data.copy_(start[None])
+    book.embed_avg.data.copy_(start[None])
+    other.train()
+    tried = {}
+    for name in ("none", "transient", "persistent"):
+        tried[name] = quantizers.create("vq", num_codes=codes, code_dim=width, smoothing=name)
+        tried[name].codebook = start
+    chosen = set()
+    for _ in range(100):
+        z = 0.75 * torch.randn(128, width, generator=generator)
+        other(z[None])
+        if smoothing == "persistent":
+            total = book.cluster_size.sum()
+            smoothed = library.vector_quantize_pytorch.laplace_smoothing(book.cluster_size, codes, book.eps)
+            book.cluster_size.copy_(smoothed * total)
+        for quantizer in tried.values():
+            found = quantizer.encode(z)
+            quantizer.update(z, found, torch.tensor(0.0))
+        chosen.update(found.tolist())
+        torch.testing.assert_close(tried[smoothing].codebook, other.codebook, rtol=0, atol=1e-5)
+    assert 10 < len(chosen) < codes
+    errors = {name: (quantizer.codebook - other.codebook).abs().max().item() for name, quantizer in tried.items()}
+    assert all(error > 5e-5 for name, error in errors.items() if name != smoothing), errors
+
+
 def test_persistent_smoothing_leaves_codes_alone_that_do_not_decay() -> None:
     average = MovingAverage(3, 1, 0.99, "persistent", 1.0, False)
     vectors = torch.tensor([[0.0], [1.0], [50.0]])

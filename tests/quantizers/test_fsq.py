@@ -79,6 +79,33 @@ def test_codes_agree_with_vector_quantize_pytorch(levels: tuple[int, ...]) -> No
     assert codes.unique().numel() > 0.8 * math.prod(levels)
 
 
+@pytest.mark.parametrize("levels", LEVEL_SETS)
+def test_codes_behind_projections_agree_with_vector_quantize_pytorch(levels: tuple[int, ...]) -> None:
+    library = pytest.importorskip("vector_quantize_pytorch", reason="the independent implementation is not installed")
+    width = 9  # above the channels of every set, so that both project
+    generator = torch.Generator().manual_seed(1)
+    ours = quantizers.create("fsq", num_codes=math.prod(levels), code_dim=width, levels=levels).eval()
+    assert isinstance(ours, quantizers.FSQ)
+    other = library.FSQ(list(levels), dim=width).eval()
+    z = torch.randn(10_000, width, generator=generator) @ torch.randn(width, width, generator=generator)
+    ours.initialise(z)
+    other.load_state_dict(
+        {name: value for name, value in ours.state_dict().items() if name.startswith("project_")}, strict=True
+    )
+    steps = ours.latents(z).detach()
+    clear = ((steps - steps.floor() - 0.5).abs() > 1e-4).all(1)  # no rounding can decide these otherwise
+    assert clear.float().mean() > 0.99
+    with torch.no_grad():
+        expected, expected_codes = other(z[None])
+        found = ours(z)
+    assert torch.equal(found.codes[clear], expected_codes[0].long()[clear])
+    torch.testing.assert_close(found.quantized[clear], expected[0][clear])
+    assert found.codes.unique().numel() > 0.1 * math.prod(levels)
+    every = torch.arange(math.prod(levels))
+    with torch.no_grad():
+        torch.testing.assert_close(ours.decode(every), other.indices_to_codes(every))
+
+
 def test_the_gradient_of_the_rounding_is_that_of_the_bound() -> None:
     quantizer = identity((8, 5)).train()
     z = torch.tensor([[0.3, -0.8]], requires_grad=True)
