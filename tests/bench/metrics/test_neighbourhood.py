@@ -1,10 +1,13 @@
 import itertools
+import math
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from sklearn.manifold import trustworthiness as scikit_trustworthiness
 
 from bench.metrics import continuity, trustworthiness
@@ -50,6 +53,62 @@ def test_equals_the_mean_of_random_tie_breakings(codes):
     ours = preservation(points, nearest, vectors, 10)
     assert abs(ours.trustworthiness - mean[0]) < 4 * error[0]
     assert abs(ours.continuity - mean[1]) < 4 * error[1]
+
+
+def lattice(side):
+    return np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def scikit_both(points, embedded, k):
+    """Trustworthiness, and continuity as that with the spaces swapped.
+
+    Distances of what is split by little are taken directly: scikit-learn's own would lose it by rounding.
+    """
+    swapped = scikit_trustworthiness(cdist(embedded, embedded), points, n_neighbors=k, metric="precomputed")
+    return [scikit_trustworthiness(points, embedded, n_neighbors=k), swapped]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [4, 8, 16])
+@pytest.mark.parametrize("space", ["vectors", "positions"])
+def test_equals_the_mean_of_two_hundred_random_tie_breakings(space, side):
+    """At the k of `trust` on code vectors and at that of `grid_trust` on lattice positions, where N allows it."""
+    frames = 260
+    points, codes, vectors = quantized(side, frames=frames, codes=side * side)
+    k = 10
+    if space == "positions":
+        vectors, k = lattice(side).astype(float), min(math.ceil(9 * frames / side**2), frames // 2 - 1)
+    # Far below the smallest difference of two distances from one code, so that ties alone are decided.
+    distances = [np.unique(row.round(12)) for row in cdist(vectors, vectors)]
+    little = 1e-3 * min(np.diff(row).min() for row in distances)
+    generator = np.random.default_rng(side)
+    draws = [scikit_both(points, jittered(vectors[codes], little, generator), k) for _ in range(200)]
+    mean, error = np.mean(draws, axis=0), np.std(draws, axis=0, ddof=1) / np.sqrt(len(draws))
+    assert (error < 1e-3).all()
+    ours = preservation(points, codes, vectors, k)
+    assert abs(ours.trustworthiness - mean[0]) < 4 * error[0]
+    assert abs(ours.continuity - mean[1]) < 4 * error[1]
+
+
+@pytest.mark.parametrize("codes", [16, 64, 256])
+def test_codes_that_nearly_coincide_do_not_tie(codes):
+    points, nearest, vectors = quantized(2, frames=300, codes=codes)
+    split = jittered(vectors[nearest], 1e-7, np.random.default_rng(0))
+    ours = preservation(points, np.arange(300), split, 10)
+    expected = scikit_both(points, split, 10)
+    assert [ours.trustworthiness, ours.continuity] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [10, 70])
+def test_equals_scikit_learn_on_positions_without_ties(k):
+    generator = np.random.default_rng(k)
+    points = generator.normal(size=(150, 3))
+    positions = (1e5 * (points[:, :2] + 0.5 * generator.normal(size=(150, 2)))).astype(int)
+    squared = np.square(positions[:, None] - positions).sum(axis=2)
+    assert all(len(np.unique(row)) == 150 for row in squared)
+    ours = preservation(points, np.arange(150), positions, k)
+    assert ours.trustworthiness == pytest.approx(scikit_trustworthiness(points, positions, n_neighbors=k), abs=1e-12)
+    assert ours.continuity == pytest.approx(scikit_trustworthiness(positions, points, n_neighbors=k), abs=1e-12)
 
 
 def test_equals_enumeration_of_every_tie_breaking():
@@ -112,6 +171,35 @@ def test_blocks_change_nothing(monkeypatch):
     whole = preservation(points, codes, vectors, 10)
     monkeypatch.setattr("bench.metrics.neighbourhood._BLOCK_BYTES", 1)
     assert preservation(points, codes, vectors, 10) == whole
+
+
+def peak_bytes(frames, codes, used):
+    """Most memory held at once, beside the inputs, by frames spread evenly over the first `used` of the codes."""
+    generator = np.random.default_rng(0)
+    points, vectors = generator.normal(size=(frames, 8)), generator.normal(size=(codes, 8))
+    code_of = generator.permutation(np.arange(frames) % used)
+    preservation(points[:64], code_of[:64], vectors, 10)  # what is loaded once is no part of it
+    tracemalloc.start()
+    try:
+        preservation(points, code_of, vectors, 10)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+def test_memory_grows_with_the_frames_and_not_with_their_square():
+    few, many = peak_bytes(2_000, 1_024, 1_024), peak_bytes(8_000, 1_024, 1_024)
+    assert few < 2**20
+    assert many < 4 * few  # a table of all pairs of frames would grow by 16, to 512 MB
+
+
+@pytest.mark.slow
+def test_memory_stays_within_two_blocks_where_all_frames_share_a_code(monkeypatch):
+    # The next block of rows is computed while the last is still held.
+    monkeypatch.setattr("bench.metrics.neighbourhood._BLOCK_BYTES", 2**20)
+    for frames in (1_000, 3_000):
+        assert peak_bytes(frames, 1_024, 1) < 2 * 2**20 + 200 * frames  # all pairs: 8 MB and 72 MB
 
 
 def test_takes_tensors():
