@@ -3,7 +3,6 @@
 Everything that can go wrong in a user's code goes wrong here and costs this job alone.
 """
 
-import dataclasses
 import faulthandler
 import json
 import math
@@ -16,22 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 import datasets
 from bench import plugins
 from bench.controls import null_values, with_shuffled_tokens, with_sorted_codes
-from bench.keys import known, training_code
-from bench.measure import DivergedError, check_contract, flat_frames, trained, unquantized
+from bench.keys import training_code
+from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
-from bench.model import Autoencoder, build, tokenize
+from bench.model import Autoencoder, tokenize
 from bench.protocol import Protocol
-from bench.references import build_reference, train_reference
 from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
 from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
-from bench.train import History, train
+from bench.train import History
+from bench.workshop import Workshop, load_data
 
 JSON = dict[str, Any]
 
@@ -73,7 +69,8 @@ class Job:
         self.store = Store(Path(spec["root"]))
         self.cells: list[JSON] = spec["cells"]
         self.device: str = spec["device"]
-        self.protocol = Protocol.from_values(self.cells[0]["protocol"])
+        protocol = Protocol.from_values(self.cells[0]["protocol"])
+        self.workshop = Workshop(self.store, self.device, protocol)
         self.environment: str = spec["environment"]
         self.trains: bool = spec["trains"]
 
@@ -94,64 +91,18 @@ class Job:
         try:
             if not self.trains:
                 raise FileNotFoundError("no stored weights to evaluate; bench run trains")
-            self._train(cells)
+            self._check_code(cells[0])
+            self.workshop.train(cells)
         except Exception as error:
             if len(cells) > 1:
                 return {key: each for cell in cells for key, each in self._train_or_fail([cell]).items()}
             return {cells[0]["tokenizer"]: error}
         return {}
 
-    def _train(self, cells: list[JSON]) -> None:
-        self._check_code(cells[0])
-        data = [self._data(cell) for cell in cells]
-        frames = [flat_frames(each, "train", self.device) for each in data]
-        validation = [flat_frames(each, "val", self.device) for each in data]
-        models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
-        schedule, quantizer = self.protocol.schedule, cells[0]["quantizer"]
-        seeds = [cell["train_seed"] for cell in cells]
-        clock = time.process_time if self.device == "cpu" else time.perf_counter
-        begun = clock()
-        if known(quantizer):
-            check_contract(models[0], frames[0][: schedule.batch])
-            histories = train(models, frames, validation, seeds, schedule)
-        else:
-            parts = zip(models, frames, validation, seeds, strict=True)
-            histories = [train_reference(quantizer, *part, schedule) for part in parts]
-        seconds = (clock() - begun) / len(cells)
-        for cell, model, history in zip(cells, models, histories, strict=True):
-            tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-            metadata = {"train_seconds": repr(seconds), "history": json.dumps(dataclasses.asdict(history))}
-            _save(self.store.weights(cell["tokenizer"]), tensors, metadata)
-
     def _check_code(self, cell: JSON) -> None:
         """A run that outlives an edit of the code must not file new results under old keys."""
         if self.trains and training_code(cell["quantizer"], cell["dataset"]) != cell["code"]:
             raise ChangedError("the code changed while the run was going on; start the same command again")
-
-    def _data(self, cell: JSON) -> datasets.Sequences:
-        return datasets.load(cell["dataset"], seed=cell["data_seed"], **cell["dataset_parameters"])
-
-    def _build(self, cell: JSON, width: int) -> Autoencoder:
-        name, size, hidden, seed = (
-            cell["quantizer"],
-            self.protocol.codebook_size,
-            cell["capacity"]["hidden"],
-            cell["train_seed"],
-        )
-        if not known(name):
-            model = build_reference(name, num_codes=size, width=width, hidden=hidden, seed=seed)
-        else:
-            model = build(name, cell["parameters"], num_codes=size, width=width, hidden=hidden, seed=seed)
-        return model.to(self.device)
-
-    def _load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
-        model = self._build(cell, width)
-        with safe_open(self.store.weights(cell["tokenizer"]), "pt") as file:
-            state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
-        model.load_state_dict(state)
-        model.eval()
-        return model, History(**json.loads(metadata["history"])), float(metadata["train_seconds"])
 
     def _evaluate_or_fail(self, cell: JSON) -> None:
         """Measure what the cell's former record does not hold, and write the new one; nothing measured is lost."""
@@ -168,8 +119,8 @@ class Job:
 
     def _evaluate(self, cell: JSON, record: JSON) -> None:
         tick = time.process_time()
-        data = self._data(cell)
-        model, history, record["train_seconds"] = self._load(cell, data.width)
+        data = load_data(cell)
+        model, history, record["train_seconds"] = self.workshop.load(cell, data.width)
         if history.diverged:
             raise DivergedError("the reconstruction error is not finite")
         record["history"] = {"train": history.train, "validation": history.validation}
@@ -193,13 +144,13 @@ class Job:
         if cell["quantizer"] == "none":
             return unquantized(model, data, self.device)
         seeds = {"data_seed": cell["data_seed"], "train_seed": cell["train_seed"]}
-        subject = trained(model, data, self.device, **seeds, protocol=self.protocol, history=history)
+        subject = trained(model, data, self.device, **seeds, protocol=self.workshop.protocol, history=history)
         if cell["control"] == SORTED:
             return with_sorted_codes(subject, tokenize(model, flat_frames(data, "val", self.device))[0])
         if cell["control"] == SHUFFLED:
             return with_shuffled_tokens(subject)
         if not cell["control"]:
-            self._save_codes(cell, subject)
+            self.workshop.save_codes(cell, subject)
         return subject
 
     def _measure(self, cell: JSON, name: str, subject: Trained, record: JSON) -> None:
@@ -214,15 +165,6 @@ class Job:
         if value is not None and not math.isfinite(value):
             raise DivergedError(f"metric {name} is {value}")
         record["metrics"][name] = value
-
-    def _save_codes(self, cell: JSON, subject: Trained) -> None:
-        """Tokens of every split, code vectors, their places, and each code decoded to data units."""
-        tensors = {f"codes.{split}": codes.int() for split, codes in subject.tokens.items()}
-        tensors["codebook"] = subject.codebook
-        if subject.positions is not None:
-            tensors["positions"] = subject.positions
-        tensors["prototypes"] = torch.from_numpy(subject.data.inverse(subject.prototypes.cpu().numpy()))
-        _save(self.store.codes(cell["key"]), tensors)
 
     def _write_failure(self, cell: JSON, error: Exception, stage: str, record: JSON | None = None) -> None:
         diverged = isinstance(error, DivergedError)
@@ -250,10 +192,3 @@ class Job:
             write_json(self.store.failure(cell["key"]), record | values)
         else:
             self.store.write(record | values)
-
-
-def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata=metadata)
-    temporary.replace(path)

@@ -1,0 +1,102 @@
+"""The tokenizer of a cell: built, trained, kept beside its record and loaded again."""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+import datasets
+from bench.keys import known
+from bench.measure import check_contract, flat_frames
+from bench.metrics import Trained
+from bench.model import Autoencoder, build
+from bench.protocol import Protocol
+from bench.references import build_reference, train_reference
+from bench.store import Store
+from bench.train import History, train
+
+JSON = dict[str, Any]
+
+
+def load_data(cell: JSON) -> datasets.Sequences:
+    """The sequences of a cell's data seed."""
+    return datasets.load(cell["dataset"], seed=cell["data_seed"], **cell["dataset_parameters"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """Where tokenizers of one protocol are made.
+
+    Attributes:
+        store: Keeps their weights.
+        device: "cpu" or "cuda".
+        protocol: With the cells' codebook size in it.
+    """
+
+    store: Store
+    device: str
+    protocol: Protocol
+
+    def train(self, cells: list[JSON]) -> None:
+        """Train cells that differ in their seeds alone as one batch, and keep their weights."""
+        data = [load_data(cell) for cell in cells]
+        frames = [flat_frames(each, "train", self.device) for each in data]
+        validation = [flat_frames(each, "val", self.device) for each in data]
+        models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
+        schedule, quantizer = self.protocol.schedule, cells[0]["quantizer"]
+        seeds = [cell["train_seed"] for cell in cells]
+        clock = time.process_time if self.device == "cpu" else time.perf_counter
+        begun = clock()
+        if known(quantizer):
+            check_contract(models[0], frames[0][: schedule.batch])
+            histories = train(models, frames, validation, seeds, schedule)
+        else:
+            parts = zip(models, frames, validation, seeds, strict=True)
+            histories = [train_reference(quantizer, *part, schedule) for part in parts]
+        seconds = (clock() - begun) / len(cells)
+        for cell, model, history in zip(cells, models, histories, strict=True):
+            tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+            metadata = {"train_seconds": repr(seconds), "history": json.dumps(dataclasses.asdict(history))}
+            _save(self.store.weights(cell["tokenizer"]), tensors, metadata)
+
+    def load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
+        """The trained model, its learning curve and the seconds that it took."""
+        model = self._build(cell, width)
+        with safe_open(self.store.weights(cell["tokenizer"]), "pt") as file:
+            state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+        model.load_state_dict(state)
+        model.eval()
+        return model, History(**json.loads(metadata["history"])), float(metadata["train_seconds"])
+
+    def save_codes(self, cell: JSON, trained: Trained) -> None:
+        """Keep tokens of every split, code vectors, their places, and each code decoded to data units."""
+        tensors = {f"codes.{split}": codes.int() for split, codes in trained.tokens.items()}
+        tensors["codebook"] = trained.codebook
+        if trained.positions is not None:
+            tensors["positions"] = trained.positions
+        tensors["prototypes"] = torch.from_numpy(trained.data.inverse(trained.prototypes.cpu().numpy()))
+        _save(self.store.codes(cell["key"]), tensors)
+
+    def _build(self, cell: JSON, width: int) -> Autoencoder:
+        name, hidden, seed = cell["quantizer"], cell["capacity"]["hidden"], cell["train_seed"]
+        size = self.protocol.codebook_size
+        if known(name):
+            model = build(name, cell["parameters"], num_codes=size, width=width, hidden=hidden, seed=seed)
+        else:
+            model = build_reference(name, num_codes=size, width=width, hidden=hidden, seed=seed)
+        return model.to(self.device)
+
+
+def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write safetensors atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata=metadata)
+    temporary.replace(path)
