@@ -209,14 +209,14 @@ def evaluate(
 
 
 def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
-    from bench import results
+    from bench import publish
     from bench.display import Display
     from bench.environment import environment
     from bench.runner import Run, damaged_records
     from bench.store import DONE as CELL_DONE
 
     store.clean()
-    others = results.other_cells(store, plan)
+    others = publish.other_cells(store, plan)
     if others:
         print(
             f"note: {store.root} holds {others} cells of other commands, which this report leaves out", file=sys.stderr
@@ -224,7 +224,7 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     for line in damaged_records(plan, store):
         print(f"warning: {line}; the cell runs again", file=sys.stderr)
     facts = environment(options.device)
-    results.write_plan(store, plan, command, facts)
+    publish.write_plan(store, plan, command, facts)
     display = Display(plan)
     work = Run(plan, store, options, facts, display)
     interrupted = False
@@ -234,7 +234,7 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     except KeyboardInterrupt:
         interrupted = True
     records: dict[str, Record] = work.records
-    results.write(store, plan, records, command=command, environment=facts)
+    publish.write(store, plan, records, command=command, environment=facts)
     done = sum(record["status"] == CELL_DONE for record in records.values())
     total = len(plan.cells) + len(plan.absent)
     kept = sum(records[key]["status"] != CELL_DONE for key in display.resumed if key in records)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.plan import Cell, Plan
-from bench.results import cause
+from bench.publish import cause
 from bench.store import DONE, Record
 
 SHOWN = ("mse", "active", "trust", "topographic_error", "bits_per_frame")

@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.plan import Cell, Plan
 from bench.protocol import PROTOCOLS, Protocol
-from bench.results import capacity_rows
+from bench.publish import capacity_rows
 from bench.rows import CONTROLS, REFERENCES
 from bench.runner import Options, pending
 from bench.store import DONE, Record, Store
