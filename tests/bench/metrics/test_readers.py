@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from bench.metrics import ReaderBudget, readers
+from bench.metrics import METRICS, ReaderBudget, Trained, readers
 from bench.metrics.readers import GRUReader, _batches, barely_trained, converged, train_until_converged
 
 
@@ -67,6 +67,58 @@ def test_fifty_updates_are_fifty(monkeypatch):
     found = converged(*[uniform(3, 12, 5)] * 3, 5, generator=seeded(), budget=budget)
     assert (found.updates, len(steps), found.stopped_early) == (37, 37, False)
     assert [update for update, _ in found.curve] == [10, 20, 30, 37]
+
+
+def walks(sequences, time, seed):
+    """Each token is the last one, the one before it or the one after, of nine on a ring."""
+    steps = torch.randint(-1, 2, (sequences, time), generator=seeded(seed))
+    return steps.cumsum(dim=1) % 9
+
+
+def tokenized(updates):
+    """Seventy training sequences: a large and a small batch an epoch, so that their order counts."""
+    nothing = torch.empty(0)
+    fields = ("data", "prototypes", "decoded", "latents", "latent_codebook", "codebook", "positions", "sample")
+    return Trained(
+        **dict.fromkeys(fields, nothing),
+        num_codes=9,
+        tokens={"train": walks(70, 12, 1), "test": walks(10, 12, 2)},
+        seed=5,
+        budget=ReaderBudget(updates=updates),
+    )
+
+
+def plainly_trained(run, updates):
+    """Perplexity after so many updates by torch's own Adam, recurrence and loss, read once at the end."""
+    generator = torch.Generator().manual_seed(5_001)
+    reader = GRUReader(9, generator)
+    optimiser = torch.optim.Adam(reader.parameters(), 1e-3)
+    for tokens, targets in itertools.islice(_batches(run.tokens["train"], 11, generator), updates):
+        optimiser.zero_grad()
+        reader.plain_loss(tokens, targets).backward()
+        optimiser.step()
+    with torch.no_grad():
+        return reader.plain_loss(run.tokens["test"][:, :-1], run.tokens["test"][:, 1:]).exp().item()
+
+
+@pytest.mark.parametrize("first", ["seq_ppl_17", "seq_ppl"])
+def test_reading_at_seventeen_updates_is_stopping_there_and_changes_nothing_after(first):
+    run = tokenized(50)
+    METRICS[first].function(run)
+    for name, updates in (("seq_ppl_17", 17), ("seq_ppl", 50)):
+        found = METRICS[name].function(run)
+        alone = barely_trained(
+            run.tokens["train"], run.tokens["test"], 9, generator=run.generator(1), updates=updates
+        ).perplexity
+        assert found == alone
+        assert found == pytest.approx(plainly_trained(run, updates), rel=1e-4)
+    assert METRICS["seq_ppl_17"].function(run) > 1.05 * METRICS["seq_ppl"].function(run)
+
+
+def test_a_budget_below_seventeen_updates_is_read_at_its_end():
+    run = tokenized(4)
+    found = METRICS["seq_ppl"].function(run)
+    assert METRICS["seq_ppl_17"].function(run) == found == pytest.approx(plainly_trained(run, 4), rel=1e-5)
 
 
 def test_same_generator_same_reading():
