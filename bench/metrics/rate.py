@@ -6,29 +6,34 @@ import numpy as np
 
 from bench.metrics.base import Metric
 
+_EXACT = 1e-12  # distortion that counts as none
+
 
 def rate_excess(explained: float, bits: float, curve: Sequence[tuple[float, float]]) -> float | None:
     """Bits a frame above plain VQ's at equal explained variance, in (-inf, inf); below 0 is cheaper than VQ.
 
-    Fewer codes in use lower the bits and the explained variance alike, so they alone win nothing.
+    Fewer codes in use lower the bits and the explained variance alike, so they alone win nothing. Between two points of
+    the curve bits are linear in log(1 - explained), as they are in log distortion at high rates (Shannon 1959);
+    a chord in `explained` itself would lie above such a curve.
 
     Args:
         explained: Explained variance of the tokenizer.
         bits: Its `bits_per_frame`.
-        curve: (explained variance, bits) of plain VQ at several codebook sizes, on the same data; linear in between.
+        curve: (explained variance, bits) of plain VQ at several codebook sizes, on the same data.
 
     Returns:
         The difference, or None outside the curve or where it has fewer than two points.
 
-    Plain VQ pays 2 bits for .90 and 4 for .94, so 3 for .92:
+    Plain VQ leaves .16 for 2 bits and .04 for 4, so .08, the geometric mean, for 3:
 
-    >>> round(rate_excess(0.92, 2.5, [(0.94, 4.0), (0.90, 2.0)]), 6)
+    >>> round(rate_excess(0.92, 2.5, [(0.96, 4.0), (0.84, 2.0)]), 6)
     -0.5
     """
     points = np.array(sorted(curve))
     if len(points) < 2 or not points[0, 0] <= explained <= points[-1, 0]:
         return None
-    return bits - float(np.interp(explained, points[:, 0], points[:, 1]))
+    places = -np.log(np.maximum(1.0 - np.append(points[:, 0], explained), _EXACT))
+    return bits - float(np.interp(places[-1], places[:-1], points[:, 1]))
 
 
 METRICS = (

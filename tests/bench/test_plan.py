@@ -1,7 +1,10 @@
+import dataclasses
+import json
+
 import pytest
 
 from bench.errors import UsageError
-from bench.plan import make
+from bench.plan import from_values, make, values
 from bench.request import Request
 
 
@@ -36,8 +39,6 @@ def test_keys_move_with_what_they_should_and_with_nothing_else():
     ],
 )
 def test_metric_keys_follow_a_readers_budget_only_where_that_reader_is_needed(monkeypatch, budget, metrics):
-    import dataclasses
-
     from bench import request as module
 
     before = plan().cells[0]
@@ -92,3 +93,84 @@ def test_a_capacity_above_one_percent_is_refused_unless_published():
     with pytest.raises(UsageError, match="--capacity published"):
         plan(quantizers="vq-vae:paper")
     assert {cell.capacity.hidden for cell in plan(quantizers="vq-vae:paper", capacity="published").cells} == {512}
+
+
+EVERY_KIND = "vq,fsq,som-vq:paper,vq@64,none,kmeans,vq+sorted,vq@64+shuffled,som-vq+shuffled-grid"
+
+
+def test_a_plan_kept_as_json_is_the_same_plan():
+    made = plan(quantizers=EVERY_KIND, settings=("vq.decay=0.9",))
+    kept = from_values(json.loads(json.dumps(values(made))))
+    for name in ("key", "tokenizer", "batch", "metric_keys", "row", "role", "control", "seed", "protocol"):
+        assert [getattr(cell, name) for cell in kept.cells] == [getattr(cell, name) for cell in made.cells]
+    assert kept.protocol == made.protocol
+    assert kept.capacities() == made.capacities()
+    assert json.dumps(values(kept), sort_keys=True) == json.dumps(values(made), sort_keys=True)
+
+
+def test_a_suites_plan_kept_as_json_is_the_same_plan(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    made = make(Request(suite="ema", seeds="1"))
+    kept = from_values(json.loads(json.dumps(values(made))))
+    assert [cell.metric_keys for cell in kept.cells] == [cell.metric_keys for cell in made.cells]
+    assert (kept.suite, kept.published, kept.columns) == (made.suite, made.published, made.columns)
+
+
+def test_a_kept_plan_measures_with_the_present_code(monkeypatch):
+    told = json.loads(json.dumps(values(plan())))
+    for cell in told["cells"]:
+        cell["metric_keys"] = dict.fromkeys(["mse", "trust", "gone"], "of another code")
+    kept = from_values(told)
+    assert {cell.key for cell in kept.cells} == {cell.key for cell in plan().cells}
+    present = {cell.key: cell.metric_keys for cell in plan().cells}
+    assert all(cell.metric_keys == {name: present[cell.key][name] for name in ("mse", "trust")} for cell in kept.cells)
+
+
+@pytest.mark.parametrize("change", [{"cells": None}, {"cells": [{}]}, {"protocol": {}}, {"unavailable": 1}])
+def test_a_kept_plan_of_another_version_is_refused(change):
+    with pytest.raises(UsageError, match=r"plan\.json was written by another version"):
+        from_values(json.loads(json.dumps(values(plan()) | change)))
+    with pytest.raises(UsageError, match="another version"):
+        from_values([])
+
+
+def test_a_kept_plan_with_a_plug_ins_quantizer_asks_for_it():
+    told = json.loads(json.dumps(values(plan())))
+    told["cells"][0]["quantizer"] = "macqueen"
+    with pytest.raises(UsageError, match="--plugin PATH"):
+        from_values(told)
+
+
+@pytest.mark.parametrize("names", ["vq,vq@16", "vq+sorted,vq@16+sorted", "kmeans@16,kmeans"])
+def test_two_names_for_one_thing_are_refused(names):
+    with pytest.raises(UsageError, match="are the same on lorenz; leave one out"):
+        plan(quantizers=names)
+
+
+def test_a_control_shares_its_rows_tokenizer_and_nothing_else_is_shared():
+    cells = {cell.row: cell for cell in plan(quantizers=EVERY_KIND, seeds="1").cells}
+    for control in ("vq+sorted", "vq@64+shuffled"):
+        base = cells[control.partition("+")[0]]
+        assert cells[control].tokenizer == base.tokenizer == base.key != cells[control].key
+        assert cells[control].batch == base.batch
+    assert len({cell.key for cell in cells.values()}) == len(cells)
+    assert len({cell.tokenizer for cell in cells.values()}) == len(cells) - 2
+    assert len({cell.batch for cell in cells.values()}) == len(cells) - 2
+
+
+def test_cells_of_one_batch_differ_in_their_seeds_alone():
+    """A job reads the protocol, the dataset and the capacity of its first cell for all of them."""
+    batches: dict[str, set[str]] = {}
+    for cell in plan(quantizers=EVERY_KIND, seeds="3", datasets="lorenz,aist-standin").cells:
+        shared = (cell.quantizer, cell.parameters, cell.dataset, cell.protocol, dataclasses.asdict(cell.capacity))
+        batches.setdefault(cell.batch, set()).add(json.dumps(shared))
+    assert {len(each) for each in batches.values()} == {1}
+
+
+def test_the_capacity_of_a_control_is_told_where_its_row_is_not():
+    assert [*plan(quantizers="vq+sorted").capacities()] == [("vq+sorted", "lorenz")]
+    assert [*plan(quantizers="vq,vq+sorted").capacities()] == [("vq", "lorenz")]
+
+
+def test_a_plain_autoencoder_has_no_codebook_to_remark_on():
+    assert plan(quantizers="none,kmeans,vq").remarks == ()

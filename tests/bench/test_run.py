@@ -212,7 +212,8 @@ def test_a_hang_is_a_timeout(bench, tmp_path):
 
 
 def start(folder, *more):
-    command = [sys.executable, "-m", "bench", *RUN, "--quantizers", "vq,ksom,fsq", "--out", str(folder), *more]
+    rows = "vq,ksom,fsq,none,vq+sorted,ksom+shuffled-grid"
+    command = [sys.executable, "-m", "bench", *RUN, "--quantizers", rows, "--out", str(folder), *more]
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -371,7 +372,7 @@ def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, m
 
 def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
     """As on a GPU, where one child trains all seeds of a pair."""
-    from bench import job, plan, runner
+    from bench import job, plan, runner, workshop
     from bench.request import Request
     from bench.store import Store
 
@@ -379,13 +380,13 @@ def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
     made = plan.make(Request(quantizers="vq,som-vq", datasets="lorenz", protocol="tiny", seeds="3"))
     cells = [cell for cell in made.cells if cell.quantizer == "vq"]
     work = runner.Run(made, store, runner.Options(device="cpu", jobs=1), {}, None)
-    train = job.train
+    train = workshop.train
 
     def sometimes(models, frames, validation, seeds, schedule):
         if 1 in seeds:
             raise RuntimeError("bad seed")
         return train(models, frames, validation, seeds, schedule)
 
-    monkeypatch.setattr(job, "train", sometimes)
+    monkeypatch.setattr(workshop, "train", sometimes)
     job.Job(json.loads(json.dumps(work._spec(cells)))).run()
     assert [store.read(cell.key)["status"] for cell in cells] == ["done", "failed", "done"]

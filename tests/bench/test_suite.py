@@ -60,15 +60,15 @@ def test_a_suite_can_be_planned(name):
 def test_main_has_every_family_and_what_the_tables_need():
     found = {row.name: row for row in rows("main")}
     assert {name for name, row in found.items() if row.role == FAMILY} == set(quantizers.families())
-    assert {name for name, row in found.items() if row.role == PUBLISHED} >= {"som-vq:paper", "ksom:paper"}
+    assert {name for name, row in found.items() if row.role == PUBLISHED} >= {"som-vq:paper cold", "ksom:paper"}
     assert found.keys() >= {"none", "kmeans", "vq+sorted", "vq+shuffled", "som-vq+shuffled-grid"}
     assert {name for name, row in found.items() if row.role == CURVE} == {"vq@256", "vq@512", "vq@2048"}
 
 
 def test_capacity_has_the_methods_of_its_table_and_their_shuffled_tokens():
     found = {row.name for row in rows("capacity")}
-    assert found >= {"vq", "vq-reset", "som-vq", "som-vq:paper"}
-    assert found >= {"vq+shuffled", "vq-reset+shuffled", "som-vq:paper+shuffled"}
+    assert found >= {"vq", "vq-reset", "som-vq", "som-vq:paper cold"}
+    assert found >= {"vq+shuffled", "vq-reset+shuffled", "som-vq:paper+shuffled cold"}
 
 
 @pytest.mark.parametrize(("dataset", "sides"), [("lorenz", (8, 16, 32)), ("aist", (16, 32, 48, 64))])
@@ -117,3 +117,16 @@ def test_a_user_may_change_protocol_and_codebook_but_not_what_a_suite_fixes():
     assert {cell.row for cell in made.cells if cell.role == CURVE} == {"vq@4", "vq@8", "vq@32"}
     with pytest.raises(UsageError, match=r"--set ksom\.initial_count: the suite fixes it"):
         plan.make(Request(suite="ema", datasets="lorenz", settings=("ksom.initial_count=0",)))
+
+
+def test_cold_rows_alone_start_without_a_warm_up():
+    """A control of such a row shares its tokenizer, and the other rows keep the protocol's schedule."""
+    made = plan.make(Request(suite="capacity", datasets="lorenz", seeds="1"))
+    schedules = {cell.row: cell.protocol["schedule"] for cell in made.cells}
+    warm_up = made.protocol.schedule.warm_up_epochs
+    for name, schedule in schedules.items():
+        assert schedule["warm_up_epochs"] == (0 if name.endswith("cold") else warm_up)
+    cells = {cell.row: cell for cell in made.cells}
+    assert cells["som-vq:paper+shuffled cold"].tokenizer == cells["som-vq:paper cold"].key
+    seen = {row: frames for (row, _), (_, frames) in made.capacities().items()}
+    assert seen["som-vq:paper cold"] < seen["som-vq"]

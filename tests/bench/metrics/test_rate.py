@@ -14,17 +14,17 @@ from bench.protocol import QUICK
 from bench.stats import estimate
 from bench.train import Schedule, train
 
-CURVE = [(0.90, 2.0), (0.98, 9.0), (0.94, 4.0), (0.96, 6.0)]  # in no order
+CURVE = [(0.84, 2.0), (0.99, 9.0), (0.96, 4.0), (0.98, 6.0)]  # in no order: it leaves .16, .04, .02 and .01
 
 
 def test_it_is_the_height_above_the_two_points_around():
-    assert rate_excess(0.95, 7.0, CURVE) == pytest.approx(2.0)  # halfway between 4 and 6
-    assert rate_excess(0.91, 1.0, CURVE) == pytest.approx(-1.5)  # a quarter of the way from 2 to 4
-    assert rate_excess(0.975, 8.25, CURVE) == pytest.approx(0.0)
+    assert rate_excess(0.92, 5.0, CURVE) == pytest.approx(2.0)  # .08, halfway from .16 to .04 by ratio, costs 3
+    assert rate_excess(1 - 0.04 / 2**0.25, 3.0, CURVE) == pytest.approx(-1.5)  # a quarter of the way from 4 to 6
+    assert rate_excess(1 - 0.02 / 2**0.5, 7.5, CURVE) == pytest.approx(0.0)
 
 
 def test_it_is_blank_outside_the_curve_and_without_one():
-    assert [rate_excess(explained, 3.0, CURVE) for explained in (0.899, 0.981)] == [None, None]
+    assert [rate_excess(explained, 3.0, CURVE) for explained in (0.839, 0.991)] == [None, None]
     assert [rate_excess(0.94, 3.0, curve) for curve in ([], [(0.94, 4.0)])] == [None, None]
 
 

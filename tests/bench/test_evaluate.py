@@ -1,0 +1,328 @@
+"""A run with references and controls, and what `bench evaluate` says of it, on the tiny protocol."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import cli, job, workshop
+from bench.controls import PERMUTATIONS
+from bench.executors import Children, Outcome
+from bench.job import Job
+from bench.metrics import METRICS
+from bench.store import Store
+from bench.train import train
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = ("vq", "som-vq", "none", "kmeans", "vq+sorted", "vq+shuffled", "som-vq+shuffled-grid")
+RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu", "--seeds", 1, "--quantizers")
+
+
+@pytest.fixture(scope="module")
+def bench():
+    """The command line and its jobs in this process: imports are paid once."""
+
+    def job_here(self, spec, log, timeout, threads):
+        try:
+            Job(json.loads(spec.read_text())).run()
+        except Exception as error:
+            return Outcome(1, timed_out=False, error=repr(error))
+        return Outcome(0, timed_out=False)
+
+    def run(*arguments):
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as err,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+            patch.setattr(Children, "run", job_here)
+            patch.setattr(Store, "lock", lambda self: None)  # this process does not end between runs
+            patch.setattr(cli, "_cores", lambda: 1)
+            with pytest.raises(SystemExit) as stopped:
+                cli.main()
+        return subprocess.CompletedProcess(arguments, stopped.value.code, out.getvalue(), err.getvalue())
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield run
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def finished(bench, tmp_path_factory):
+    """Left as it is by every test here."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    done = bench(*RUN, ",".join(ROWS), "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def table(folder):
+    with (folder / "results.csv").open(newline="") as file:
+        return {row["quantizer"]: row for row in csv.DictReader(file)}
+
+
+def record(folder, row):
+    return json.loads((folder / "cells" / f"{table(folder)[row]['key']}.json").read_text())
+
+
+def change(folder, row, **parts):
+    path = folder / "cells" / f"{table(folder)[row]['key']}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+
+
+def metrics(folder):
+    return {row: record(folder, row)["metrics"] for row in ROWS}
+
+
+def stamps(folder, pattern):
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "cells").glob(pattern)}
+
+
+def filled(row):
+    return {name for name in METRICS if row[name] != ""}
+
+
+def test_references_and_controls_have_their_roles_and_metrics(finished):
+    found = table(finished)
+    assert [*found] == [*ROWS]
+    assert [row["role"] for row in found.values()] == ["family"] * 2 + ["reference"] * 2 + ["control"] * 3
+    assert filled(found["none"]) == {"mse", "explained", "error_units"}
+    assert not filled(found["kmeans"]) & {"steps_within_10", "steps_within_20", "topographic_error"}
+    assert filled(found["vq+sorted"]) >= {"topographic_error", "topology_gain", "grid_step"}
+    assert not filled(found["vq"]) & filled(found["vq+sorted"])
+    assert "bits_per_frame" in filled(found["vq+shuffled"])
+    assert filled(found["som-vq+shuffled-grid"]) < filled(found["som-vq"])
+
+
+def test_the_autoencoder_alone_is_the_floor_of_the_error(finished):
+    found = {row: float(each["mse"]) for row, each in table(finished).items() if each["mse"]}
+    assert all(found["none"] <= found[row] for row in ("vq", "som-vq"))
+
+
+def test_a_control_trains_nothing_and_adds_no_weights(finished):
+    found = table(finished)
+    for control in ("vq+sorted", "vq+shuffled", "som-vq+shuffled-grid"):
+        base = control.partition("+")[0]
+        assert found[control]["train_seconds"] == found[base]["train_seconds"]
+        assert record(finished, control)["cell"]["tokenizer"] == found[base]["key"]
+    weights = {name.removesuffix(".safetensors") for name in stamps(finished, "*.safetensors") if ".codes." not in name}
+    assert weights == {found[row]["key"] for row in ("vq", "som-vq", "none", "kmeans")}
+
+
+def test_a_null_line_keeps_its_draws_and_tells_their_mean(finished):
+    told = record(finished, "som-vq+shuffled-grid")
+    draws = told["null"]["grid_step"]
+    assert len(draws) == PERMUTATIONS
+    assert told["metrics"]["grid_step"] == pytest.approx(sum(draws) / PERMUTATIONS)
+
+
+def test_kmeans_codes_are_scikit_learns_and_its_error_theirs(finished):
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    import datasets
+
+    key = table(finished)["kmeans"]["key"]
+    stored = load_file(finished / "cells" / f"{key}.codes.safetensors")
+    data = datasets.load("lorenz", seed=0, sequences=12)
+    frames = data.frames["test"].reshape(-1, data.width).astype(np.float64)
+    distances = ((frames[:, None] - stored["codebook"].astype(np.float64)) ** 2).sum(2)
+    assert distances.argmin(1).tolist() == stored["codes.test"].flatten().tolist()
+    features = stored["prototypes"].shape[1]
+    error = distances.min(1).mean() / features  # and a little more, which the projection of the frames lost
+    assert record(finished, "kmeans")["metrics"]["mse"] == pytest.approx(error, rel=1e-3)
+
+
+def test_a_deleted_control_alone_is_measured_again(bench, copy):
+    before = metrics(copy)
+    (copy / "cells" / f"{table(copy)['vq+sorted']['key']}.json").unlink()
+    others, weights = stamps(copy, "*.json"), stamps(copy, "*.safetensors")
+    done = bench(*RUN, ",".join(ROWS), "--out", copy)
+    assert done.returncode == 0
+    after = stamps(copy, "*.json")
+    assert {name: after[name] for name in others} == others
+    assert len(after) == len(others) + 1
+    assert stamps(copy, "*.safetensors") == weights
+    assert metrics(copy) == before
+
+
+def test_controls_of_a_tokenizer_that_goes_train_it_once(bench, copy):
+    """Its record is gone and its weights with it, and a control asked for alone trains what it needs."""
+    before, key = metrics(copy), table(copy)["vq"]["key"]
+    for row in ("vq", "vq+sorted", "vq+shuffled"):
+        (copy / "cells" / f"{table(copy)[row]['key']}.json").unlink()
+    (copy / "cells" / f"{key}.safetensors").unlink()
+    assert bench(*RUN, "vq+sorted", "--out", copy).returncode == 0
+    written = stamps(copy, f"{key}.safetensors")
+    assert len(written) == 1
+    assert bench(*RUN, ",".join(ROWS), "--out", copy).returncode == 0
+    assert metrics(copy) == before
+    assert record(copy, "vq")["train_seconds"] == record(copy, "vq+sorted")["train_seconds"]
+
+
+def test_rerun_all_trains_a_tokenizer_once_for_all_its_rows(bench, copy):
+    before, weights = metrics(copy), stamps(copy, "*.safetensors")
+    assert bench(*RUN, ",".join(ROWS), "--out", copy, "--rerun", "all").returncode == 0
+    assert metrics(copy) == before
+    after = stamps(copy, "*.safetensors")
+    assert all(after[name] != stamp for name, stamp in weights.items())
+    assert {record(copy, row)["train_seconds"] for row in ("vq", "vq+sorted", "vq+shuffled")} == {
+        record(copy, "vq")["train_seconds"]
+    }
+
+
+def test_controls_of_a_tokenizer_that_cannot_be_trained_fail_with_it(bench, tmp_path):
+    def breaks(models, frames, validation, seeds, schedule):
+        if models[0].quantizer.positions is None:
+            raise RuntimeError("cannot be trained")
+        return [
+            dataclasses.replace(history, diverged=True)
+            for history in train(models, frames, validation, seeds, schedule)
+        ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workshop, "train", breaks)
+        done = bench(*RUN, "vq+sorted,vq,som-vq,som-vq+shuffled", "--out", tmp_path)
+    assert done.returncode == 3
+    statuses = {"vq+sorted": "failed", "vq": "failed", "som-vq": "diverged", "som-vq+shuffled": "diverged"}
+    assert {row: each["status"] for row, each in table(tmp_path).items()} == statuses
+    assert record(tmp_path, "vq+sorted")["error"]["message"] == "cannot be trained"
+    assert bench(*RUN, "vq+sorted,vq", "--out", tmp_path, "--rerun", "failed").returncode == 0
+    assert record(tmp_path, "vq")["train_seconds"] == record(tmp_path, "vq+sorted")["train_seconds"]
+
+
+def test_evaluating_agrees_with_the_run_and_trains_nothing(bench, copy):
+    before, weights = metrics(copy), stamps(copy, "*.safetensors")
+    others, plan = stamps(copy, "*.json"), json.loads((copy / "plan.json").read_text())
+    done = bench("evaluate", copy)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()[-1].split()
+    assert told[1:] == f"of {told[0]} recorded values agree (relative 1e-06)".split()
+    assert int(told[0]) == sum(len(each) for each in before.values())
+    assert metrics(copy) == before
+    assert all(stamp != others[name] for name, stamp in stamps(copy, "*.json").items())
+    kept = {name: stamp for name, stamp in stamps(copy, "*.safetensors").items() if ".codes." not in name}
+    assert kept.items() <= weights.items()
+    assert json.loads((copy / "plan.json").read_text()) == plan
+    assert bench(*RUN, ",".join(ROWS), "--out", copy).returncode == 0  # and the run finds nothing to do
+    assert metrics(copy) == before
+
+
+def test_evaluating_tells_each_value_that_differs(bench, copy):
+    before = metrics(copy)
+    change(copy, "vq", metrics=before["vq"] | {"mse": 0.125})
+    change(copy, "vq+sorted", metrics=before["vq+sorted"] | {"topographic_error": None})
+    done = bench("evaluate", copy)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert f"vq lorenz seed 0 mse: recorded 0.125, now {before['vq']['mse']}" in lines
+    assert any(line.startswith("vq+sorted lorenz seed 0 topographic_error: recorded None, now") for line in lines)
+    assert len([line for line in lines if "recorded" in line and "now" in line]) == 2
+    assert metrics(copy) == before
+
+
+def test_what_cannot_be_evaluated_keeps_its_record(bench, copy):
+    before, key = metrics(copy), table(copy)["vq"]["key"]
+    (copy / "cells" / f"{key}.safetensors").unlink()
+    change(copy, "kmeans", status="failed", error={"type": None, "message": "killed by SIGKILL", "traceback": None})
+    (copy / "cells" / f"{table(copy)['kmeans']['key']}.safetensors").unlink()
+    done = bench("evaluate", copy)
+    assert done.returncode == 3
+    assert (copy / "report.md").read_text().count("no stored weights to evaluate") == 3
+    assert {row: table(copy)[row]["status"] for row in ("vq", "vq+sorted", "som-vq", "kmeans")} == {
+        "vq": "failed",
+        "vq+sorted": "failed",
+        "som-vq": "done",
+        "kmeans": "failed",
+    }
+    assert record(copy, "vq")["status"] == "done"
+    assert record(copy, "kmeans")["error"]["message"] == "killed by SIGKILL"
+    assert metrics(copy) == before
+    assert not stamps(copy, "*.failure")
+    assert bench(*RUN, "vq,vq+sorted", "--out", copy).returncode == 0  # what was measured still counts
+
+
+def test_a_metric_that_fails_when_evaluated_keeps_the_record(bench, copy, monkeypatch):
+    def broken(trained):
+        raise RuntimeError("broken metric")
+
+    before = metrics(copy)
+    monkeypatch.setitem(job.METRICS, "active", dataclasses.replace(METRICS["active"], function=broken))
+    assert bench("evaluate", copy).returncode == 3
+    assert "broken metric" in (copy / "report.md").read_text()
+    assert (table(copy)["vq"]["status"], table(copy)["vq+sorted"]["status"]) == ("failed", "done")
+    assert metrics(copy) == before
+    assert record(copy, "vq")["status"] == "done"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_evaluation_cut_off_half_way_keeps_every_record(bench, copy, how):
+    before, stamped = metrics(copy), stamps(copy, "*.json")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "evaluate", str(copy), "--jobs", "1"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 120
+    while stamps(copy, "*.json") == stamped and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if how == signal.SIGKILL:
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
+    assert process.wait(30) == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    time.sleep(1.5)  # nothing of the killed group may still be writing
+    assert {row: record(copy, row)["status"] for row in ROWS} == dict.fromkeys(ROWS, "done")
+    assert metrics(copy) == before
+    assert bench("evaluate", copy).returncode == 0
+    assert not stamps(copy, "*.job")
+
+
+def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_path, monkeypatch):
+    """With the jobs that a GPU gets, done on the CPU: rows of another codebook size are jobs of their own."""
+    jobs = []
+
+    original = Job.__init__
+
+    def on_cpu(self, spec):
+        jobs.append([(cell["row"], cell["seed"]) for cell in spec["cells"]])
+        original(self, spec | {"device": "cpu"})
+
+    monkeypatch.setattr(Job, "__init__", on_cpu)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "none")
+    monkeypatch.setattr(cli, "_device", lambda name: "cuda")
+    wanted = ["vq", "vq@8", "vq+sorted", "vq@8+shuffled", "kmeans"]
+    done = bench(*RUN[:-2], 2, "--quantizers", ",".join(wanted), "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(sorted(cells) for cells in jobs) == [
+        [("kmeans", 0), ("kmeans", 1)],
+        [("vq", 0), ("vq", 1), ("vq+sorted", 0), ("vq+sorted", 1)],
+        [("vq@8", 0), ("vq@8", 1), ("vq@8+shuffled", 0), ("vq@8+shuffled", 1)],
+    ]
+    told = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*.json")]
+    assert len(told) == 10
+    for each in told:
+        assert each["cell"]["capacity"]["codebook_size"] == (8 if "@8" in each["cell"]["row"] else 16)
+        assert each["metrics"].keys() == each["metric_keys"].keys()
