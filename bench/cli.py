@@ -14,7 +14,7 @@ import typer
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.plan import Plan
+    from bench.cells import Plan
     from bench.store import Record, Store
 
 DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
@@ -178,7 +178,7 @@ def evaluate(
 
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
-    from bench import plan as planning
+    from bench import cells
     from bench.evaluation import differences
     from bench.runner import Options
     from bench.store import Store
@@ -191,7 +191,7 @@ def evaluate(
     if not folder.is_dir():
         raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
     told = Store(folder, writable=False).plan()  # before anything is written: it may be no run folder
-    plan = planning.from_values(told)
+    plan = cells.from_values(told)
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)

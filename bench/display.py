@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.plan import Cell, Plan
+from bench.cells import Cell, Plan
 from bench.publish import cause
 from bench.store import DONE, Record
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from bench.plan import Plan
+from bench.cells import Plan
 from bench.store import DONE, Record
 
 TOLERANCE = 1e-6  # relative: other thread counts and library versions move the last digits

@@ -8,9 +8,9 @@ from tabulate import tabulate
 import datasets
 import quantizers
 from bench import suite
+from bench.cells import Cell, Plan
 from bench.errors import UsageError
 from bench.metrics import METRICS
-from bench.plan import Cell, Plan
 from bench.protocol import PROTOCOLS, Protocol
 from bench.publish import capacity_rows
 from bench.rows import CONTROLS, REFERENCES

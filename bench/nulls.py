@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bench.cells import Plan
 from bench.metrics import METRICS, Metric
-from bench.plan import Plan
 from bench.rows import SHUFFLED_GRID
 from bench.store import DONE, Record
 

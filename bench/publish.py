@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 import datasets
-from bench import plan as planning
+from bench import cells
+from bench.cells import Plan
 from bench.comparisons import claims, rankings
 from bench.environment import digest, version
 from bench.metrics import METRICS
 from bench.nulls import null_lines
-from bench.plan import Plan
 from bench.results import overlaps, results, summary
 from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
 from reports import markdown
@@ -88,7 +88,7 @@ def write(
 
 def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[str, Any]) -> None:
     """Write plan.json and environment.json before anything runs."""
-    value = planning.values(plan) | {
+    value = cells.values(plan) | {
         "schema": SCHEMA,
         "version": version(),
         "command": command,

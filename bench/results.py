@@ -7,8 +7,8 @@ import pandas as pd
 
 import datasets
 import quantizers
+from bench.cells import Plan
 from bench.metrics import METRICS, rate_excess
-from bench.plan import Plan
 from bench.rows import CONTROL
 from bench.stats import estimate
 from bench.store import DONE, UNAVAILABLE, Record

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
 
+from bench.cells import Cell, Plan
 from bench.environment import digest
 from bench.executors import Children, Outcome, local
-from bench.plan import Cell, Plan
 from bench.store import DONE, FAILED, INTERRUPTED, KEPT, TIMEOUT, Record, Store, write_json
 
 RERUN = ("missing", "failed", "all")

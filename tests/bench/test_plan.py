@@ -3,8 +3,9 @@ import json
 
 import pytest
 
+from bench.cells import from_values, values
 from bench.errors import UsageError
-from bench.plan import from_values, make, values
+from bench.plan import make
 from bench.request import Request
 
 

@@ -1,0 +1,140 @@
+"""Cells and plans: what a run consists of, kept in its folder as plan.json."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import datasets
+from bench.capacity import Capacity
+from bench.errors import UsageError
+from bench.keys import JSON, known, metric_keys
+from bench.metrics import METRICS
+from bench.protocol import Protocol
+from bench.rows import REFERENCES
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row of the tables on one dataset with one seed.
+
+    Attributes:
+        row: Name in the tables.
+        role: See `bench.rows.Row`.
+        quantizer: Name with preset, or that of a reference.
+        control: What is done to the trained tokenizer before it is measured; "" for nothing.
+        protocol: Values of the protocol with this row's codebook size in it.
+        key: SHA-256 of all that decides what is measured.
+        tokenizer: SHA-256 of all that decides the trained tokenizer: `key`, unless a control shares another row's.
+        batch: The same for cells that differ in their seeds alone, which may be trained as one batch.
+        metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
+        code: Hashes of the code that trains; the child checks that it still is that code.
+    """
+
+    row: str
+    role: str
+    quantizer: str
+    parameters: JSON
+    control: str
+    dataset: str
+    dataset_parameters: JSON
+    real: bool
+    seed: int
+    data_seed: int
+    train_seed: int
+    protocol: JSON
+    capacity: Capacity
+    code: JSON
+    key: str
+    tokenizer: str
+    batch: str
+    metric_keys: JSON
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """What the rows of a table are."""
+        return self.row, self.dataset
+
+    @classmethod
+    def from_values(cls, values: JSON) -> "Cell":
+        """The cell of which `values` are `dataclasses.asdict`."""
+        return cls(**(values | {"capacity": Capacity(**values["capacity"])}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        protocol: With the user's codebook size and capacity rule in it.
+        cells: The first seed of every pair first.
+        absent: (row, dataset, seed, reason) that cannot run on this machine.
+        remarks: Lines for stderr.
+        suite: Name of the suite, or "".
+        published: Published tables to set beside the results.
+        columns: Of the results' table in the report; empty for the usual ones.
+    """
+
+    protocol: Protocol
+    cells: tuple[Cell, ...]
+    absent: tuple[tuple[str, str, int, str], ...]
+    remarks: tuple[str, ...]
+    suite: str = ""
+    published: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int]]:
+        """Pair -> capacity and frames seen in training."""
+        rows = {}
+        originals = {cell.tokenizer for cell in self.cells if not cell.control}
+        for cell in self.cells:
+            if cell.control and cell.tokenizer in originals:
+                continue  # shares another row's
+            dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
+            schedule = Protocol.from_values(cell.protocol).schedule
+            steps = schedule.steps_per_epoch(dataset.train_frames) * (schedule.warm_up_epochs + schedule.epochs)
+            rows[cell.pair] = (cell.capacity, steps * min(schedule.batch, dataset.train_frames))
+        return rows
+
+
+def values(plan: Plan) -> JSON:
+    """What plan.json keeps of a plan; `from_values` reads it."""
+    return {
+        "protocol": plan.protocol.values(),
+        "cells": [dataclasses.asdict(cell) for cell in plan.cells],
+        "unavailable": [list(row) for row in plan.absent],
+        "suite": plan.suite,
+        "published": list(plan.published),
+        "columns": list(plan.columns),
+    }
+
+
+def from_values(told: JSON) -> Plan:
+    """The plan that was kept, to be measured by the present code.
+
+    Raises:
+        UsageError: It was written by another version, or names quantizers or datasets that are not registered here.
+    """
+    try:
+        plan = _from_values(told)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
+    cells = []
+    for cell in plan.cells:
+        if cell.dataset not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+            raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
+        names = [name for name in METRICS if name in cell.metric_keys]
+        keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
+        cells.append(dataclasses.replace(cell, metric_keys=keys))
+    return dataclasses.replace(plan, cells=tuple(cells))
+
+
+def _from_values(told: JSON) -> Plan:
+    """The plan as it was kept."""
+    return Plan(
+        Protocol.from_values(told["protocol"]),
+        tuple(Cell.from_values(each) for each in told["cells"]),
+        tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"]),
+        (),
+        told["suite"],
+        tuple(told["published"]),
+        tuple(told.get("columns", ())),
+    )
