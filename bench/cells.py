@@ -81,9 +81,9 @@ class Plan:
     published: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
 
-    def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int]]:
-        """Pair -> capacity and frames seen in training."""
-        rows = {}
+    def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int | None]]:
+        """Pair -> capacity and frames seen in training; None for K-means, which stops when it settles."""
+        rows: dict[tuple[str, str], tuple[Capacity, int | None]] = {}
         originals = {cell.tokenizer for cell in self.cells if not cell.control}
         for cell in self.cells:
             if cell.control and cell.tokenizer in originals:
@@ -91,7 +91,8 @@ class Plan:
             dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
             schedule = Protocol.from_values(cell.protocol).schedule
             steps = schedule.steps_per_epoch(dataset.train_frames) * (schedule.warm_up_epochs + schedule.epochs)
-            rows[cell.pair] = (cell.capacity, steps * min(schedule.batch, dataset.train_frames))
+            seen = steps * min(schedule.batch, dataset.train_frames)
+            rows[cell.pair] = (cell.capacity, None if cell.quantizer == "kmeans" else seen)
         return rows
 
 

@@ -48,7 +48,7 @@ def capacity(plan: Plan) -> str:
             "hidden": row["hidden"],
             "network parameters": f"{row['network_parameters']:,} ({row['mismatch']:+.2%})",
             "codebook values": f"{row['codebook_values']:,}",
-            "frames seen": f"{row['frames_seen']:,}",
+            "frames seen": "" if row["frames_seen"] is None else f"{row['frames_seen']:,}",
         }
         if row["built"]
         else {"quantizer": row["quantizer"], "dataset": row["dataset"], "network parameters": "cannot be built"}

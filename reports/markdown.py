@@ -149,7 +149,7 @@ def _capacity(rows: Sequence[dict[str, Any]]) -> str:
             "network parameters": f"{row['network_parameters']:,}",
             "against reference": f"{row['mismatch']:+.2%}",
             "codebook values": f"{row['codebook_values']:,}",
-            "frames seen": f"{row['frames_seen']:,}",
+            "frames seen": "" if row["frames_seen"] is None else f"{row['frames_seen']:,}",
         }
         if row["built"]
         else {"quantizer": escape(row["quantizer"]), "dataset": escape(row["dataset"]), "hidden": "cannot be built"}
