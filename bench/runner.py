@@ -253,7 +253,10 @@ class Run:
     def _interrupt(self, futures: dict[Future[Outcome], list[Cell]]) -> None:
         for future, cells in futures.items():
             for cell in cells:
-                if not future.cancelled():
+                # A cell to be trained or measured anew that was not reached keeps its place in the tables.
+                kept = self._written(cell) if self.options.trains else self.store.read_all([cell.key])[0].get(cell.key)
+                if kept is None and not future.cancelled():
                     log = self.store.log(cells[0].key).name
-                    written = self._written(cell)
-                    self.records[cell.key] = written or self._write(cell, INTERRUPTED, "stopped by the user", log)
+                    kept = self._write(cell, INTERRUPTED, "stopped by the user", log)
+                if kept is not None:
+                    self.records[cell.key] = kept
