@@ -174,7 +174,7 @@ class Job:
             "type": type(error).__name__,
             "message": str(error),
             "stage": stage,
-            "traceback": None if diverged else self.store.log(self.cells[0]["key"]).name,
+            "traceback": None if diverged else self.store.log(self.cells[0]["tokenizer"]).name,
         }
         self._write(cell, (record or {}) | {"status": DIVERGED if diverged else FAILED, "error": told})
 

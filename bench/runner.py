@@ -159,7 +159,7 @@ class Run:
 
     def _run_job(self, cells: list[Cell]) -> Outcome:
         self.watcher.started(cells)
-        key = cells[0].key
+        key = cells[0].tokenizer
         spec = self.store.cells / f"{key}.job"
         write_json(spec, self._spec(cells))
         outcome = self.children.run(spec, self.store.log(key), self.options.timeout, threads=1)
@@ -217,7 +217,7 @@ class Run:
             self.records[cell.key] = record
             self.watcher.finished(cell, record, resumed=False)
         if all(self.records[cell.key]["status"] == DONE for cell in cells):
-            self.store.log(cells[0].key).unlink(missing_ok=True)
+            self.store.log(cells[0].tokenizer).unlink(missing_ok=True)
 
     def _written(self, cell: Cell) -> Record | None:
         """The record that the child wrote; a former one with stale metrics may still lie in its place."""
@@ -234,7 +234,9 @@ class Run:
 
     def _lost(self, cell: Cell, outcome: Outcome, first: Cell) -> Record:
         message = f"took longer than {self.options.timeout:g} s" if outcome.timed_out else outcome.cause
-        return self._write(cell, TIMEOUT if outcome.timed_out else FAILED, message, self.store.log(first.key).name)
+        return self._write(
+            cell, TIMEOUT if outcome.timed_out else FAILED, message, self.store.log(first.tokenizer).name
+        )
 
     def _write(self, cell: Cell, status: str, message: str, log: str) -> Record:
         record = {
@@ -256,7 +258,7 @@ class Run:
                 # A cell to be trained or measured anew that was not reached keeps its place in the tables.
                 kept = self._written(cell) if self.options.trains else self.store.read_all([cell.key])[0].get(cell.key)
                 if kept is None and not future.cancelled():
-                    log = self.store.log(cells[0].key).name
+                    log = self.store.log(cells[0].tokenizer).name
                     kept = self._write(cell, INTERRUPTED, "stopped by the user", log)
                 if kept is not None:
                     self.records[cell.key] = kept

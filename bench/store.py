@@ -121,7 +121,7 @@ class Store:
         return self.cells / f"{key}.codes.safetensors"
 
     def log(self, key: str) -> Path:
-        """Of what a cell's process printed."""
+        """Of what the process printed that made a tokenizer or measured its cells, by the tokenizer's key."""
         return self.cells / f"{key}.log"
 
     def failure(self, key: str) -> Path:

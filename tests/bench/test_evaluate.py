@@ -154,6 +154,7 @@ def test_kmeans_codes_are_scikit_learns_and_its_error_theirs(finished):
 def test_a_deleted_control_alone_is_measured_again(bench, copy):
     before = metrics(copy)
     (copy / "cells" / f"{table(copy)['vq+sorted']['key']}.json").unlink()
+    (copy / "cells" / f"{table(copy)['vq']['key']}.log").touch()  # of the job that was killed before the control
     others, weights = stamps(copy, "*.json"), stamps(copy, "*.safetensors")
     done = bench(*RUN, ",".join(ROWS), "--out", copy)
     assert done.returncode == 0
@@ -162,6 +163,7 @@ def test_a_deleted_control_alone_is_measured_again(bench, copy):
     assert len(after) == len(others) + 1
     assert stamps(copy, "*.safetensors") == weights
     assert metrics(copy) == before
+    assert not stamps(copy, "*.log")
 
 
 def test_controls_of_a_tokenizer_that_goes_train_it_once(bench, copy):
