@@ -119,6 +119,7 @@ class Run:
         by_key = {cell.key: cell for cell in self.plan.cells}
         for key, record in self.records.items():
             self.watcher.finished(by_key[key], record, resumed=True)
+        self._remove_logs()
         jobs = self._jobs(todo)
         executor = local(self.options.jobs)
         futures: dict[Future[Outcome], list[Cell]] = {}
@@ -137,6 +138,14 @@ class Run:
             raise
         executor.shutdown()
         return self.records
+
+    def _remove_logs(self) -> None:
+        """Of jobs that were killed after their last record and before their log went; a failure keeps its own."""
+        told = {(record.get("error") or {}).get("traceback") for record in self.records.values()}
+        for cell in self.plan.cells:
+            log = self.store.log(cell.tokenizer)
+            if cell.key in self.records and log.name not in told:
+                log.unlink(missing_ok=True)
 
     def _measurable(self, cells: list[Cell]) -> list[Cell]:
         """Without those that never had weights: the records keep why."""

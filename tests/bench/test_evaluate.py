@@ -155,6 +155,7 @@ def test_a_deleted_control_alone_is_measured_again(bench, copy):
     before = metrics(copy)
     (copy / "cells" / f"{table(copy)['vq+sorted']['key']}.json").unlink()
     (copy / "cells" / f"{table(copy)['vq']['key']}.log").touch()  # of the job that was killed before the control
+    (copy / "cells" / f"{table(copy)['kmeans']['key']}.log").touch()  # and of one killed after its last record
     others, weights = stamps(copy, "*.json"), stamps(copy, "*.safetensors")
     done = bench(*RUN, ",".join(ROWS), "--out", copy)
     assert done.returncode == 0
