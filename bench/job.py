@@ -18,7 +18,6 @@ import torch
 
 import datasets
 from bench import plugins
-from bench.controls import null_values, with_shuffled_tokens, with_sorted_codes
 from bench.keys import training_code
 from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
@@ -145,18 +144,23 @@ class Job:
             return unquantized(model, data, self.device)
         seeds = {"data_seed": cell["data_seed"], "train_seed": cell["train_seed"]}
         subject = trained(model, data, self.device, **seeds, protocol=self.workshop.protocol, history=history)
+        if not cell["control"]:
+            self.workshop.save_codes(cell, subject)
+            return subject
+        from bench.controls import with_shuffled_tokens, with_sorted_codes  # heavy, and few cells need it
+
         if cell["control"] == SORTED:
             return with_sorted_codes(subject, tokenize(model, flat_frames(data, "val", self.device))[0])
         if cell["control"] == SHUFFLED:
             return with_shuffled_tokens(subject)
-        if not cell["control"]:
-            self.workshop.save_codes(cell, subject)
         return subject
 
     def _measure(self, cell: JSON, name: str, subject: Trained, record: JSON) -> None:
         function = METRICS[name].function
         assert function is not None
         if cell["control"] == SHUFFLED_GRID:
+            from bench.controls import null_values
+
             draws = null_values(subject, function)
             record["null"][name] = draws
             value = math.fsum(draws) / len(draws) if draws else None

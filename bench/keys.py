@@ -10,8 +10,8 @@ from typing import Any
 
 import datasets
 import quantizers
-from bench import controls, measure, references, train
-from bench.fingerprint import fingerprint
+from bench import measure, train
+from bench.fingerprint import fingerprint, module_file
 from bench.metrics import METRICS
 from bench.protocol import Protocol
 
@@ -31,9 +31,9 @@ def training_code(quantizer: str, dataset: str) -> JSON:
         quantizer: Name, preset included, or that of a reference.
         dataset: Name.
     """
-    code = inspect.getfile(quantizers.get(quantizer)[0].cls) if known(quantizer) else references.__file__
+    code = Path(inspect.getfile(quantizers.get(quantizer)[0].cls)) if known(quantizer) else _file("bench.references")
     return {
-        "family": fingerprint(Path(code), Path(train.__file__)),
+        "family": fingerprint(code, Path(train.__file__)),
         "data": fingerprint(Path(inspect.getfile(datasets.get(dataset)))),
     }
 
@@ -43,9 +43,16 @@ def known(label: str) -> bool:
     return label.partition(":")[0] in quantizers.families()
 
 
+def _file(module: str) -> Path:
+    """Of a module of ours that is not imported for this: what it imports would cost every job a second."""
+    path = module_file(module)
+    assert path is not None
+    return path
+
+
 def control_key(tokenizer: str, control: str) -> str:
     """Key of the cell that measures a trained tokenizer under a control."""
-    return digest({"tokenizer": tokenizer, "control": control, "code": fingerprint(Path(controls.__file__))})
+    return digest({"tokenizer": tokenizer, "control": control, "code": fingerprint(_file("bench.controls"))})
 
 
 def metric_keys(key: str, protocol: Protocol, names: Iterable[str]) -> JSON:

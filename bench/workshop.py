@@ -18,7 +18,6 @@ from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
 from bench.model import Autoencoder, build
 from bench.protocol import Protocol
-from bench.references import build_reference, train_reference
 from bench.store import Store
 from bench.train import History, train
 
@@ -58,6 +57,8 @@ class Workshop:
             check_contract(models[0], frames[0][: schedule.batch])
             histories = train(models, frames, validation, seeds, schedule)
         else:
+            from bench.references import train_reference  # scikit-learn is heavy, and few cells need it
+
             parts = zip(models, frames, validation, seeds, strict=True)
             histories = [train_reference(quantizer, *part, schedule) for part in parts]
         seconds = (clock() - begun) / len(cells)
@@ -91,6 +92,8 @@ class Workshop:
         if known(name):
             model = build(name, cell["parameters"], num_codes=size, width=width, hidden=hidden, seed=seed)
         else:
+            from bench.references import build_reference
+
             model = build_reference(name, num_codes=size, width=width, hidden=hidden, seed=seed)
         return model.to(self.device)
 
