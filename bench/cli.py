@@ -176,6 +176,8 @@ def evaluate(
 ) -> int:
     """Recompute every metric of a run from its stored weights, without training, and compare with what was recorded.
 
+    The new values take the place of the recorded ones; those that differ are told once.
+
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
     from bench import cells
@@ -242,7 +244,8 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
         print(f"note: {kept} cells without a result are from before; --rerun failed tries them again", file=sys.stderr)
     told = f"{done} of {total} cells done; report: {store.root / 'report.md'}"
     if interrupted:
-        print(f"interrupted: {told}; the same command goes on from here", file=sys.stderr)
+        then = "goes on from here" if options.trains else "starts over"
+        print(f"interrupted: {told}; the same command {then}", file=sys.stderr)
         return INTERRUPTED
     print(told)
     return DONE if done == total else INCOMPLETE

@@ -70,11 +70,12 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
 def _add_rate_excess(table: pd.DataFrame, plan: Plan, records: Mapping[str, Record]) -> None:
     """Fill in the metric that compares cells: the curve of every dataset and seed is plain VQ at its codebook sizes."""
     curves: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    plain = quantizers.get("vq")[1]
+    plain, schedule = quantizers.get("vq")[1], plan.protocol.values()["schedule"]
     for cell in plan.cells:
         found = records.get(cell.key, {}).get("metrics", {})
         point = (found.get("explained"), found.get("bits_per_frame"))
-        if cell.quantizer == "vq" and cell.parameters == plain and not cell.control and None not in point:
+        own = cell.quantizer == "vq" and cell.parameters == plain and cell.protocol["schedule"] == schedule
+        if own and not cell.control and None not in point:
             curves.setdefault((cell.dataset, cell.seed), []).append(point)
     table["rate_excess"] = [
         rate_excess(explained, bits, curves.get((dataset, seed), ()))

@@ -329,3 +329,17 @@ def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_pat
     for each in told:
         assert each["cell"]["capacity"]["codebook_size"] == (8 if "@8" in each["cell"]["row"] else 16)
         assert each["metrics"].keys() == each["metric_keys"].keys()
+
+
+def test_another_device_is_named():
+    from types import SimpleNamespace
+
+    from bench.evaluation import differences
+
+    plan = SimpleNamespace(cells=[SimpleNamespace(key="k", row="vq", dataset="lorenz", seed=0)])
+    old = {"k": {"status": "done", "metrics": {"mse": 0.5}, "device": "cuda"}}
+    new = {"k": {"status": "done", "metrics": {"mse": 0.5}, "device": "cpu"}}
+    assert differences(plan, old, new) == [
+        "1 of 1 recorded values agree (relative 1e-06); recorded on cuda, now measured on cpu"
+    ]
+    assert differences(plan, old, old) == ["1 of 1 recorded values agree (relative 1e-06)"]
