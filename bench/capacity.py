@@ -25,6 +25,7 @@ class Capacity:
         codebook_values: Numbers held by the codebook, however they are learned.
         facts: What the family tells about itself, such as its levels.
         built: False where the family could not even be built; the other values are then the protocol's.
+        ordered: Whether its codes have positions.
     """
 
     codebook_size: int
@@ -35,6 +36,7 @@ class Capacity:
     codebook_values: int
     facts: dict[str, Any]
     built: bool = True
+    ordered: bool = False
 
     @property
     def mismatch(self) -> float:
@@ -62,6 +64,7 @@ def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
         reference_parameters=reference,
         codebook_values=quantizer.codebook_values,
         facts=facts,
+        ordered=quantizer.positions is not None,
     )
 
 

@@ -86,8 +86,8 @@ class Plan:
         rows: dict[tuple[str, str], tuple[Capacity, int | None]] = {}
         originals = {cell.tokenizer for cell in self.cells if not cell.control}
         for cell in self.cells:
-            if cell.control and cell.tokenizer in originals:
-                continue  # shares another row's
+            if cell.pair in rows or (cell.control and cell.tokenizer in originals):
+                continue  # a control shares another row's
             dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
             schedule = Protocol.from_values(cell.protocol).schedule
             steps = schedule.steps_per_epoch(dataset.train_frames) * (schedule.warm_up_epochs + schedule.epochs)

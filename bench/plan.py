@@ -15,7 +15,7 @@ from bench.errors import UsageError
 from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
 from bench.protocol import Protocol
 from bench.request import Request, names_of, parse_seeds, protocol_of, rows_of, settings_of
-from bench.rows import PUBLISHED, Row
+from bench.rows import PUBLISHED, SHUFFLED_GRID, Row
 
 FAR_FROM_K = 0.1
 
@@ -127,6 +127,8 @@ def _pair(
             raise UsageError(f"--set {row.quantizer}.{fixed[0]}: the suite fixes it in the row {row.name}")
         parameters = values | own | row.parameters
         capacity = _capacity(row, parameters, family.cls, name, dataset.width, protocol)
+        if row.control == SHUFFLED_GRID and capacity.built and not capacity.ordered:
+            raise UsageError(f"{row.name}: {row.quantizer} has no grid to shuffle; {row.quantizer}+sorted gives it one")
     else:
         parameters = {}
         capacity = of_reference(row.quantizer, dataset.width, protocol)

@@ -27,7 +27,7 @@ class Suite:
         schedule: Values of the protocol's schedule that it replaces.
         published: Published tables to set beside the results.
         columns: Of the results' table in the report; empty for the usual ones.
-        blocks: Rows, as written.
+        blocks: Rows, as written; those without metrics of their own have the suite's.
     """
 
     name: str
@@ -74,13 +74,13 @@ def load(name: str) -> Suite:
         told.get("schedule", {}),
         tuple(told.get("published", ())),
         tuple(told.get("columns", ())),
-        tuple(told["rows"]),
+        tuple({"metrics": told.get("metrics")} | block for block in told["rows"]),
     )
 
 
 def _rows(block: dict[str, Any], protocol: Protocol) -> list[Row]:
     """A block's names, times its codebook sizes as shares of the protocol's, times the product of its parameters."""
-    metrics = tuple(block["metrics"]) if "metrics" in block else None
+    metrics = None if block["metrics"] is None else tuple(block["metrics"])
     rows = []
     for name, size, values in itertools.product(block["names"], block.get("sizes", [None]), _products(block)):
         row = parse(name)

@@ -168,6 +168,12 @@ def test_cells_of_one_batch_differ_in_their_seeds_alone():
     assert {len(each) for each in batches.values()} == {1}
 
 
+def test_only_a_row_with_a_grid_has_a_shuffled_one():
+    with pytest.raises(UsageError, match=r"vq has no grid to shuffle; vq\+sorted gives it one"):
+        plan(quantizers="vq+shuffled-grid")
+    assert plan(quantizers="ksom+shuffled-grid,fsq+shuffled-grid").cells
+
+
 def test_the_capacity_of_a_control_is_told_where_its_row_is_not():
     assert [*plan(quantizers="vq+sorted").capacities()] == [("vq+sorted", "lorenz")]
     assert [*plan(quantizers="vq,vq+sorted").capacities()] == [("vq", "lorenz")]

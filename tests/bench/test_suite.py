@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 from collections import Counter
 
@@ -130,3 +131,11 @@ def test_cold_rows_alone_start_without_a_warm_up():
     assert cells["som-vq:paper+shuffled cold"].tokenizer == cells["som-vq:paper cold"].key
     seen = {row: frames for (row, _), (_, frames) in made.capacities().items()}
     assert seen["som-vq:paper cold"] < seen["som-vq"]
+
+
+def test_rows_without_metrics_of_their_own_have_the_suites():
+    blocks = ({"metrics": ["mse"], "names": ["vq"]}, {"metrics": ["active"], "names": ["fsq"]})
+    assert [block["metrics"] for block in suite.load("ema").blocks] == [[*suite.load("ema").columns]]
+    own = dataclasses.replace(suite.load("ema"), blocks=blocks)
+    assert [row.metrics for row, _ in own.rows(PROTOCOLS["quick"])] == [("mse",), ("active",)]
+    assert next(row for row in rows("main") if row.name == "vq").metrics is None
