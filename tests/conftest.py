@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch: a worker a core, a thread a worker
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -1,7 +1,6 @@
 """Whole runs through the command line, on the tiny protocol."""
 
 import csv
-import dataclasses
 import fcntl
 import json
 import os
@@ -18,25 +17,11 @@ import pytest
 from bench.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
-TROUBLED = ROOT / "tests" / "plugins" / "troubled.py"
 RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu")
 TIMINGS = ("train_seconds", "eval_seconds")
 BLANK_WITHOUT_POSITIONS = {name for name, metric in METRICS.items() if "positions" in metric.needs}
 BLANK_AT_SIXTEEN_CODES = {"grid_trust", "grid_cont"}  # nine cells are more than half of the frames
 OF_CURVES = {name for name, metric in METRICS.items() if metric.function is None}  # no VQ of several sizes here
-
-
-TROUBLES = {
-    "raises": "failed",
-    "builds-not": "failed",
-    "returns-nan": "diverged",
-    "segfaults": "failed",
-    "out-of-range": "failed",
-    "dies-building": "failed",
-    "exits": "failed",
-    "wrong-shape": "failed",
-    "vq": "done",
-}
 
 
 def rows(folder):
@@ -158,59 +143,6 @@ def test_rerun_all_gives_the_same_numbers(bench, finished):
     assert all(after[name] != stamps[name] for name in stamps)
 
 
-@pytest.fixture(scope="module")
-def troubled(bench, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "troubled"
-    done = bench(*RUN, "--quantizers", ",".join(TROUBLES), "--seeds", 1, "--plugin", TROUBLED, "--out", folder)
-    return folder, done
-
-
-def test_each_trouble_costs_its_own_cell_and_is_told(troubled):
-    folder, done = troubled
-    assert done.returncode == 3
-    assert "Traceback" not in done.stderr
-    told = {row["quantizer"]: row["status"] for row in rows(folder)}
-    assert told == TROUBLES
-    report = (folder / "report.md").read_text()
-    for cause in (
-        "RuntimeError: this quantizer &lt;b&gt;raises&lt;/b&gt;",
-        "RuntimeError: cannot be built",
-        "killed by SIGSEGV",
-        "exited with status 0 and no record",
-        "ContractError: expected codes of shape (256,), got (256, 1)",
-        "ContractError: expected codes in 0..15, got 16..16",
-        "not finite",
-    ):
-        assert cause in report.replace("\\", "")
-    records = [json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")]
-    for record in records:
-        if record["status"] == "failed":
-            log = (folder / "cells" / record["error"]["traceback"]).read_text()
-            assert "troubled.py" in log or "ContractError" in log or record["cell"]["quantizer"] == "exits"
-
-
-def test_failures_stay_until_rerun_failed(bench, troubled):
-    folder, _ = troubled
-    command = (*RUN, "--quantizers", "raises,vq", "--seeds", 1, "--plugin", TROUBLED, "--out", folder)
-    before = touched(folder)
-    done = bench(*command)
-    assert done.returncode == 3
-    assert "--rerun failed tries them again" in done.stderr
-    assert touched(folder) == before
-    assert bench(*command, "--rerun", "failed").returncode == 3
-    changed = [name for name, stamp in touched(folder).items() if before[name] != stamp]
-    assert len(changed) == 1
-
-
-@pytest.mark.slow
-def test_a_hang_is_a_timeout(bench, tmp_path):
-    command = (*RUN, "--quantizers", "hangs,vq", "--seeds", 1, "--plugin", TROUBLED, "--out", tmp_path)
-    done = bench(*command, "--timeout", 20)
-    assert done.returncode == 3
-    assert {row["quantizer"]: row["status"] for row in rows(tmp_path)} == {"hangs": "timeout", "vq": "done"}
-    assert "took longer than 20 s" in (tmp_path / "report.md").read_text()
-
-
 def start(folder, *more):
     rows = "vq,ksom,fsq,none,vq+sorted,ksom+shuffled-grid"
     command = [sys.executable, "-m", "bench", *RUN, "--quantizers", rows, "--out", str(folder), *more]
@@ -323,70 +255,3 @@ def test_a_second_run_in_the_same_folder_is_refused(bench, tmp_path):
         done = bench(*RUN, "--quantizers", "vq", "--out", tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "another run is using" in done.stderr
-
-
-def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, monkeypatch):
-    """In this process, because a metric cannot be broken from outside."""
-    from bench import job, keys, plan, runner
-    from bench.request import Request
-    from bench.store import Store
-
-    class Silent:
-        def started(self, cells):
-            pass
-
-        def finished(self, cell, record, resumed):
-            pass
-
-    store = Store(tmp_path)
-    request = Request(quantizers="vq", datasets="lorenz", protocol="tiny", seeds="1")
-
-    def run(rerun="missing"):
-        made = plan.make(request)
-        options = runner.Options(device="cpu", jobs=1, rerun=rerun)
-        work = runner.Run(made, store, options, {}, Silent())
-        monkeypatch.setattr(work, "_run_job", lambda cells: call(work, cells))
-        return work.run()[made.cells[0].key]
-
-    def call(work, cells):
-        job.Job(json.loads(json.dumps(work._spec(cells)))).run()
-        return runner.Outcome(0, timed_out=False)
-
-    sound = job.METRICS["active"]
-
-    def broken(trained):
-        raise RuntimeError("broken metric")
-
-    monkeypatch.setitem(job.METRICS, "active", dataclasses.replace(sound, function=broken))
-    failed = run()
-    assert (failed["status"], failed["error"]["message"]) == ("failed", "broken metric")
-    assert failed["metrics"]["mse"] > 0
-    weights = store.weights(failed["key"]).stat().st_mtime_ns
-    assert run()["status"] == "failed"  # nothing has changed, so nothing runs
-    monkeypatch.setitem(keys.METRICS, "active", sound)
-    mended = run()
-    assert mended["status"] == "done"
-    assert mended["metrics"]["mse"] == failed["metrics"]["mse"]
-    assert store.weights(failed["key"]).stat().st_mtime_ns == weights
-
-
-def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
-    """As on a GPU, where one child trains all seeds of a pair."""
-    from bench import job, plan, runner, workshop
-    from bench.request import Request
-    from bench.store import Store
-
-    store = Store(tmp_path)
-    made = plan.make(Request(quantizers="vq,som-vq", datasets="lorenz", protocol="tiny", seeds="3"))
-    cells = [cell for cell in made.cells if cell.quantizer == "vq"]
-    work = runner.Run(made, store, runner.Options(device="cpu", jobs=1), {}, None)
-    train = workshop.train
-
-    def sometimes(models, frames, validation, seeds, schedule):
-        if 1 in seeds:
-            raise RuntimeError("bad seed")
-        return train(models, frames, validation, seeds, schedule)
-
-    monkeypatch.setattr(workshop, "train", sometimes)
-    job.Job(json.loads(json.dumps(work._spec(cells)))).run()
-    assert [store.read(cell.key)["status"] for cell in cells] == ["done", "failed", "done"]
