@@ -38,7 +38,8 @@ def number(value: float, precision: float | None = None) -> str:
     if scale == 0 or not math.isfinite(scale):
         return f"{value:.3g}"
     decimals = (1 if precision else 2) - math.floor(math.log10(scale))
-    return f"{value:.{min(max(decimals, 0), 6)}f}"
+    shown = f"{value:.{min(max(decimals, 0), 6)}f}"
+    return shown.removeprefix("-") if float(shown) == 0 else shown
 
 
 def spread(mean: float, half: float | None) -> str:

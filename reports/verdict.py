@@ -27,19 +27,20 @@ class Aspect:
     better: str = ""
 
 
+LATTICE = "topographic_error"
+RATE, CURVE = "rate_excess", "vq"  # bits above this family's curve over codebook sizes
 ASPECTS = (
     Aspect("Reconstruction", "mse", "lower is better"),
     Aspect("Codebook use", "active"),
-    Aspect("Topology, frames", "topographic_error", "lower is better"),
+    Aspect("Topology, frames", LATTICE, "lower is better"),
     Aspect("Topology, spacing", "distortion_ratio", "nearest to 1 is better"),
     Aspect("Topology, neighbourhoods", "grid_trust", "higher is better"),
     Aspect("Learnability at convergence", "bits_per_frame", "lower is better"),
     Aspect("Learnability from an eighth of the data", "bits_eighth", "lower is better"),
-    Aspect("Learnability against plain VQ of equal reconstruction", "rate_excess", "lower is better"),
+    Aspect("Learnability against plain VQ of equal reconstruction", RATE, "lower is better"),
     Aspect("Cost", "train_seconds", "lower is better"),
 )
 STANDINGS = ("best", "tied", "identical", "behind", "untested")
-LATTICE = "topographic_error"
 INTRODUCTION = (
     "Made from the tables below. Means ± half the 95 % interval over n seeds; a difference is paired over seeds and "
     "followed by its 95 % interval and its p (Holm). Only the best mean is tested against the others: rows behind it "
@@ -152,8 +153,11 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
     first = rows[0]["best"]
     name = f"{code(first)} ({shown.get(first, '')})"
     told = [f"**{aspect.title}** ({code(aspect.metric)}, {aspect.better}, {seeds([row['n'] for row in rows])}):"]
-    if not others:
-        return f"{told[0]} only {name} has a value, so nothing is compared."
+    if len(rows) == 1:
+        only = rows[0]["quantizer"]
+        return " ".join(
+            [f"{told[0]} only {code(only)} ({shown[only]}) can be ranked.", *_by_construction(aspect, families)]
+        )
     if len(places["untested"]) == len(others):
         return f"{told[0]} no comparison could be tested, so nothing can be concluded."
     trivial = aspect.metric == LATTICE and first in [row["quantizer"] for row in _flat(families)]
@@ -168,7 +172,7 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
         told.append(f"Behind it: {', '.join(map(_behind, places['behind']))}.")
     if places["untested"]:
         told.append(f"Not tested against it: {_names(places['untested'])}.")
-    return " ".join(told) + (_lattice(families) if aspect.metric == LATTICE else "")
+    return " ".join([*told, *_by_construction(aspect, families)])
 
 
 def _names(rows: Sequence[Row]) -> str:
@@ -186,11 +190,15 @@ def _flat(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if known(row, LATTICE) == 0 and not known(row, f"{LATTICE}_std")]
 
 
-def _lattice(rows: Sequence[Row]) -> str:
-    flat = _flat(rows)
-    if not flat:
-        return ""
-    return f" An error of exactly 0 on every seed ({_names(flat)}) is what a lattice has by construction: no finding."
+def _by_construction(aspect: Aspect, rows: Sequence[Row]) -> list[str]:
+    """What a metric reads without anything to be found."""
+    if aspect.metric == LATTICE and (flat := _flat(rows)):
+        return [
+            f"An error of exactly 0 on every seed ({_names(flat)}) is what a lattice has by construction: no finding."
+        ]
+    if aspect.metric == RATE and any(row["quantizer"] == CURVE and known(row, RATE) is not None for row in rows):
+        return [f"{code(CURVE)} is the curve itself: 0 by construction."]
+    return []
 
 
 def _pareto(rows: Sequence[Row]) -> list[str]:

@@ -20,6 +20,14 @@ def test_enumerations(items, shown):
     assert text.listed(items) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "precision", "shown"),
+    [(0.123456, 0.0123, "0.123"), (-0.001, 0.2, "0.00"), (-0.1, 0.2, "-0.10"), (1234.5, 12.0, "1234")],
+)
+def test_a_precision_decides_the_decimals_and_nothing_is_minus_zero(value, precision, shown):
+    assert text.number(value, precision) == shown
+
+
 @pytest.mark.parametrize("blank", [None, math.nan, pd.NA])
 def test_blank_values_are_unknown(blank):
     assert text.known({"mse": blank}, "mse") is None

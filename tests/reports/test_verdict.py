@@ -64,10 +64,16 @@ def test_all_standings():
     assert sentence.endswith("Not tested against it: `e`.")
 
 
-def test_a_single_family_is_compared_with_nothing():
-    told = said([line("vq")], [place("vq", "best")])
-    assert "only `vq` (0.100 ± 0.010) has a value, so nothing is compared" in told
-    assert "is best" not in told
+def test_a_single_row_with_a_value_is_compared_with_nothing():
+    rankings = [place("vq", "best"), place("a", "tied"), place("a", "untested", "grid_trust") | {"best": None}]
+    sentence = about(said([line("vq"), line("a", grid_trust=0.9)], rankings), "Topology, neighbourhoods")
+    assert sentence.endswith("only `a` (0.900 ± 0.090) can be ranked.")
+
+
+def test_the_curve_is_no_finding():
+    rankings = [place("vq", "best", "rate_excess"), place("a", "behind", "rate_excess")]
+    told = said([line("vq", rate_excess=0.0), line("a", rate_excess=0.1)], rankings)
+    assert about(told, "Learnability against").endswith("`vq` is the curve itself: 0 by construction.")
 
 
 def test_a_metric_that_could_not_be_tested_says_so():
