@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import quantizers
-from quantizers.base import batch_totals, check_choice, check_range, nearest, sample_rows
+from quantizers.base import batch_totals, check_choice, check_range, lowest, nearest, sample_rows
 
 LABELS = [
     label
@@ -276,6 +276,34 @@ def test_the_codebook_counts_its_values_apart_from_the_network(label: str) -> No
 def test_nearest_takes_the_lowest_index_among_equals() -> None:
     vectors = torch.tensor([[3.0], [1.0], [-1.0], [1.0]])
     assert nearest(torch.tensor([[0.0], [1.0], [2.0], [9.0]]), vectors).tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(("rows", "num_codes"), [(0, 5), (1, 1), (7, 3), (300, 1_000), (1_500, 400), (3, 2**18 + 1)])
+def test_nearest_is_the_plain_formula_block_by_block(rows: int, num_codes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    # Small whole numbers: every score is exact, and many tie.
+    z = torch.randint(-3, 4, (rows, 2), generator=generator).float()
+    vectors = torch.randint(-3, 4, (num_codes, 2), generator=generator).float()
+    scores = vectors.square().sum(1) - 2 * z @ vectors.T
+    lowest = [min(range(num_codes), key=row.__getitem__) for row in scores.tolist()]
+    assert nearest(z.requires_grad_(), vectors).tolist() == lowest
+
+
+def test_nearest_under_vmap_is_nearest_one_by_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z, vectors = torch.randn(3, 20, 4, generator=generator), torch.randn(3, 9, 4, generator=generator)
+    alone = torch.stack([nearest(*pair) for pair in zip(z, vectors, strict=True)])
+    assert torch.equal(torch.vmap(nearest)(z, vectors), alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_lowest_is_argmin(dtype: torch.dtype) -> None:
+    scores = torch.randn(50, 37, generator=torch.Generator().manual_seed(0)).to(dtype)
+    scores[3, 10], scores[4] = torch.nan, torch.inf
+    found = lowest(scores)
+    assert torch.equal(found, scores.argmin(1))
+    assert found.dtype == torch.int64
+    assert found[3:5].tolist() == [10, 0]
 
 
 def test_batch_totals_by_hand() -> None:
