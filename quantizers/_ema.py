@@ -56,17 +56,22 @@ class MovingAverage(nn.Module):
         totals = torch.lerp(batch, self.totals, self.decay)
         if not self.update_zero:
             totals = torch.where(batch[:, -1:] > NOTHING, totals, self.totals)
+        self.totals.copy_(totals)
         sums, counts = totals[:, :-1], totals[:, -1:]
-        smoothed = counts
-        if self.smoothing != "none":
+        if self.smoothing == "none":
+            smoothed = counts
+        else:
             total = counts.sum()
             smoothed = (counts + EPSILON) / (total + EPSILON * counts.shape[0]) * total
-        # A code that was never counted has no mean: it stays where it is.
-        moved = (smoothed if self.update_zero else batch[:, -1:]) > NOTHING
-        vectors.copy_(torch.where(moved, sums / smoothed.clamp_min(NOTHING), vectors))
+        if self.smoothing != "none" and self.update_zero:
+            vectors.copy_(sums / smoothed)  # smoothing leaves no count at 0, so every code moves
+            moved = None
+        else:
+            # A code that was never counted has no mean: it stays where it is.
+            moved = (smoothed if self.update_zero else batch[:, -1:]) > NOTHING
+            vectors.copy_(torch.where(moved, sums / smoothed.clamp_min(NOTHING), vectors))
         if self.smoothing == "persistent":
-            counts = torch.where(moved, smoothed, counts)
-        self.totals.copy_(torch.cat([sums, counts], dim=1))
+            self.totals[:, -1:] = smoothed if moved is None else torch.where(moved, smoothed, counts)
 
     def replace(self, vectors: Tensor, dead: Tensor, count: float) -> None:
         """Take vectors (K, D) as the means where dead (K, 1) is true, with the weight of `count` hits."""

@@ -32,7 +32,7 @@ def grid_positions(sides: tuple[int, ...]) -> Tensor:
 def gaussian_kernel(side: int, sigma: Tensor) -> Tensor:
     """(side, side) exp(-d^2 / (2 sigma^2)) along one axis (SOM-VQ, Eq. 4)."""
     line = torch.arange(side, dtype=torch.float32, device=sigma.device)
-    return torch.exp(-(line[:, None] - line).square() / (2 * sigma.square()))
+    return torch.exp((line[:, None] - line).square() * (-0.5 / sigma.square()))
 
 
 def smooth(values: Tensor, kernels: list[Tensor]) -> Tensor:
@@ -48,16 +48,17 @@ def smooth(values: Tensor, kernels: list[Tensor]) -> Tensor:
     Returns:
         (K, M).
     """
-    shape = [kernel.shape[0] for kernel in kernels]
-    grid = values.reshape(*shape, values.shape[1])
-    for axis, kernel in enumerate(kernels):
-        grid = torch.tensordot(kernel, grid, dims=([1], [axis])).movedim(0, axis)
+    grid = values.reshape(*(len(kernel) for kernel in kernels), values.shape[1])
+    for kernel in kernels:
+        # Always along the first axis, which then goes behind the others: after all of them the order is as it was.
+        grid = (kernel @ grid.reshape(len(kernel), -1)).view(grid.shape).movedim(0, -2)
     return grid.reshape(values.shape)
 
 
 def gaussian_smooth(values: Tensor, sides: tuple[int, ...], sigma: Tensor) -> Tensor:
     """Smooth per-code values (K, M) by a Gaussian neighbourhood of bandwidth sigma ()."""
-    return smooth(values, [gaussian_kernel(side, sigma) for side in sides])
+    kernels = {side: gaussian_kernel(side, sigma) for side in set(sides)}
+    return smooth(values, [kernels[side] for side in sides])
 
 
 def hard_smooth(values: Tensor, sides: tuple[int, ...], weight: Tensor) -> Tensor:
@@ -119,5 +120,5 @@ def som_step(vectors: Tensor, totals: Tensor, rate: float | Tensor) -> Tensor:
         (K, D) the moved codes.
     """
     sums, hits = totals[:, :-1], totals[:, -1:]
-    share = -torch.expm1(hits * torch.log1p(-torch.as_tensor(rate)))
-    return torch.where(hits > NOTHING, torch.lerp(vectors, sums / hits.clamp_min(NOTHING), share), vectors)
+    share = -torch.expm1(hits * torch.log1p(-torch.as_tensor(rate)))  # 0 where n is 0, so that nothing moves there
+    return torch.lerp(vectors, sums / hits.clamp_min(NOTHING), share)

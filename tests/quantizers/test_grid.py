@@ -192,3 +192,15 @@ def test_any_number_of_hits_is_stable() -> None:
     assert moved.item() == pytest.approx(3.0)
     tiny = som_step(torch.tensor([[1.0]]), torch.tensor([[0.0, 1e-38]]), 0.5)
     assert tiny.item() == 1.0
+
+
+def test_a_step_is_the_formula_where_there_are_hits_and_nothing_elsewhere() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors, sums = torch.randn(6, 3, generator=generator), torch.randn(6, 3, generator=generator)
+    hits = torch.tensor([0.0, 1e-45, 1e-30, 1e-3, 1.0, 250.0])
+    totals = torch.cat([sums * hits[:, None], hits[:, None]], dim=1)
+    share = 1 - (1 - 0.1) ** hits[:, None].double()
+    plain = torch.where(hits[:, None] > 1e-20, vectors + share * (sums - vectors), vectors.double())
+    moved = som_step(vectors, totals, 0.1)
+    torch.testing.assert_close(moved, plain.float(), rtol=1e-6, atol=1e-6)
+    assert torch.equal(moved[:3], vectors[:3])
