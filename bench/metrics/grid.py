@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from bench.metrics.base import ON_GRID, Metric, Trained, as_array
+from bench.metrics.pairs import pair_blocks
 
 Integers = NDArray[np.int64]
 
@@ -67,7 +67,7 @@ def code_distances(vectors: ArrayLike, positions: ArrayLike) -> Distances | None
         vectors: (K, C) code vectors.
         positions: (K, g) their distinct lattice positions.
 
-    Memory: the K (K - 1) / 2 pair distances.
+    Time O(K^2 C); memory one block of pairs.
 
     >>> code_distances([[0.0], [1.0], [3.0]], [[0], [1], [2]])
     Distances(adjacent=1.5, mean=2.0, largest=3.0, pairs=2)
@@ -77,8 +77,10 @@ def code_distances(vectors: ArrayLike, positions: ArrayLike) -> Distances | None
     if len(pairs) == 0:
         return None
     adjacent = np.linalg.norm(values[pairs[:, 0]] - values[pairs[:, 1]], axis=1)
-    every = pdist(values)
-    return Distances(float(adjacent.mean()), float(every.mean()), float(every.max()), len(pairs))
+    total = largest = 0.0
+    for block in pair_blocks(values):
+        total, largest = total + float(block.sum()), max(largest, float(block.max()))
+    return Distances(float(adjacent.mean()), total / (len(values) * (len(values) - 1) / 2), largest, len(pairs))
 
 
 def distortion_ratio(vectors: ArrayLike, positions: ArrayLike) -> float | None:
