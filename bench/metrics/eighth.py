@@ -1,18 +1,22 @@
 """Readers that get an eighth of the training sequences: where structure in the tokens should pay."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bench.metrics.base import Metric, Trained
-from bench.metrics.readers import EMBEDDING, GRUReader, Reading, train_until_converged
+from bench.metrics.embeddings import VectorEmbedding, standardised, table_embedding
+from bench.metrics.gru import GRUReader
+from bench.metrics.readers import train_until_converged
 
 SHARE = 8
 FEWEST = 8  # sequences: fewer say more about which were drawn than about the tokens
 
 # Streams of `Trained.generator`; 1 and 2 are the readers' of all sequences.
 _SEQUENCES, _VALUES, _EMBEDDING = 3, 4, 5
+_TABLES = 2**13  # codes of the readers that are trained side by side: what they hold grows with it
 
 
 def eighth(train: Tensor, generator: torch.Generator) -> Tensor:
@@ -26,40 +30,53 @@ def eighth(train: Tensor, generator: torch.Generator) -> Tensor:
     return train[chosen.to(train.device)]
 
 
-def table_embedding(num_codes: int, generator: torch.Generator) -> nn.Embedding:
-    """The index reader's embedding: a free vector from N(0, 1) for each code, torch's default."""
-    return nn.Embedding(num_codes, EMBEDDING, _weight=torch.randn(num_codes, EMBEDDING, generator=generator))
-
-
 def embedding_generator(trained: Trained) -> torch.Generator:
     """For the initial values of an embedding: every embedding starts from the same stream."""
     return trained.generator(_EMBEDDING)
 
 
-def small_reading(trained: Trained, embedding: nn.Module) -> Reading:
-    """Train a reader with this embedding on the eighth.
+def small_bits(trained: Trained, embeddings: Sequence[nn.Module]) -> list[float]:
+    """Bits a test token of readers with these embeddings, trained on the eighth, in [0, inf).
 
-    All readers of one tokenizer share the eighth, the initial values beside the embedding, and the order of batches, so
-    that the difference of two is due to their embeddings as far as it can be.
+    log2 of the test perplexity at the best validation check. All readers of one tokenizer share the eighth, the initial
+    values beside the embedding, and the order of batches, so that the difference of two is due to their embeddings as
+    far as it can be.
     """
     train = eighth(trained.tokens["train"], trained.generator(_SEQUENCES))
-    generator = trained.generator(_VALUES)
-    reader = GRUReader(trained.num_codes, generator, embedding)
     val, test = trained.tokens["val"], trained.tokens["test"]
-    return train_until_converged(reader, train, val, test, generator, trained.small_budget)
+    together = max(1, _TABLES // trained.num_codes)
+    bits = []
+    for start in range(0, len(embeddings), together):
+        readers = []
+        for embedding in embeddings[start : start + together]:
+            generator = trained.generator(_VALUES)
+            readers.append(GRUReader(trained.num_codes, generator, embedding))
+        # Every generator is in the same state now.
+        found = train_until_converged(readers, train, val, test, generator, trained.small_budget)
+        bits += [math.log2(reading.perplexity) for reading in found]
+    return bits
+
+
+def index_and_vector_bits(trained: Trained) -> tuple[float, float]:
+    """`small_bits` of a free table and of the code vectors, standardised over the codes of the training split."""
+
+    def compute() -> tuple[float, float]:
+        features = standardised(trained.codebook, torch.unique(trained.tokens["train"])).cpu()
+        index, vector = small_bits(
+            trained,
+            [
+                table_embedding(trained.num_codes, embedding_generator(trained)),
+                VectorEmbedding(features, embedding_generator(trained)),
+            ],
+        )
+        return index, vector
+
+    return trained.shared("bits of an eighth", compute)
 
 
 def bits_eighth(trained: Trained) -> float:
-    """Bits a test token of the index reader trained on an eighth of the training sequences, in [0, inf).
-
-    log2 of its test perplexity at the best validation check. Trained once, whoever asks.
-    """
-
-    def compute() -> float:
-        embedding = table_embedding(trained.num_codes, embedding_generator(trained))
-        return math.log2(small_reading(trained, embedding).perplexity)
-
-    return trained.shared("bits of an eighth", compute)
+    """Bits a test token of the index reader trained on an eighth of the training sequences, in [0, inf)."""
+    return index_and_vector_bits(trained)[0]
 
 
 METRICS = (

@@ -5,75 +5,19 @@ among codes makes tokens learnable is tested with readers that differ in nothing
 2602.21133, makes the claim; the test is ours).
 """
 
-import math
 import statistics
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.metrics.base import Metric, Trained
-from bench.metrics.eighth import bits_eighth, embedding_generator, small_reading
-from bench.metrics.readers import EMBEDDING
+from bench.metrics.eighth import bits_eighth, embedding_generator, index_and_vector_bits, small_bits
+from bench.metrics.embeddings import GridEmbedding
 
 SHUFFLES = 3
 
 _SHUFFLING = 6  # stream of `Trained.generator`
-
-
-class VectorEmbedding(nn.Module):
-    """A linear map of fixed features of each code, its outputs starting at about unit variance like a free table's.
-
-    Args:
-        features: (K, C) standardised features.
-        generator: CPU generator of the initial weights.
-    """
-
-    features: Tensor
-
-    def __init__(self, features: Tensor, generator: torch.Generator) -> None:
-        super().__init__()
-        self.register_buffer("features", features)
-        width = features.shape[1]
-        self.weight = nn.Parameter(torch.randn(width, EMBEDDING, generator=generator) / math.sqrt(width))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(...) tokens -> (..., 64)."""
-        return self.features[tokens] @ self.weight
-
-
-class GridEmbedding(nn.Module):
-    """The sum over the lattice's axes of one free vector for each coordinate, at unit variance to start with.
-
-    Args:
-        positions: (K, g) int64 lattice positions.
-        generator: CPU generator of the initial values.
-    """
-
-    rows: Tensor
-
-    def __init__(self, positions: Tensor, generator: torch.Generator) -> None:
-        super().__init__()
-        moved = positions - positions.amin(dim=0)
-        sizes = moved.amax(dim=0) + 1
-        self.register_buffer("rows", moved + sizes.cumsum(0) - sizes)  # one table after the other
-        values = torch.randn(int(sizes.sum()), EMBEDDING, generator=generator)
-        self.weight = nn.Parameter(values / math.sqrt(positions.shape[1]))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(...) tokens -> (..., 64)."""
-        return self.weight[self.rows[tokens]].sum(dim=-2)
-
-
-def standardised(vectors: Tensor, used: Tensor) -> Tensor:
-    """(K, C) vectors as z-scores of the used codes (U,), whose features count alike; a constant feature becomes 0.
-
-    >>> standardised(torch.tensor([[0.0, 5.0], [2.0, 5.0], [9.0, 5.0]]), torch.tensor([0, 1])).tolist()
-    [[-1.0, 0.0], [1.0, 0.0], [8.0, 0.0]]
-    """
-    values = vectors.double()
-    mean, scale = values[used].mean(dim=0), values[used].std(dim=0, correction=0)
-    varies = scale > 0.0
-    return torch.where(varies, (values - mean) / torch.where(varies, scale, 1.0), 0.0).float()
 
 
 def vector_gain(trained: Trained) -> float:
@@ -81,20 +25,18 @@ def vector_gain(trained: Trained) -> float:
 
     Its embedding of token k is a linear map of the code vector e_k, standardised over the codes of the training split.
     """
-    features = standardised(trained.codebook, torch.unique(trained.tokens["train"])).cpu()
-    found = small_reading(trained, VectorEmbedding(features, embedding_generator(trained)))
-    return bits_eighth(trained) - math.log2(found.perplexity)
+    index, vector = index_and_vector_bits(trained)
+    return index - vector
 
 
-def grid_bits(trained: Trained, positions: Tensor) -> float:
-    """Bits a token of the reader that embeds token k by the coordinates of positions[k]: a table for each axis, summed.
+def grid_bits(trained: Trained, placements: Sequence[Tensor]) -> list[float]:
+    """Bits a token of readers that embed token k by the coordinates of its place: a table for each axis, summed.
 
     Args:
         trained: The tokenizer; its own positions are not looked at.
-        positions: (K, g) int64 lattice positions.
+        placements: For each reader the (K, g) int64 lattice positions that it is shown.
     """
-    embedding = GridEmbedding(positions.cpu(), embedding_generator(trained))
-    return math.log2(small_reading(trained, embedding).perplexity)
+    return small_bits(trained, [GridEmbedding(places.cpu(), embedding_generator(trained)) for places in placements])
 
 
 def topology_gain(trained: Trained) -> float | None:
@@ -107,10 +49,10 @@ def topology_gain(trained: Trained) -> float | None:
     if trained.positions is None:
         return None
     generator = trained.generator(_SHUFFLING)
-    shuffles = [torch.randperm(trained.num_codes, generator=generator) for _ in range(SHUFFLES)]
     places = trained.positions.cpu()
-    blind = statistics.fmean(grid_bits(trained, places[order]) for order in shuffles)
-    return min(bits_eighth(trained), blind) - grid_bits(trained, places)
+    shuffled = [places[torch.randperm(trained.num_codes, generator=generator)] for _ in range(SHUFFLES)]
+    sighted, *blind = grid_bits(trained, [places, *shuffled])
+    return min(bits_eighth(trained), statistics.fmean(blind)) - sighted
 
 
 METRICS = (

@@ -6,19 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from bench.adam import Adam
 from bench.metrics.base import ConvergedBudget, Metric, Trained
-from bench.metrics.recurrence import reading_loss, run_states
+from bench.metrics.gru import BATCH, GRUReader, cross_entropies, losses
 
-EMBEDDING = 64
-HIDDEN = 128
-BATCH = 64
 CHUNK = 64
 PUBLISHED_POINT = 17  # updates: SOM-VQ's printed perplexities are those of a reader stopped about here
-_EVALUATED_LOGITS = 2**22  # held at once
 
 
 @dataclass(frozen=True)
@@ -36,93 +31,6 @@ class Reading:
     updates: int
     stopped_early: bool = False
     curve: tuple[tuple[int, float], ...] = ()
-
-
-class GRUReader(nn.Module):
-    """Next-token model: embedding 64, one GRU layer of 128, linear logits; every draw from the given generator.
-
-    On a CPU the loss takes `recurrence.reading_loss`, elsewhere the plain modules: the same function.
-
-    Args:
-        num_codes: K.
-        generator: CPU generator of the initial values, so that every device starts from the same ones.
-        embedding: Module from tokens (...) to (..., 64) to use in place of a free table, already initialised.
-    """
-
-    def __init__(self, num_codes: int, generator: torch.Generator, embedding: nn.Module | None = None) -> None:
-        super().__init__()
-        self.num_codes = num_codes
-        # Built without values: the modules' own initialisation would draw from the global generator.
-        with torch.device("meta"):
-            self.gru = nn.GRU(EMBEDDING, HIDDEN, batch_first=True)
-            self.output = nn.Linear(HIDDEN, num_codes)
-            table = nn.Embedding(num_codes, EMBEDDING)
-        self.gru.to_empty(device="cpu")
-        self.output.to_empty(device="cpu")
-        if embedding is None:
-            nn.init.normal_(table.to_empty(device="cpu").weight, generator=generator)
-        self.embedding = table if embedding is None else embedding
-        bound = 1.0 / math.sqrt(HIDDEN)  # the defaults of nn.GRU and nn.Linear at this width
-        for parameter in (*self.gru.parameters(), *self.output.parameters()):
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(B, T) tokens -> (B, T, K) logits of the next token."""
-        logits: Tensor = self.output(self.gru(self.embedding(tokens))[0])
-        return logits
-
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats of `targets` (B, T) after `tokens` (B, T)."""
-        if tokens.is_cuda:
-            return self.plain_loss(tokens, targets)
-        return reading_loss(*self._recurrence(), self.output.weight, self.output.bias, tokens, targets)
-
-    def plain_loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """`loss` by the plain modules: the formula that the fast one must equal."""
-        return functional.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
-
-    @torch.inference_mode()
-    def cross_entropy(self, sequences: Tensor) -> float:
-        """Mean cross-entropy in nats of every token of (n, time) but each first, given all before it."""
-        total = 0.0
-        for _, targets, states in self._read(sequences):
-            rows = max(1, _EVALUATED_LOGITS // self.num_codes)
-            for state, target in zip(
-                torch.split(states.flatten(0, 1), rows), torch.split(targets.flatten(), rows), strict=True
-            ):
-                total += float(functional.cross_entropy(self.output(state), target, reduction="sum"))
-        return total / (len(sequences) * (sequences.shape[1] - 1))
-
-    def perplexity(self, sequences: Tensor) -> float:
-        """The exponential of `cross_entropy`."""
-        return math.exp(self.cross_entropy(sequences))
-
-    @torch.inference_mode()
-    def most_likely(self, sequences: Tensor) -> Tensor:
-        """(n, time) tokens -> (n, time - 1) the likeliest token at every place but the first, given all before it."""
-        chosen = []
-        for tokens, _, states in self._read(sequences):
-            rows = max(1, _EVALUATED_LOGITS // self.num_codes)
-            likeliest = [self.output(state).argmax(dim=-1) for state in torch.split(states.flatten(0, 1), rows)]
-            chosen.append(torch.cat(likeliest).view_as(tokens))
-        return torch.cat(chosen)
-
-    def _read(self, sequences: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Blocks of tokens (B, T), next tokens (B, T) and the states (B, T, 128) that have seen the former."""
-        for block in torch.split(sequences, BATCH):
-            tokens, targets = block[:, :-1], block[:, 1:]
-            yield tokens, targets, self.gru(self.embedding(tokens))[0] if block.is_cuda else self._states(tokens)
-
-    def _states(self, tokens: Tensor) -> Tensor:
-        table, recurrent, bias = self._recurrence()
-        return run_states(table, recurrent, bias, tokens)[1:].transpose(0, 1)
-
-    def _recurrence(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Table, recurrent weights and bias of n as `recurrence` takes them."""
-        weight, recurrent, bias, recurrent_bias = self.gru.all_weights[0]
-        outside = torch.cat([bias[: 2 * HIDDEN] + recurrent_bias[: 2 * HIDDEN], bias[2 * HIDDEN :]])
-        embedded = self.embedding(torch.arange(self.num_codes, device=bias.device))
-        return functional.linear(embedded, weight, outside), recurrent, recurrent_bias[2 * HIDDEN :]
 
 
 def barely_trained(
@@ -157,7 +65,7 @@ def barely_trained_at(
     done = 0
     for goal in updates:
         for _ in range(goal - done):
-            _update(reader, optimiser, *next(batches))
+            _update([reader], [optimiser], *next(batches))
         done = goal
         readings.append(Reading(reader.perplexity(test), goal))
     return readings
@@ -182,45 +90,86 @@ def converged(
         generator: CPU generator of initial values, chunk offsets and batch order.
         budget: Cap, checks, patience, rate and batch.
     """
-    return train_until_converged(GRUReader(num_codes, generator), train, val, test, generator, budget)
+    reader = GRUReader(num_codes, generator)
+    return train_until_converged([reader], train, val, test, generator, budget)[0]
 
 
 def train_until_converged(
-    reader: GRUReader,
+    readers: Sequence[GRUReader],
     train: Tensor,
     val: Tensor,
     test: Tensor,
     generator: torch.Generator,
     budget: ConvergedBudget | None = None,
-) -> Reading:
-    """Adam on batches of chunks of 64 tokens, early stopping; leaves `reader` at its best check."""
+) -> list[Reading]:
+    """Adam on batches of chunks of 64 tokens, early stopping; leaves each reader at its best check.
+
+    Args:
+        readers: Of one size. They get the same batches, and each stops on its own: training them side by side gives
+            what training one after the other gives, from generators in one state, in less time.
+        train: (n, time) int64 tokens.
+        val: (v, time) int64 tokens that decide when to stop.
+        test: (m, time) int64 tokens, read once.
+        generator: CPU generator of chunk offsets and batch order.
+        budget: Cap, checks, patience, rate and batch.
+
+    Returns:
+        For each, what it reached.
+    """
     _check(train, val, test)
     budget = budget or ConvergedBudget()
-    reader.to(train.device)
-    optimiser = Adam(reader.parameters(), budget.rate)
+    courses = [_Course(reader.to(train.device), budget) for reader in readers]
     batches = _batches(train, min(CHUNK, train.shape[1] - 1), generator, budget.batch)
-    best, best_loss, misses = copy.deepcopy(reader.state_dict()), math.inf, 0
-    curve: list[tuple[int, float]] = []
-    update = 0
-    while update < budget.cap and misses < budget.patience:
+    going = courses
+    for update in range(1, budget.cap + 1):
         if budget.anneal:
-            optimiser.learning_rate = budget.rate * (1.0 - update / budget.cap)
-        _update(reader, optimiser, *next(batches))
-        update += 1
+            for course in going:
+                course.optimiser.learning_rate = budget.rate * (1.0 - (update - 1) / budget.cap)
+        _update([course.reader for course in going], [course.optimiser for course in going], *next(batches))
         if update % budget.check_every == 0 or update == budget.cap:
-            loss = reader.cross_entropy(val)
-            curve.append((update, math.exp(loss)))
-            misses += 1
-            if loss < best_loss:
-                best, best_loss, misses = copy.deepcopy(reader.state_dict()), loss, 0
-    reader.load_state_dict(best)
-    return Reading(reader.perplexity(test), update, misses >= budget.patience, tuple(curve))
+            for course, loss in zip(going, cross_entropies([course.reader for course in going], val), strict=True):
+                course.check(update, loss)
+            going = [course for course in going if not course.stopped_early]
+            if not going:
+                break
+    for course in courses:
+        course.reader.load_state_dict(course.best)
+    return [
+        Reading(math.exp(loss), course.curve[-1][0], course.stopped_early, tuple(course.curve))
+        for course, loss in zip(courses, cross_entropies(readers, test), strict=True)
+    ]
 
 
-def _update(reader: GRUReader, optimiser: Adam, tokens: Tensor, targets: Tensor) -> None:
-    optimiser.clear()
-    reader.loss(tokens, targets).backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+class _Course:
+    """The training of one reader: its optimiser, its checks and its best state."""
+
+    def __init__(self, reader: GRUReader, budget: ConvergedBudget) -> None:
+        self.reader = reader
+        self.optimiser = Adam(reader.parameters(), budget.rate)
+        self.patience = budget.patience
+        self.best = copy.deepcopy(reader.state_dict())
+        self.best_loss = math.inf
+        self.misses = 0
+        self.curve: list[tuple[int, float]] = []
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.misses >= self.patience
+
+    def check(self, update: int, loss: float) -> None:
+        self.curve.append((update, math.exp(loss)))
+        self.misses += 1
+        if loss < self.best_loss:
+            self.best, self.best_loss, self.misses = copy.deepcopy(self.reader.state_dict()), loss, 0
+
+
+def _update(readers: Sequence[GRUReader], optimisers: Sequence[Adam], tokens: Tensor, targets: Tensor) -> None:
+    """One step of Adam for every reader: they share no parameter, so their losses may be added."""
+    for optimiser in optimisers:
+        optimiser.clear()
+    losses(readers, tokens, targets).sum().backward()  # type: ignore[no-untyped-call]
+    for optimiser in optimisers:
+        optimiser.step()
 
 
 def _batches(
@@ -276,7 +225,7 @@ def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
         train, val, test = (trained.tokens[split] for split in ("train", "val", "test"))
         generator = trained.generator(2)
         reader = GRUReader(trained.num_codes, generator)
-        return reader, train_until_converged(reader, train, val, test, generator, trained.budget)
+        return reader, train_until_converged([reader], train, val, test, generator, trained.budget)[0]
 
     return trained.shared("converged reader", compute)
 

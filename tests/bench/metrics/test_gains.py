@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from bench.metrics import METRICS, ConvergedBudget, Trained
-from bench.metrics.eighth import eighth, table_embedding
-from bench.metrics.gains import GridEmbedding, VectorEmbedding, standardised
+from bench.metrics.eighth import eighth
+from bench.metrics.embeddings import GridEmbedding, VectorEmbedding, standardised, table_embedding
+from bench.metrics.gains import grid_bits
 from bench.metrics.readers import GRUReader, train_until_converged
 
 SIDE = 8
@@ -93,30 +94,47 @@ def test_an_eighth_of_the_sequences_but_at_least_eight():
     assert [len(eighth(train[:n], seeded())) for n in (5, 8, 56, 71, 72)] == [5, 8, 8, 8, 9]
 
 
-def test_bits_eighth_is_the_reading_of_the_drawn_sequences():
-    run = quick()
-    embedding, generator = table_embedding(11, run.generator(5)), run.generator(4)
+def read_alone(run, embedding):
+    generator = run.generator(4)
     reader = GRUReader(11, generator, embedding)
     splits = eighth(run.tokens["train"], run.generator(3)), run.tokens["val"], run.tokens["test"]
-    found = train_until_converged(reader, *splits, generator, run.small_budget)
-    assert value("bits_eighth", run) == math.log2(found.perplexity)
+    return math.log2(train_until_converged([reader], *splits, generator, run.small_budget)[0].perplexity)
+
+
+def test_bits_are_those_of_readers_of_the_drawn_sequences_each_alone():
+    run = quick()
+    index = read_alone(run, table_embedding(11, run.generator(5)))
+    features = standardised(run.codebook, torch.unique(run.tokens["train"]))
+    vector = read_alone(run, VectorEmbedding(features, run.generator(5)))
+    assert value("bits_eighth", run) == pytest.approx(index, abs=1e-5)
+    assert value("vector_gain", run) == pytest.approx(index - vector, abs=1e-5)
+    placements = [run.positions, run.positions.flip(0), run.positions // 2]
+    grids = [read_alone(run, GridEmbedding(places, run.generator(5))) for places in placements]
+    assert grid_bits(run, placements) == pytest.approx(grids, abs=1e-5)
+
+
+def test_large_codebooks_are_read_one_after_the_other(monkeypatch):
+    run = quick()
+    placements = [run.positions, run.positions.flip(0), run.positions // 2]
+    together = grid_bits(run, placements)
+    monkeypatch.setattr("bench.metrics.eighth._TABLES", 22)
+    assert grid_bits(run, placements) == pytest.approx(together, abs=1e-5)
 
 
 def test_topology_gain_is_its_formula(monkeypatch):
     run = quick()
     seen = []
 
-    def bits(trained, positions):
-        seen.append(positions)
-        return [3.0, 4.0, 5.0, 2.5][len(seen) - 1]
+    def bits(trained, placements):
+        seen[:] = placements
+        return [2.5, 3.0, 4.0, 5.0]
 
     monkeypatch.setattr("bench.metrics.gains.grid_bits", bits)
     for index, expected in ((3.5, 3.5 - 2.5), (9.0, 4.0 - 2.5)):
-        seen.clear()
         monkeypatch.setattr("bench.metrics.gains.bits_eighth", lambda trained, index=index: index)
         assert value("topology_gain", run) == expected
-        assert torch.equal(seen[3], run.positions)
-        for shuffled in seen[:3]:
+        assert torch.equal(seen[0], run.positions)
+        for shuffled in seen[1:]:
             assert not torch.equal(shuffled, run.positions)
             assert torch.equal(shuffled.sort(dim=0).values, run.positions)
 
@@ -125,7 +143,7 @@ def test_trainings_are_shared_blank_and_repeatable(monkeypatch):
     run = quick()
     first = [value(name, run) for name in ("bits_eighth", "vector_gain", "topology_gain")]
     assert [value(name, quick()) for name in ("bits_eighth", "vector_gain", "topology_gain")] == first
-    monkeypatch.setattr("bench.metrics.eighth.small_reading", None)  # the index reader is not trained again
+    monkeypatch.setattr("bench.metrics.eighth.small_bits", None)  # neither reader is trained again
     assert value("vector_gain", run) == first[1]
     assert value("topology_gain", replace(run, positions=None)) is None
 

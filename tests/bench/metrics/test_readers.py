@@ -54,9 +54,9 @@ def test_fifty_updates_are_fifty(monkeypatch):
     steps = []
     update = readers._update
 
-    def counted(reader, optimiser, tokens, targets):
+    def counted(readers, optimisers, tokens, targets):
         steps.append(tuple(tokens.shape))
-        update(reader, optimiser, tokens, targets)
+        update(readers, optimisers, tokens, targets)
 
     monkeypatch.setattr(readers, "_update", counted)
     found = barely_trained(uniform(70, 12, 5), uniform(3, 12, 5), 5, generator=seeded())
@@ -153,7 +153,7 @@ def test_early_stopping_restores_the_best_state(anneal):
     train, val, test = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
     budget = ReaderBudget(cap=300, check_every=5, patience=3, anneal=anneal)
     reader = GRUReader(8, seeded())
-    found = train_until_converged(reader, train, val, test, seeded(1), budget)
+    (found,) = train_until_converged([reader], train, val, test, seeded(1), budget)
     assert found.stopped_early
     perplexities = [perplexity for _, perplexity in found.curve]
     assert found.curve[-4][1] == min(perplexities) < perplexities[-1]
@@ -164,9 +164,29 @@ def test_early_stopping_restores_the_best_state(anneal):
     if not anneal:
         best = found.curve[-4][0]
         capped = ReaderBudget(cap=best, check_every=best)
-        assert train_until_converged(GRUReader(8, seeded()), train, val, test, seeded(1), capped).perplexity == (
-            found.perplexity
-        )
+        (again,) = train_until_converged([GRUReader(8, seeded())], train, val, test, seeded(1), capped)
+        assert again.perplexity == found.perplexity
+
+
+def test_readers_trained_side_by_side_stop_where_they_would_alone():
+    train, val, test = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
+    budget = ReaderBudget(cap=300, check_every=5, patience=3)
+
+    def embedded(scale):
+        reader = GRUReader(8, seeded())
+        with torch.no_grad():
+            reader.embedding.weight.mul_(scale)  # the smaller, the later it has learnt by heart
+        return reader
+
+    together = [embedded(scale) for scale in (1.0, 0.01, 0.1)]
+    found = train_until_converged(together, train, val, test, seeded(1), budget)
+    assert len({reading.updates for reading in found}) > 1
+    for scale, reader, reading in zip((1.0, 0.01, 0.1), together, found, strict=True):
+        single = embedded(scale)
+        (alone,) = train_until_converged([single], train, val, test, seeded(1), budget)
+        assert (reading.updates, reading.stopped_early) == (alone.updates, alone.stopped_early)
+        assert reading.perplexity == pytest.approx(alone.perplexity, rel=1e-4)
+        assert reader.perplexity(val) == pytest.approx(single.perplexity(val), rel=1e-4)
 
 
 def test_batches_read_every_token_in_pairs_with_the_next():
