@@ -1,12 +1,84 @@
 import os
+import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch: a worker a core, a thread a worker
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--whole-run", action="store_true", help="benchmarks: time the whole quick run too (half an hour)")
+
+
+def _benchmarking(config):
+    return config.getoption("benchmark_only", False)
+
+
+def pytest_collect_file(file_path, parent):
+    """`*_benchmark.py` are tests where --benchmark-only asks for them, and nowhere else."""
+    named = parent.session.isinitpath(file_path)  # pytest itself takes those
+    if file_path.name.endswith("_benchmark.py") and _benchmarking(parent.config) and not named:
+        return pytest.Module.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_ignore_collect(collection_path, config):
+    return True if _benchmarking(config) and collection_path.name.startswith("test_") else None
+
+
+def pytest_collection_modifyitems(items):
+    """Benchmarks go by the time that a process had on a core: another process beside it does not count."""
+    for item in items:
+        if item.path.name.endswith("_benchmark.py"):
+            item.add_marker(pytest.mark.benchmark(timer=time.process_time, disable_gc=True))
+
+
+@pytest.fixture
+def single_thread():
+    """One thread for PyTorch and for every BLAS and OpenMP library."""
+    import threadpoolctl
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpoolctl.threadpool_limits(1):
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def against(benchmark, single_thread):
+    """Time ours and theirs in turn, A B A B; both medians and their ratio go into the results.
+
+    `steps` is what one call does of the work whose time is told, `goal` the least ratio, `limit` the largest.
+    """
+
+    def measure(ours, theirs, *, work, peer, goal=None, limit=None, rounds=30, warm_ups=2, steps=1, **facts):
+        seconds = []
+
+        def turn():
+            begun = time.process_time()
+            theirs()
+            seconds.append(time.process_time() - begun)
+
+        benchmark.pedantic(ours, setup=turn, rounds=rounds, warmup_rounds=warm_ups)
+        medians = benchmark.stats.stats.median / steps, statistics.median(seconds[warm_ups:]) / steps
+        benchmark.extra_info |= facts | {
+            "work": work,
+            "peer": peer,
+            "ours": medians[0],
+            "theirs": medians[1],
+            "goal": goal,
+            "limit": limit,
+            "rounds": rounds,
+        }
+
+    return measure
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def test_most_likely_tokens_are_those_of_the_logits(monkeypatch):
     with torch.no_grad():
         expected = reader(tokens[:, :-1]).argmax(dim=-1)
     assert torch.equal(reader.most_likely(tokens), expected)
-    monkeypatch.setattr("bench.metrics.readers._EVALUATED_LOGITS", 9 * 5)
+    monkeypatch.setattr("bench.metrics.gru._EVALUATED_LOGITS", 9 * 5)
     assert torch.equal(reader.most_likely(tokens), expected)
 
 
