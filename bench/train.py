@@ -1,8 +1,7 @@
 """The training loop: one seed alone, or all seeds of a pair as one batch of replicas."""
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,8 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
 from bench.adam import Adam
+from bench.clock import seconds
+from bench.graphs import Captured
 from bench.model import Autoencoder, rows_at_once
 
 INITIAL_ROWS = 16_384
@@ -38,6 +39,16 @@ class Schedule:
         """Whole batches; the few frames left over change with the order of each epoch."""
         return max(1, frames // self.batch)
 
+    def checks(self, frames: int) -> tuple[int, ...]:
+        """Steps made at each point of the learning curve; the last span may be shorter.
+
+        >>> Schedule(warm_up_epochs=0, epochs=2, batch=64, learning_rate=1e-3, check_every=15).checks(frames=640)
+        (15, 20)
+        """
+        steps = self.steps_per_epoch(frames)
+        span, total = self.check_every or steps, steps * self.epochs
+        return tuple(min(start + span, total) for start in range(0, total, span))
+
 
 @dataclass
 class History:
@@ -49,11 +60,15 @@ class History:
         train: Mean reconstruction error of each point's batches; None while the codebook alone learns.
         validation: Error on the validation split at each point.
         diverged: Whether an error was not finite.
+        eager: Why its steps were not replayed as CUDA graphs, on a GPU; else empty.
+        warm_up_seconds: What its share of the warm-up cost.
     """
 
     train: list[float | None] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     diverged: bool = False
+    eager: str = ""
+    warm_up_seconds: float = field(default=0.0, compare=False)
 
 
 class Replicas:
@@ -134,7 +149,7 @@ def train(
 
 
 class _Training:
-    """The state of one call of `train`."""
+    """The state of one call of `train`, in tensors that stay in place, so that its steps can be captured."""
 
     def __init__(
         self,
@@ -147,54 +162,97 @@ class _Training:
         self.replicas = Replicas(models)
         self.frames = torch.stack(frames)
         self.validation = torch.stack(validation)
-        self.rows = torch.arange(len(models), device=self.frames.device)[:, None]
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.schedule = schedule
-        self.batch = min(schedule.batch, self.frames.shape[1])
         self.optimiser = Adam(self.replicas.parameters, schedule.learning_rate)
         self.histories = [History() for _ in models]
+        count, device = self.frames.shape[1], self.frames.device
+        self.steps = schedule.steps_per_epoch(count)
+        self.batch = min(schedule.batch, count)
+        self.rows = torch.zeros(self.steps, len(models) * self.batch, dtype=torch.int64, device=device)
+        self.progress = torch.zeros(self.steps, device=device)
+        self.place = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step in the epoch
+        self.one_each = torch.ones(len(models), device=device)
+        self.errors = torch.zeros(len(models), dtype=torch.float64, device=device)
 
     def run(self, max_steps: int | None) -> list[History]:
-        steps = self.schedule.steps_per_epoch(self.frames.shape[1])
-        total = steps * self.schedule.epochs
+        total = self.steps * self.schedule.epochs
         last = total if max_steps is None else min(total, max_steps)
         share = self.replicas.models[0].quantizer.warm_up_share
+        begun = seconds(self.frames.device.type)
         self.replicas.train(True)
+        plain, alone, joint = map(self._captured, (self._plain_step, self._codebook_step, self._joint_step))
         for _ in range(self.schedule.warm_up_epochs):
-            for x in self._batches(steps):
-                self._descend(*self.replicas("unquantized", x))
+            self._begin_epoch(0)
+            for _ in range(self.steps):
+                plain()
         self._initialise()
-        epochs = itertools.chain.from_iterable(self._batches(steps) for _ in itertools.count())
-        span = self.schedule.check_every or steps
+        warm = (seconds(self.frames.device.type) - begun) / len(self.histories)
+        span = self.schedule.check_every or self.steps
         for start in range(0, last, span):
-            errors = []
-            for step, x in enumerate(itertools.islice(epochs, min(span, last - start)), start):
-                progress = torch.tensor(step / total, device=x.device)
+            counted = 0
+            for step in range(start, min(start + span, last)):
+                if step % self.steps == 0:
+                    self._begin_epoch(step)
                 if step / total < share:
-                    with torch.no_grad():
-                        z, codes = self.replicas("encode", x)
+                    alone()
                 else:
-                    loss, error, z, codes = self.replicas("joint", x)
-                    self._descend(loss)
-                    errors.append(error.detach())
-                with torch.no_grad():
-                    self.replicas("update", z.detach(), codes, shared=(progress,))
-            self._record(errors)
+                    joint()
+                    counted += 1
+            self._record(counted)
+        for history in self.histories:
+            history.eager, history.warm_up_seconds = joint.reason, warm
         self.replicas.map(lambda index, model: None)
         self.replicas.train(False)
         return self.histories
 
-    def _batches(self, count: int) -> Iterator[Tensor]:
-        """(R, B, width) batches of an epoch, in an order drawn on the CPU so that devices agree."""
-        orders = [torch.randperm(self.frames.shape[1], generator=generator) for generator in self.generators]
-        order = torch.stack(orders).to(self.frames.device)
-        for index in range(count):
-            yield self.frames[self.rows, order[:, index * self.batch : (index + 1) * self.batch]]
+    def _captured(self, step: Callable[[], None]) -> Captured:
+        # A family that says so may draw numbers or count steps in Python, which a replay would leave out.
+        vectorised = self.replicas.models[0].quantizer.vectorised
+        return Captured(step, self.frames.device, "" if vectorised else "the family is not vectorised")
+
+    def _plain_step(self) -> None:
+        """Of the autoencoder without its quantizer."""
+        self._descend(*self.replicas("unquantized", self._next()[0]))
+
+    @torch.no_grad()
+    def _codebook_step(self) -> None:
+        """Of the codebook, encoder and decoder standing still."""
+        x, progress = self._next()
+        z, codes = self.replicas("encode", x)
+        self.replicas("update", z, codes, shared=(progress,))
+
+    def _joint_step(self) -> None:
+        x, progress = self._next()
+        loss, error, z, codes = self.replicas("joint", x)
+        self._descend(loss)
+        with torch.no_grad():
+            self.errors.add_(error)
+            self.replicas("update", z.detach(), codes, shared=(progress,))
+
+    def _begin_epoch(self, step: int) -> None:
+        """Draw every replica's order of its frames, on the CPU so that devices agree."""
+        count = self.frames.shape[1]
+        orders = [torch.randperm(count, generator=generator) for generator in self.generators]
+        chosen = torch.stack([order[: self.rows.numel() // len(orders)] for order in orders])
+        chosen += torch.arange(len(orders))[:, None] * count  # rows of all replicas' frames, one below the other
+        self.rows.copy_(chosen.view(len(orders), self.steps, self.batch).transpose(0, 1).reshape(self.rows.shape))
+        steps = torch.arange(step, step + self.steps, dtype=torch.float64)
+        self.progress.copy_(steps / max(1, self.steps * self.schedule.epochs))
+        self.place.zero_()
+
+    def _next(self) -> tuple[Tensor, Tensor]:
+        """(R, B, width) frames and () progress of the next step; its place is a tensor, so that a replay finds it."""
+        rows = self.rows.index_select(0, self.place)[0]
+        progress = self.progress.index_select(0, self.place)[0]
+        self.place.add_(1)
+        count, _, width = self.frames.shape
+        return self.frames.view(-1, width).index_select(0, rows).view(count, self.batch, width), progress
 
     def _descend(self, losses: Tensor) -> None:
-        """One step of Adam for every replica: the replicas share no parameter, so their losses may be added."""
+        """One step of Adam for every replica: they share no parameter, so each gets the gradient of its own loss."""
         self.optimiser.clear()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.backward(self.one_each)  # type: ignore[no-untyped-call]
         self.optimiser.step()
 
     def _initialise(self) -> None:
@@ -209,13 +267,18 @@ class _Training:
 
         self.replicas.map(start)
 
-    def _record(self, errors: list[Tensor]) -> None:
-        """Add a point to the learning curves; the only place where the host waits for the device."""
+    def _record(self, counted: int) -> None:
+        """Add a point to the learning curves; the only place where the host waits for the device.
+
+        Args:
+            counted: Steps whose errors were added up since the last point.
+        """
         with torch.no_grad():
             blocks = torch.split(self.validation, rows_at_once(self.replicas.models[0].quantizer.num_codes), dim=1)
             errors_by_block = [self.replicas("error", block)[0] * block.shape[1] for block in blocks]
         validation = torch.stack(errors_by_block).sum(0) / self.validation.shape[1]
-        averages = torch.stack(errors).mean(0).tolist() if errors else [None] * len(self.histories)
+        averages = (self.errors / counted).tolist() if counted else [None] * len(self.histories)
+        self.errors.zero_()
         for history, average, error in zip(self.histories, averages, validation.tolist(), strict=True):
             history.train.append(average)
             history.validation.append(error)

@@ -29,16 +29,17 @@ class Quantized(NamedTuple):
 class Quantizer(nn.Module, ABC):
     """A codebook of K vectors in D dimensions and the rule that learns it.
 
-    The trainer may run many replicas of one family at once under `torch.func.vmap`. It asks of a family: no Python
-    branching on the values of tensors, buffers changed in place, and no random numbers: the rows of every `z` come in
-    random order, so that `z[:n]` is a random sample. A family that cannot sets `vectorised = False`.
+    The trainer may run many replicas of one family at once under `torch.func.vmap`, and replay a step as a CUDA graph.
+    It asks of a family: no Python branching on the values of tensors, nothing kept from step to step but in buffers,
+    those changed in place, and no random numbers: the rows of every `z` come in random order, so that `z[:n]` is a
+    random sample. A family that cannot sets `vectorised = False`.
 
     Attributes:
         num_codes: K; every code k satisfies 0 <= k < K.
         code_dim: D.
         positions: (K, g) int64 place of each code on its lattice, or None for an unordered codebook.
         warm_up_share: Share of the epochs, taken from the start, in which the codebook alone learns.
-        vectorised: Whether replicas may be trained under vmap.
+        vectorised: Whether replicas may be trained under vmap and steps be replayed.
         hidden: A published hidden width of the networks around it, used where capacities are as published.
         codebook_parameter: Name of the parameter that holds the codebook, where gradients learn it.
     """
@@ -229,7 +230,8 @@ def batch_totals(z: Tensor, codes: Tensor, num_codes: int) -> Tensor:
         (K, D + 1): the sums, then the hits in the last column.
     """
     rows = torch.cat([z, torch.ones_like(z[:, :1])], dim=1)
-    return z.new_zeros(num_codes, rows.shape[1]).index_add(0, codes, rows)
+    # index_add says the same, but vmap would call it once a replica.
+    return z.new_zeros(num_codes, rows.shape[1]).index_put((codes,), rows, accumulate=True)
 
 
 def sample_rows(z: Tensor, count: int) -> Tensor:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import quantizers
-from bench.model import Autoencoder, parameter_count, reconstruct, tokenize
+from bench.model import Autoencoder, Perceptron, _Perceptron, parameter_count, reconstruct, tokenize
 
 
 def build(label: str, width: int = 6, hidden: int = 20) -> Autoencoder:
@@ -30,6 +30,27 @@ def test_the_parameter_count_is_that_of_the_networks(width: int, hidden: int) ->
         torch.nn.Linear(hidden, width),
     )
     assert sum(value.numel() for value in plain.parameters()) == parameter_count(width, hidden)
+
+
+@pytest.mark.parametrize("needs_input", [False, True])
+def test_the_gradient_of_a_perceptron_is_that_of_its_layers(needs_input: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    network = Perceptron(3, 7, 2).double()
+    x = torch.randn(5, 3, generator=generator, dtype=torch.float64, requires_grad=needs_input)
+    asked = torch.randn(5, 2, generator=generator, dtype=torch.float64)
+    inputs = [*network.parameters(), *([x] if needs_input else [])]
+    fast, plain = (torch.autograd.grad((function(x) * asked).sum(), inputs) for function in (network, network.plain))
+    for one, other in zip(fast, plain, strict=True):
+        torch.testing.assert_close(one, other)
+    assert torch.equal(network(x), network.plain(x))
+    first, _, last = network
+    weights = (first.weight, first.bias, last.weight, last.bias)
+    assert torch.autograd.gradcheck(_Perceptron.apply, (x, *weights))  # finite differences
+
+
+def test_a_perceptron_under_vmap_is_its_layers() -> None:
+    network, x = Perceptron(3, 7, 2), torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(torch.vmap(network)(x), torch.stack([network(each) for each in x]))
 
 
 def by_hand(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
