@@ -54,7 +54,7 @@ def trained(
     codebook = quantizer.codebook.detach()
     if not (codebook.isfinite().all() and decoded.isfinite().all()):
         raise DivergedError("the codebook or what it decodes to is not finite")
-    schedule, train_frames = protocol.schedule, data.frames["train"]
+    train_frames = data.frames["train"]
     order = torch.randperm(len(latents), generator=torch.Generator().manual_seed(data_seed))
     return Trained(
         data=data,
@@ -71,7 +71,7 @@ def trained(
         budget=protocol.reader,
         small_budget=protocol.small_reader,
         curve=tuple(history.validation),
-        steps=schedule.check_every or schedule.steps_per_epoch(len(train_frames) * train_frames.shape[1]),
+        checks=protocol.schedule.checks(len(train_frames) * train_frames.shape[1]),
     )
 
 

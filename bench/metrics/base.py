@@ -78,7 +78,7 @@ class Trained:
         budget: The budget of the readers of all training sequences.
         small_budget: The budget of each reader of an eighth of them, whatever its embedding.
         curve: Error on the validation split at each point of the training's learning curve.
-        steps: Updates of training between two of these points.
+        checks: Updates of training made at each of these points.
     """
 
     data: Sequences
@@ -95,7 +95,7 @@ class Trained:
     budget: ReaderBudget = ReaderBudget()
     small_budget: ConvergedBudget = SMALL_READER
     curve: tuple[float, ...] = ()
-    steps: int = 0
+    checks: tuple[int, ...] = ()
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -124,6 +124,10 @@ class Trained:
             self._shared[key] = compute()
         result: Result = self._shared[key]
         return result
+
+    def keep(self, key: Hashable, value: object) -> None:
+        """Leave for `shared` what was computed for several tokenizers at once."""
+        self._shared[key] = value
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from bench.metrics.base import Metric, Trained
 
 
-def steps_within(errors: Sequence[float], steps: int, share: float) -> float | None:
+def steps_within(errors: Sequence[float], checks: Sequence[int], share: float) -> float | None:
     """Updates until the first check whose error lies within `share` above the lowest of all checks, in (0, inf).
 
     A run that ends badly reaches its own best soon: read it beside the error itself.
 
     Args:
         errors: Validation errors of the checks, in order.
-        steps: Updates between two checks.
+        checks: Updates made at each check.
         share: 0.1 for 10 %.
 
     Returns:
@@ -20,21 +20,21 @@ def steps_within(errors: Sequence[float], steps: int, share: float) -> float | N
 
     The lowest is 1.0; the second check is the first at or below 1.1:
 
-    >>> steps_within([2.0, 1.08, 1.0, 1.2], steps=50, share=0.1)
+    >>> steps_within([2.0, 1.08, 1.0, 1.2], checks=[50, 100, 150, 170], share=0.1)
     100
     """
     if not errors:
         return None
     bound = min(errors) * (1.0 + share)
-    return next(index for index, error in enumerate(errors, 1) if error <= bound) * steps
+    return next(check for check, error in zip(checks, errors, strict=True) if error <= bound)
 
 
 def _within_10(trained: Trained) -> float | None:
-    return steps_within(trained.curve, trained.steps, 0.1)
+    return steps_within(trained.curve, trained.checks, 0.1)
 
 
 def _within_20(trained: Trained) -> float | None:
-    return steps_within(trained.curve, trained.steps, 0.2)
+    return steps_within(trained.curve, trained.checks, 0.2)
 
 
 _WHAT = "updates until the validation error is within {} % of the run's own best; (0, inf)"

@@ -60,7 +60,7 @@ def trained():
         budget=ReaderBudget(updates=3, cap=20, check_every=10),
         small_budget=ConvergedBudget(cap=20, check_every=10),
         curve=(0.4, 0.21, 0.2, 0.22),
-        steps=5,
+        checks=(5, 10, 15, 17),
     )
 
 
