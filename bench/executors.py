@@ -88,7 +88,9 @@ def environment(threads: int) -> dict[str, str]:
     return os.environ | {
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may choose another sum order each time
-        "GLIBC_TUNABLES": ":".join(filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])),  # the last one counts
+        "GLIBC_TUNABLES": ":".join(
+            filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])
+        ),  # the last one counts
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
 

@@ -129,6 +129,10 @@ class Trained:
         """Leave for `shared` what was computed for several tokenizers at once."""
         self._shared[key] = value
 
+    def recall(self, key: Hashable) -> Any:
+        """What was kept; None where nothing was."""
+        return self._shared.get(key)
+
 
 @dataclass(frozen=True)
 class Metric:

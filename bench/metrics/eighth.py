@@ -1,17 +1,19 @@
 """Readers that get an eighth of the training sequences: where structure in the tokens should pay."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from bench.metrics.base import Metric, Trained
-from bench.metrics.embeddings import VectorEmbedding, standardised, table_embedding
+from bench.metrics.embeddings import GridEmbedding, VectorEmbedding, standardised, table_embedding
 from bench.metrics.gru import GRUReader
-from bench.metrics.readers import train_until_converged
+from bench.metrics.reading import train_until_converged
 
 SHARE = 8
+SMALL = "bits of an eighth"  # where `Trained.shared` keeps them
 FEWEST = 8  # sequences: fewer say more about which were drawn than about the tokens
 
 # Streams of `Trained.generator`; 1 and 2 are the readers' of all sequences.
@@ -30,53 +32,71 @@ def eighth(train: Tensor, generator: torch.Generator) -> Tensor:
     return train[chosen.to(train.device)]
 
 
-def embedding_generator(trained: Trained) -> torch.Generator:
-    """For the initial values of an embedding: every embedding starts from the same stream."""
-    return trained.generator(_EMBEDDING)
+@dataclass(frozen=True)
+class Small:
+    """A reader of the eighth.
 
-
-def small_bits(trained: Trained, embeddings: Sequence[nn.Module]) -> list[float]:
-    """Bits a test token of readers with these embeddings, trained on the eighth, in [0, inf).
-
-    log2 of the test perplexity at the best validation check. All readers of one tokenizer share the eighth, the initial
-    values beside the embedding, and the order of batches, so that the difference of two is due to their embeddings as
-    far as it can be.
+    Attributes:
+        key: What `Trained.shared` keeps its bits under.
+        embed: Makes its embedding for a tokenizer, all of one width from the same stream of values.
     """
-    train = eighth(trained.tokens["train"], trained.generator(_SEQUENCES))
-    val, test = trained.tokens["val"], trained.tokens["test"]
-    together = max(1, _TABLES // trained.num_codes)
-    bits = []
-    for start in range(0, len(embeddings), together):
-        readers = []
-        for embedding in embeddings[start : start + together]:
-            generator = trained.generator(_VALUES)
-            readers.append(GRUReader(trained.num_codes, generator, embedding))
-        # Every generator is in the same state now.
-        found = train_until_converged(readers, train, val, test, generator, trained.small_budget)
-        bits += [math.log2(reading.perplexity) for reading in found]
-    return bits
+
+    key: Hashable
+    embed: Callable[[Trained, torch.Generator], nn.Module]
 
 
-def index_and_vector_bits(trained: Trained) -> tuple[float, float]:
-    """`small_bits` of a free table and of the code vectors, standardised over the codes of the training split."""
+def _vector_embedding(trained: Trained, generator: torch.Generator) -> nn.Module:
+    """Of the code vectors, standardised over the codes of the training split."""
+    features = standardised(trained.codebook, torch.unique(trained.tokens["train"])).cpu()
+    return VectorEmbedding(features, generator)
 
-    def compute() -> tuple[float, float]:
-        features = standardised(trained.codebook, torch.unique(trained.tokens["train"])).cpu()
-        index, vector = small_bits(
-            trained,
-            [
-                table_embedding(trained.num_codes, embedding_generator(trained)),
-                VectorEmbedding(features, embedding_generator(trained)),
-            ],
-        )
-        return index, vector
 
-    return trained.shared("bits of an eighth", compute)
+INDEX = Small("index", lambda trained, generator: table_embedding(trained.num_codes, generator))
+VECTOR = Small("vector", _vector_embedding)
+
+
+def grid(positions: Tensor) -> Small:
+    """A reader that embeds token k by the coordinates of positions[k] (K, g): a table for each axis, summed."""
+    places = positions.cpu()
+    return Small(("grid", places.numpy().tobytes()), lambda trained, generator: GridEmbedding(places, generator))
+
+
+def small_bits(trained: Trained, wanted: Sequence[Small]) -> list[float]:
+    """Bits a test token of these readers, in [0, inf), trained side by side where they have not been before.
+
+    log2 of the test perplexity at the best validation check.
+    """
+    train_small([(trained, each) for each in wanted if trained.recall((SMALL, each.key)) is None])
+    return [trained.recall((SMALL, each.key)) for each in wanted]
+
+
+def train_small(pairs: Sequence[tuple[Trained, Small]]) -> None:
+    """Train readers of tokenizers of one shape, and leave their bits where `small_bits` finds them.
+
+    All readers of one tokenizer share the eighth, the initial values beside the embedding, and the order of batches, so
+    that the difference of two is due to their embeddings as far as it can be.
+    """
+    if not pairs:
+        return
+    first = pairs[0][0]
+    together = max(1, _TABLES // first.num_codes) if first.tokens["train"].device.type == "cpu" else len(pairs)
+    for start in range(0, len(pairs), together):
+        block = pairs[start : start + together]
+        generators = [trained.generator(_VALUES) for trained, _ in block]
+        readers = [
+            GRUReader(trained.num_codes, generator, small.embed(trained, trained.generator(_EMBEDDING)))
+            for (trained, small), generator in zip(block, generators, strict=True)
+        ]
+        train = [eighth(trained.tokens["train"], trained.generator(_SEQUENCES)) for trained, _ in block]
+        val, test = ([trained.tokens[split] for trained, _ in block] for split in ("val", "test"))
+        found = train_until_converged(readers, train, val, test, generators, first.small_budget)
+        for (trained, small), reading in zip(block, found, strict=True):
+            trained.keep((SMALL, small.key), math.log2(reading.perplexity))
 
 
 def bits_eighth(trained: Trained) -> float:
     """Bits a test token of the index reader trained on an eighth of the training sequences, in [0, inf)."""
-    return index_and_vector_bits(trained)[0]
+    return small_bits(trained, (INDEX, VECTOR))[0]  # `vector_gain` wants both, and two together cost less
 
 
 METRICS = (

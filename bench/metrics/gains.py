@@ -6,14 +6,11 @@ among codes makes tokens learnable is tested with readers that differ in nothing
 """
 
 import statistics
-from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from bench.metrics.base import Metric, Trained
-from bench.metrics.eighth import bits_eighth, embedding_generator, index_and_vector_bits, small_bits
-from bench.metrics.embeddings import GridEmbedding
+from bench.metrics.eighth import INDEX, VECTOR, Small, bits_eighth, grid, small_bits
 
 SHUFFLES = 3
 
@@ -25,18 +22,17 @@ def vector_gain(trained: Trained) -> float:
 
     Its embedding of token k is a linear map of the code vector e_k, standardised over the codes of the training split.
     """
-    index, vector = index_and_vector_bits(trained)
+    index, vector = small_bits(trained, (INDEX, VECTOR))
     return index - vector
 
 
-def grid_bits(trained: Trained, placements: Sequence[Tensor]) -> list[float]:
-    """Bits a token of readers that embed token k by the coordinates of its place: a table for each axis, summed.
-
-    Args:
-        trained: The tokenizer; its own positions are not looked at.
-        placements: For each reader the (K, g) int64 lattice positions that it is shown.
-    """
-    return small_bits(trained, [GridEmbedding(places.cpu(), embedding_generator(trained)) for places in placements])
+def placements(trained: Trained) -> list[Small]:
+    """The grid reader with the true positions, then those with the positions dealt at random to all codes."""
+    assert trained.positions is not None
+    generator = trained.generator(_SHUFFLING)
+    places = trained.positions.cpu()
+    shuffled = [places[torch.randperm(trained.num_codes, generator=generator)] for _ in range(SHUFFLES)]
+    return [grid(each) for each in (places, *shuffled)]
 
 
 def topology_gain(trained: Trained) -> float | None:
@@ -48,10 +44,7 @@ def topology_gain(trained: Trained) -> float | None:
     """
     if trained.positions is None:
         return None
-    generator = trained.generator(_SHUFFLING)
-    places = trained.positions.cpu()
-    shuffled = [places[torch.randperm(trained.num_codes, generator=generator)] for _ in range(SHUFFLES)]
-    sighted, *blind = grid_bits(trained, [places, *shuffled])
+    sighted, *blind = small_bits(trained, placements(trained))
     return min(bits_eighth(trained), statistics.fmean(blind)) - sighted
 
 

@@ -9,8 +9,8 @@ A reader is nn.GRU's cell (Cho et al. 2014, in the form of torch.nn.GRU) between
     loss = mean of -log softmax(W h' + b)[target]
 
 What it saves against nn.GRU and cross_entropy: the input projection; passes over logits, which here stay in the cache;
-and the time loop's weight gradients, which become one matrix product over all steps. Readers of the same tokens run
-side by side: their time loops are many operations on small matrices, whose calls then cost once and not once a reader.
+and the time loop's weight gradients, which become one matrix product over all steps. Readers run side by side: their
+time loops are many operations on small matrices, whose calls then cost once and not once a reader.
 """
 
 from typing import Any, NamedTuple
@@ -48,13 +48,13 @@ class _Steps(NamedTuple):
 
 
 def reading_losses(weights: Weights, inputs: Tensor, targets: Tensor) -> Tensor:
-    """(R,) mean cross-entropy in nats of targets (B, T) after tokens (B, T), both int64, differentiable once."""
+    """(R,) mean cross-entropy in nats of targets (R, B, T) after tokens (R, B, T), both int64, differentiable once."""
     losses: Tensor = _ReadingLosses.apply(*weights, inputs, targets)  # type: ignore[no-untyped-call]
     return losses
 
 
 def run_states(weights: Weights, inputs: Tensor) -> Tensor:
-    """(R, B, T, H) states that have seen the tokens (B, T) up to each place."""
+    """(R, B, T, H) states that have seen the tokens (R, B, T) up to each place."""
     return _forward(weights, inputs, keep=False)[0][1:].permute(1, 2, 0, 3)
 
 
@@ -62,7 +62,7 @@ def _forward(weights: Weights, inputs: Tensor, keep: bool) -> tuple[Tensor, _Ste
     """States (T + 1, R, B, H) from zeros on, and what every step leaves, or the last alone."""
     table, recurrent, recurrent_bias, _, _ = weights
     readers, num_codes, _ = table.shape
-    batch, steps = inputs.shape
+    _, batch, steps = inputs.shape
     hidden = recurrent.shape[2]
     table_rz = table[..., : 2 * hidden].reshape(-1, 2 * hidden)
     table_n = (2.0 * table[..., 2 * hidden :]).view(-1, hidden)
@@ -75,7 +75,7 @@ def _forward(weights: Weights, inputs: Tensor, keep: bool) -> tuple[Tensor, _Ste
     # Views are made for all steps at once: one by one they cost as much as the arithmetic on them.
     every = _Steps(*(part.expand(steps, -1, -1, -1) for part in kept))
     parts = zip(
-        _rows(inputs, readers, num_codes).unbind(),
+        _rows(inputs, num_codes).unbind(),
         states[:-1].unbind(),
         states[1:].unbind(),
         every.rz.unbind(),
@@ -97,10 +97,10 @@ def _forward(weights: Weights, inputs: Tensor, keep: bool) -> tuple[Tensor, _Ste
     return states, kept
 
 
-def _rows(tokens: Tensor, readers: int, num_codes: int) -> Tensor:
-    """(T, R * B) rows of the readers' tables, laid one after the other, for tokens (B, T)."""
-    first = torch.arange(0, readers * num_codes, num_codes)[:, None]
-    return (tokens.t().unsqueeze(1) + first).flatten(1)
+def _rows(tokens: Tensor, num_codes: int) -> Tensor:
+    """(T, R * B) rows of the readers' tables, laid one after the other, for tokens (R, B, T)."""
+    first = torch.arange(0, len(tokens) * num_codes, num_codes)[:, None, None]
+    return (tokens + first).permute(2, 0, 1).flatten(1)
 
 
 class _ReadingLosses(torch.autograd.Function):
@@ -114,14 +114,16 @@ class _ReadingLosses(torch.autograd.Function):
         # (R, T + 1, B, H): to each reader its states one below the other. A view where there is one reader.
         by_reader = states.transpose(0, 1).contiguous()
         to_states = torch.empty_like(by_reader[:, 1:])
-        wanted = targets.t().reshape(-1, 1)
+        wanted = targets.transpose(1, 2).flatten(1).unsqueeze(2)
         found = [
-            _output_layer(by_reader[reader, 1:].flatten(0, 1), weight, bias, wanted, to_states[reader].flatten(0, 1))
+            _output_layer(
+                by_reader[reader, 1:].flatten(0, 1), weight, bias, wanted[reader], to_states[reader].flatten(0, 1)
+            )
             for reader, (weight, bias) in enumerate(zip(weights.output, weights.output_bias, strict=True))
         ]
         losses, to_output, to_output_bias = (torch.stack(part) for part in zip(*found, strict=True))
         _through_time(steps, states, to_states, weights.recurrent)
-        rows = _rows(tokens, readers, num_codes).flatten()
+        rows = _rows(tokens, num_codes).flatten()
         to_table = torch.cat(
             [
                 part.new_zeros(readers * num_codes, part.shape[3]).index_add_(0, rows, part.flatten(0, 2))
@@ -134,8 +136,8 @@ class _ReadingLosses(torch.autograd.Function):
         to_recurrent = torch.cat([part.transpose(1, 2) @ before for part in gates], dim=1)
         gradients = Weights(to_table, to_recurrent, gates[1].sum(dim=1), to_output, to_output_bias)
         ctx.save_for_backward(*gradients)
-        ctx.tokens = tokens.numel()
-        return losses / tokens.numel()
+        ctx.tokens = tokens[0].numel()
+        return losses / tokens[0].numel()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:

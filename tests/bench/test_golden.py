@@ -99,7 +99,7 @@ def tokenizer():
         budget=ReaderBudget(updates=20, cap=30, check_every=10, rate=1e-2, anneal=True),
         small_budget=ConvergedBudget(cap=30, check_every=10, batch=8),
         curve=(0.4, 0.21, 0.2, 0.22),
-        steps=5,
+        checks=(5, 10, 15, 20),
     )
 
 

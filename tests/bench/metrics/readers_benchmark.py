@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.adam import Adam
-from bench.metrics.gru import HIDDEN, GRUReader, losses
+from bench.metrics.groups import losses
+from bench.metrics.gru import HIDDEN, GRUReader
 
 NUM_CODES = 256
 
@@ -47,6 +48,7 @@ def test_update(against, what, sequences, length, readers, updates):
     inputs, targets = tokens(sequences, length)
     ours = [GRUReader(NUM_CODES, torch.Generator().manual_seed(seed)) for seed in range(readers)]
     theirs = [GRUReader(NUM_CODES, torch.Generator().manual_seed(seed)) for seed in range(readers)]
+    many = [part.expand(readers, -1, -1) for part in (inputs, targets)]
     own_adams = [Adam(reader.parameters(), 1e-3) for reader in ours]
     adams = [torch.optim.Adam(reader.parameters(), 1e-3) for reader in theirs]
 
@@ -54,7 +56,7 @@ def test_update(against, what, sequences, length, readers, updates):
         for _ in range(updates):
             for adam in own_adams:
                 adam.clear()
-            losses(ours, inputs, targets).sum().backward()
+            losses(ours, *many).sum().backward()
             for adam in own_adams:
                 adam.step()
 

@@ -4,7 +4,7 @@ import torch
 
 from bench.metrics import METRICS, ReaderBudget, Trained
 from bench.metrics.forecast import relative_forecast_error
-from bench.metrics.readers import GRUReader
+from bench.metrics.gru import GRUReader
 from datasets.base import Sequences
 
 

@@ -1,14 +1,16 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from bench.metrics import METRICS, ConvergedBudget, Trained
-from bench.metrics.eighth import eighth
+from bench.metrics.eighth import eighth, grid, small_bits
 from bench.metrics.embeddings import GridEmbedding, VectorEmbedding, standardised, table_embedding
-from bench.metrics.gains import grid_bits
-from bench.metrics.readers import GRUReader, train_until_converged
+from bench.metrics.gains import placements
+from bench.metrics.gru import GRUReader
+from bench.metrics.reading import train_until_converged
 
 SIDE = 8
 
@@ -98,7 +100,8 @@ def read_alone(run, embedding):
     generator = run.generator(4)
     reader = GRUReader(11, generator, embedding)
     splits = eighth(run.tokens["train"], run.generator(3)), run.tokens["val"], run.tokens["test"]
-    return math.log2(train_until_converged([reader], *splits, generator, run.small_budget)[0].perplexity)
+    (found,) = train_until_converged([reader], *([part] for part in splits), [generator], run.small_budget)
+    return math.log2(found.perplexity)
 
 
 def test_bits_are_those_of_readers_of_the_drawn_sequences_each_alone():
@@ -110,40 +113,36 @@ def test_bits_are_those_of_readers_of_the_drawn_sequences_each_alone():
     assert value("vector_gain", run) == pytest.approx(index - vector, abs=1e-5)
     placements = [run.positions, run.positions.flip(0), run.positions // 2]
     grids = [read_alone(run, GridEmbedding(places, run.generator(5))) for places in placements]
-    assert grid_bits(run, placements) == pytest.approx(grids, abs=1e-5)
+    assert small_bits(run, [grid(places) for places in placements]) == pytest.approx(grids, abs=1e-5)
 
 
 def test_large_codebooks_are_read_one_after_the_other(monkeypatch):
-    run = quick()
-    placements = [run.positions, run.positions.flip(0), run.positions // 2]
-    together = grid_bits(run, placements)
+    places = quick().positions
+    wanted = [grid(each) for each in (places, places.flip(0), places // 2)]
+    together = small_bits(quick(), wanted)
     monkeypatch.setattr("bench.metrics.eighth._TABLES", 22)
-    assert grid_bits(run, placements) == pytest.approx(together, abs=1e-5)
+    assert small_bits(quick(), wanted) == pytest.approx(together, abs=1e-5)
 
 
 def test_topology_gain_is_its_formula(monkeypatch):
     run = quick()
-    seen = []
-
-    def bits(trained, placements):
-        seen[:] = placements
-        return [2.5, 3.0, 4.0, 5.0]
-
-    monkeypatch.setattr("bench.metrics.gains.grid_bits", bits)
+    shown = placements(run)
+    assert shown[0].key == grid(run.positions).key
+    assert len({small.key for small in shown}) == 4
+    for small in shown:
+        rows = np.frombuffer(small.key[1], dtype=np.int64)
+        assert sorted(rows) == run.positions.flatten().tolist()
+    monkeypatch.setattr("bench.metrics.gains.small_bits", lambda trained, wanted: [2.5, 3.0, 4.0, 5.0])
     for index, expected in ((3.5, 3.5 - 2.5), (9.0, 4.0 - 2.5)):
         monkeypatch.setattr("bench.metrics.gains.bits_eighth", lambda trained, index=index: index)
         assert value("topology_gain", run) == expected
-        assert torch.equal(seen[0], run.positions)
-        for shuffled in seen[1:]:
-            assert not torch.equal(shuffled, run.positions)
-            assert torch.equal(shuffled.sort(dim=0).values, run.positions)
 
 
 def test_trainings_are_shared_blank_and_repeatable(monkeypatch):
     run = quick()
     first = [value(name, run) for name in ("bits_eighth", "vector_gain", "topology_gain")]
     assert [value(name, quick()) for name in ("bits_eighth", "vector_gain", "topology_gain")] == first
-    monkeypatch.setattr("bench.metrics.eighth.small_bits", None)  # neither reader is trained again
+    monkeypatch.setattr("bench.metrics.eighth.GRUReader", None)  # neither reader is trained again
     assert value("vector_gain", run) == first[1]
     assert value("topology_gain", replace(run, positions=None)) is None
 

@@ -4,8 +4,10 @@ import math
 import pytest
 import torch
 
-from bench.metrics import METRICS, ReaderBudget, Trained, readers
-from bench.metrics.readers import GRUReader, _batches, barely_trained, converged, train_until_converged
+from bench.metrics import METRICS, ReaderBudget, Trained
+from bench.metrics.groups import SideBySide
+from bench.metrics.gru import GRUReader
+from bench.metrics.reading import _batches, barely_trained, converged, train_until_converged
 
 
 def seeded(seed=0):
@@ -52,13 +54,13 @@ def test_untrained_reader_is_about_uniform():
 
 def test_fifty_updates_are_fifty(monkeypatch):
     steps = []
-    update = readers._update
+    update = SideBySide.update
 
-    def counted(readers, optimisers, tokens, targets):
-        steps.append(tuple(tokens.shape))
-        update(readers, optimisers, tokens, targets)
+    def counted(group, pairs, rate, which):
+        steps.append(tuple(pairs[0, 0].shape))
+        update(group, pairs, rate, which)
 
-    monkeypatch.setattr(readers, "_update", counted)
+    monkeypatch.setattr(SideBySide, "update", counted)
     found = barely_trained(uniform(70, 12, 5), uniform(3, 12, 5), 5, generator=seeded())
     assert found.updates == 50
     assert steps == [(64, 11), (6, 11)] * 25
@@ -93,7 +95,7 @@ def plainly_trained(run, updates):
     generator = torch.Generator().manual_seed(5_001)
     reader = GRUReader(9, generator)
     optimiser = torch.optim.Adam(reader.parameters(), 1e-3)
-    for tokens, targets in itertools.islice(_batches(run.tokens["train"], 11, generator), updates):
+    for tokens, targets in itertools.islice(_batches(run.tokens["train"], 11, generator, 64), updates):
         optimiser.zero_grad()
         reader.plain_loss(tokens, targets).backward()
         optimiser.step()
@@ -147,29 +149,41 @@ def test_initial_values_follow_torch_defaults():
             assert parameter.std().item() == pytest.approx((128 * 3) ** -0.5, rel=0.1)
 
 
+def read(readers, splits, budget):
+    """Side by side, all of the same tokens and the same batches."""
+    return train_until_converged(
+        readers, *([part] * len(readers) for part in splits), [seeded(1) for _ in readers], budget
+    )
+
+
+def perplexity(reader, sequences):
+    with torch.no_grad():
+        return reader.plain_loss(sequences[:, :-1], sequences[:, 1:]).exp().item()
+
+
 @pytest.mark.parametrize("anneal", [False, True])
 def test_early_stopping_restores_the_best_state(anneal):
     # Three sequences of noise are learnt by heart: validation soon worsens.
-    train, val, test = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
+    splits = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
     budget = ReaderBudget(cap=300, check_every=5, patience=3, anneal=anneal)
     reader = GRUReader(8, seeded())
-    (found,) = train_until_converged([reader], train, val, test, seeded(1), budget)
+    (found,) = read([reader], splits, budget)
     assert found.stopped_early
-    perplexities = [perplexity for _, perplexity in found.curve]
+    perplexities = [value for _, value in found.curve]
     assert found.curve[-4][1] == min(perplexities) < perplexities[-1]
     assert found.updates == 5 * len(found.curve) < 300
-    assert reader.perplexity(val) == min(perplexities)
-    assert reader.perplexity(test) == found.perplexity
+    assert perplexity(reader, splits[1]) == pytest.approx(min(perplexities), rel=1e-5)
+    assert perplexity(reader, splits[2]) == pytest.approx(found.perplexity, rel=1e-5)
     # The very state of that update, reached again by a training that ends there.
     if not anneal:
         best = found.curve[-4][0]
         capped = ReaderBudget(cap=best, check_every=best)
-        (again,) = train_until_converged([GRUReader(8, seeded())], train, val, test, seeded(1), capped)
+        (again,) = read([GRUReader(8, seeded())], splits, capped)
         assert again.perplexity == found.perplexity
 
 
 def test_readers_trained_side_by_side_stop_where_they_would_alone():
-    train, val, test = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
+    splits = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
     budget = ReaderBudget(cap=300, check_every=5, patience=3)
 
     def embedded(scale):
@@ -179,25 +193,25 @@ def test_readers_trained_side_by_side_stop_where_they_would_alone():
         return reader
 
     together = [embedded(scale) for scale in (1.0, 0.01, 0.1)]
-    found = train_until_converged(together, train, val, test, seeded(1), budget)
+    found = read(together, splits, budget)
     assert len({reading.updates for reading in found}) > 1
     for scale, reader, reading in zip((1.0, 0.01, 0.1), together, found, strict=True):
         single = embedded(scale)
-        (alone,) = train_until_converged([single], train, val, test, seeded(1), budget)
+        (alone,) = read([single], splits, budget)
         assert (reading.updates, reading.stopped_early) == (alone.updates, alone.stopped_early)
         assert reading.perplexity == pytest.approx(alone.perplexity, rel=1e-4)
-        assert reader.perplexity(val) == pytest.approx(single.perplexity(val), rel=1e-4)
+        assert perplexity(reader, splits[1]) == pytest.approx(perplexity(single, splits[1]), rel=1e-4)
 
 
 def test_batches_read_every_token_in_pairs_with_the_next():
     sequences = torch.arange(5 * 150).view(5, 150)
     seen = set()
-    for tokens, targets in itertools.islice(_batches(sequences, 64, seeded()), 60):
+    for tokens, targets in itertools.islice(_batches(sequences, 64, seeded(), 64), 60):
         assert tokens.shape == (10, 64)  # two chunks of each sequence: one batch an epoch
         assert torch.equal(targets, tokens + 1)
         seen.update(targets.flatten().tolist())
     assert seen == {token for token in range(5 * 150) if token % 150}
-    short = next(_batches(sequences[:, :40], 39, seeded()))
+    short = next(_batches(sequences[:, :40], 39, seeded(), 64))
     assert short[0].shape == (5, 39)
 
 

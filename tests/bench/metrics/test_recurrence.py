@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from bench.metrics.gru import GRUReader, cross_entropies, losses
+from bench.metrics.groups import SideBySide, losses
+from bench.metrics.gru import GRUReader
 
 
 def readers(num_codes, seed=0):
@@ -9,7 +10,7 @@ def readers(num_codes, seed=0):
 
 
 def fast_loss(reader, tokens, targets):
-    return losses([reader], tokens, targets)[0]
+    return losses([reader], tokens[None], targets[None])[0]
 
 
 def batch(num_codes, sequences, time, seed=1):
@@ -56,7 +57,7 @@ def test_evaluation_equals_the_plain_formula():
     tokens, targets = batch(300, 70, 30)
     sequences = torch.cat([tokens, targets[:, -1:]], dim=1)
     with torch.no_grad():
-        assert cross_entropies([reader], sequences)[0] == pytest.approx(
+        assert SideBySide([reader]).cross_entropies(sequences[None], [0])[0] == pytest.approx(
             reader.plain_loss(tokens, targets).item(), abs=1e-5
         )
 
@@ -93,16 +94,17 @@ def test_another_embedding_is_trained_through_the_table():
 def test_readers_side_by_side_are_readers_alone():
     together = [GRUReader(9, torch.Generator().manual_seed(seed)).double() for seed in range(3)]
     alone = [GRUReader(9, torch.Generator().manual_seed(seed)).double() for seed in range(3)]
-    tokens, targets = batch(9, 5, 7)
+    batches = [batch(9, 5, 7, seed=seed) for seed in range(3)]  # each reads tokens of its own
+    tokens, targets = (torch.stack(part) for part in zip(*batches, strict=True))
     weights = torch.tensor([1.0, -2.0, 0.5])
     found = losses(together, tokens, targets)
     (weights * found).sum().backward()
     for index, reader in enumerate(alone):
-        loss = reader.plain_loss(tokens, targets)
+        loss = reader.plain_loss(*batches[index])
         (weights[index] * loss).backward()
         assert found[index].item() == pytest.approx(loss.item(), abs=1e-12)
         for ours, theirs in zip(together[index].parameters(), reader.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-13, rtol=1e-10)
-    sequences = torch.cat([tokens, targets[:, -1:]], dim=1)
-    expected = [reader.plain_loss(sequences[:, :-1], sequences[:, 1:]).item() for reader in alone]
-    assert cross_entropies(together, sequences) == pytest.approx(expected, abs=1e-12)
+    sequences = torch.cat([tokens, targets[..., -1:]], dim=2)
+    expected = [alone[index].plain_loss(*batches[index]).item() for index in (2, 0)]
+    assert SideBySide(together).cross_entropies(sequences, [2, 0]) == pytest.approx(expected, abs=1e-12)

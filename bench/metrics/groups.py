@@ -1,0 +1,101 @@
+"""Readers of one size that learn side by side: what each device does best."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.adam import Adam
+from bench.metrics.gru import BATCH, GRUReader, weights
+from bench.metrics.recurrence import reading_losses, run_states
+
+_EVALUATED_LOGITS = 2**22  # held at once
+
+
+class Group(ABC):
+    """R readers; every tensor of tokens has the reader as its first dimension.
+
+    What is done for some of them, `which`, leaves the others as they are or unread.
+    """
+
+    @abstractmethod
+    def update(self, pairs: Tensor, rate: float, which: Sequence[int]) -> None:
+        """One step of Adam on (R, 2, B, T) tokens and next tokens, a batch on the CPU."""
+
+    @abstractmethod
+    def cross_entropies(self, sequences: Tensor, which: Sequence[int]) -> list[float]:
+        """For each of `which`, the mean cross-entropy in nats of every token of (R, n, time) but each first."""
+
+    @abstractmethod
+    def keep(self, which: Sequence[int]) -> None:
+        """Remember how these are now."""
+
+    @abstractmethod
+    def restore(self) -> None:
+        """Make every reader what it was when it was last kept."""
+
+
+class SideBySide(Group):
+    """On a CPU: each reader with its own weights and optimiser, their time loops run as one.
+
+    Args:
+        readers: They are trained in place.
+    """
+
+    def __init__(self, readers: Sequence[GRUReader]) -> None:
+        self.readers = readers
+        self.optimisers = [Adam(reader.parameters(), 0.0) for reader in readers]
+        self.kept: dict[int, dict[str, Any]] = {}
+
+    def update(self, pairs: Tensor, rate: float, which: Sequence[int]) -> None:
+        """One step each: they share no parameter, so their losses may be added."""
+        chosen = pairs[list(which)]
+        for index in which:
+            self.optimisers[index].learning_rate = rate
+            self.optimisers[index].clear()
+        losses([self.readers[index] for index in which], chosen[:, 0], chosen[:, 1]).sum().backward()  # type: ignore[no-untyped-call]
+        for index in which:
+            self.optimisers[index].step()
+
+    @torch.inference_mode()
+    def cross_entropies(self, sequences: Tensor, which: Sequence[int]) -> list[float]:
+        """By blocks of sequences, and of logits."""
+        chosen = [self.readers[index] for index in which]
+        own, totals = weights(chosen), [0.0] * len(chosen)
+        rows = max(1, _EVALUATED_LOGITS // chosen[0].num_codes)
+        for block in torch.split(sequences[list(which)], BATCH, dim=1):
+            states, targets = run_states(own, block[..., :-1]).flatten(1, 2), block[..., 1:].flatten(1)
+            for place, reader in enumerate(chosen):
+                parts = zip(torch.split(states[place], rows), torch.split(targets[place], rows), strict=True)
+                for state, target in parts:
+                    totals[place] += float(functional.cross_entropy(reader.output(state), target, reduction="sum"))
+        count = sequences.shape[1] * (sequences.shape[2] - 1)
+        return [total / count for total in totals]
+
+    def keep(self, which: Sequence[int]) -> None:
+        """A copy of all parameters."""
+        for index in which:
+            self.kept[index] = copy.deepcopy(self.readers[index].state_dict())
+
+    def restore(self) -> None:
+        """From the copies."""
+        for index, state in self.kept.items():
+            self.readers[index].load_state_dict(state)
+
+
+def losses(readers: Sequence[GRUReader], tokens: Tensor, targets: Tensor) -> Tensor:
+    """(R,) `plain_loss` of each reader for its own tokens (R, B, T) and next tokens (R, B, T), on a CPU."""
+    return reading_losses(weights(readers), tokens, targets)
+
+
+def group(readers: Sequence[GRUReader], device: torch.device) -> Group:
+    """The group for a device: on a CPU `SideBySide`, elsewhere `stacked.Stacked`."""
+    if device.type == "cpu":
+        return SideBySide(readers)
+    from bench.metrics.stacked import Stacked
+
+    return Stacked(readers, device)
