@@ -14,6 +14,17 @@ from pathlib import Path
 
 from bench._packages import ROOT
 
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+"""What libraries read when they are loaded; a job must not take more cores than it was given."""
+
 # Of glibc's allocator, to which no other listens. It gives large blocks back to the system when they are freed and gets
 # them anew a moment later, page by page, each filled with zeros: a fifth of a reader's time. Jobs are short, so they
 # keep what they had, in large pages.
@@ -86,7 +97,7 @@ class Children:
 def environment(threads: int) -> dict[str, str]:
     """What a job finds in its environment: ours, the number of threads, and where our packages are."""
     return os.environ | {
-        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)),
+        **dict.fromkeys(THREADS, str(threads)),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may choose another sum order each time
         "GLIBC_TUNABLES": ":".join(
             filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])
