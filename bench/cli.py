@@ -102,7 +102,9 @@ def run(
     set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
     capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/[SUITE-]PROTOCOL unless told.")] = None,
     rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
     timeout: Annotated[
@@ -111,6 +113,7 @@ def run(
     plugin: Plugins = None,
     data_dir: DataDir = None,
     require_real: Annotated[bool, typer.Option(help="Refuse to run on a stand-in.")] = False,
+    profile: Annotated[bool, typer.Option(help="Tell in the report where the time went; write profile.csv.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and an estimate, run nothing.")] = False,
 ) -> int:
     """Train every quantizer on every dataset over seeds, and measure.
@@ -148,7 +151,7 @@ def run(
         print(f"note: {remark}", file=sys.stderr)
     options = Options(
         device=chosen,
-        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        jobs=jobs or _jobs(chosen),
         rerun=rerun,
         timeout=timeout,
         plugins=_absolute(plugin),
@@ -163,14 +166,16 @@ def run(
 
         print(show(plan, store, options))
         return DONE
-    return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]])
+    return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], profile)
 
 
 @app.command()
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")
+    ] = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:
@@ -199,7 +204,7 @@ def evaluate(
     former, _ = store.read_all(cell.key for cell in plan.cells)
     options = Options(
         device=chosen,
-        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        jobs=jobs or _jobs(chosen),
         rerun="all",
         plugins=_absolute(plugin),
         trains=False,
@@ -210,7 +215,7 @@ def evaluate(
     return code if code else int(len(lines) > 1)
 
 
-def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
+def _run(plan: "Plan", store: "Store", options: Any, command: list[str], profile: bool = False) -> int:
     from bench import publish
     from bench.display import Display
     from bench.environment import environment
@@ -236,7 +241,7 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     except KeyboardInterrupt:
         interrupted = True
     records: dict[str, Record] = work.records
-    publish.write(store, plan, records, command=command, environment=facts)
+    publish.write(store, plan, records, command=command, environment=facts, profiled=profile)
     done = sum(record["status"] == CELL_DONE for record in records.values())
     total = len(plan.cells) + len(plan.absent)
     kept = sum(records[key]["status"] != CELL_DONE for key in display.resumed if key in records)
@@ -324,6 +329,11 @@ def _device(name: str) -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _jobs(device: str) -> int:
+    """Of a GPU's jobs one computes while another starts up and a third measures on the CPU."""
+    return _cores() if device == "cpu" else min(3, _cores())
 
 
 def _print_capacity(plan: "Plan") -> None:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,17 @@ import torch
 
 import datasets
 from bench import plugins
+from bench.clock import seconds
 from bench.keys import training_code
 from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
+from bench.metrics.together import train_readers
 from bench.model import Autoencoder, tokenize
 from bench.protocol import Protocol
 from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
 from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
 from bench.train import History
-from bench.workshop import Workshop, load_data
+from bench.workshop import Workshop
 
 JSON = dict[str, Any]
 
@@ -41,13 +44,22 @@ def main(spec_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides what Ctrl-C ends
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     threading.Thread(target=_die_with, args=(spec["driver"],), daemon=True).start()
-    if spec["device"] == "cpu":
-        torch.set_num_threads(1)
-    else:
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    set_up(spec["device"])
     for plugin in spec["plugins"]:
         plugins.load(plugin)
     Job(spec).run()
+
+
+def set_up(device: str) -> None:
+    """One thread, because the runner starts as many jobs as there are cores; sums in one order, and in full float32."""
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    torch.set_float32_matmul_precision("highest")  # TF32 would move the nearest code
+    torch.backends.cudnn.allow_tf32 = False
+    if device == "cuda":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.cuda.synchronize()  # starts the device, so that this is counted as start-up
 
 
 def _die_with(driver: int) -> None:
@@ -55,6 +67,15 @@ def _die_with(driver: int) -> None:
     while os.getppid() == driver:
         time.sleep(0.5)
     os._exit(1)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """A cell that is being measured."""
+
+    cell: JSON
+    record: JSON
+    subject: Trained
 
 
 class Job:
@@ -72,6 +93,9 @@ class Job:
         self.workshop = Workshop(self.store, self.device, protocol)
         self.environment: str = spec["environment"]
         self.trains: bool = spec["trains"]
+        self.as_batch = self.device != "cpu"  # so that readers are trained as one; a CPU gains nothing by it
+        start_up = time.process_time() if self.device == "cpu" else time.time() - spec["begun"]
+        self.phases = {"start-up": start_up / len(self.cells)}
 
     def run(self) -> None:
         """Train what has no weights yet, then measure and record every cell."""
@@ -80,8 +104,13 @@ class Job:
         for cell in self.cells:
             if cell["tokenizer"] in failed:
                 self._write_failure(cell, failed[cell["tokenizer"]], "train")
-            else:
-                self._evaluate_or_fail(cell)
+        trained = [cell for cell in self.cells if cell["tokenizer"] not in failed]
+        for cells in [trained] if self.as_batch else [[cell] for cell in trained]:
+            begun = [each for cell in cells if (each := self._begin_or_fail(cell)) is not None]
+            if self.as_batch:
+                self._train_readers(begun)
+            for evaluation in begun:
+                self._finish_or_fail(evaluation)
 
     def _train_or_fail(self, cells: list[JSON]) -> dict[str, Exception]:
         """Train cells as one batch of replicas; where that fails, one by one. Returns what failed, and why."""
@@ -103,26 +132,23 @@ class Job:
         if self.trains and training_code(cell["quantizer"], cell["dataset"]) != cell["code"]:
             raise ChangedError("the code changed while the run was going on; start the same command again")
 
-    def _evaluate_or_fail(self, cell: JSON) -> None:
-        """Measure what the cell's former record does not hold, and write the new one; nothing measured is lost."""
-        begun = time.time()
-        former = cell["former"]
-        record: JSON = {part: former[part] for part in KEPT}
+    def _begin_or_fail(self, cell: JSON) -> "_Evaluation | None":
+        """Load and encode what is to be measured; None where that failed, which is then on record."""
+        record: JSON = {part: cell["former"][part] for part in KEPT} | {"started": time.time()}
         try:
             self._check_code(cell)
-            self._evaluate(cell, record)
+            return self._begin(cell, record)
         except Exception as error:
             self._write_failure(cell, error, "evaluate", record)
-            return
-        self._write(cell, {"status": DONE, "started": begun} | record)
+            return None
 
-    def _evaluate(self, cell: JSON, record: JSON) -> None:
-        tick = time.process_time()
-        data = load_data(cell)
+    def _begin(self, cell: JSON, record: JSON) -> "_Evaluation":
+        data = self.workshop.data(cell)
+        tick, written = seconds(self.device), self.workshop.spent["write"]
         model, history, record["train_seconds"] = self.workshop.load(cell, data.width)
         if history.diverged:
             raise DivergedError("the reconstruction error is not finite")
-        record["history"] = {"train": history.train, "validation": history.validation}
+        record["history"] = {"train": history.train, "validation": history.validation, "eager": history.eager}
         sequences = {split: len(frames) for split, frames in data.frames.items()}
         record["data"] = {
             "sha256": data.content_hash(),
@@ -131,12 +157,39 @@ class Job:
             "sequences": sequences,
         }
         subject = self._subject(cell, data, model, history)
-        overhead = time.process_time() - tick
-        for name in cell["missing"]:
-            tick = time.process_time()
-            self._measure(cell, name, subject, record)
-            record["metric_seconds"][name] = time.process_time() - tick
-        record["eval_seconds"] = overhead + math.fsum(record["metric_seconds"].values())
+        encoding = seconds(self.device) - tick - (self.workshop.spent["write"] - written)
+        training = {"warm-up": history.warm_up_seconds, "train": record["train_seconds"] - history.warm_up_seconds}
+        record["phases"] = self.phases | training | {"encode": encoding}
+        return _Evaluation(cell, record, subject)
+
+    def _train_readers(self, evaluations: "list[_Evaluation]") -> None:
+        """Of all cells as one batch; where that fails each metric trains its own and tells what is wrong."""
+        names = {name for each in evaluations for name in each.cell["missing"]}
+        tick = seconds(self.device)
+        try:
+            train_readers([each.subject for each in evaluations], names)
+        except Exception as error:
+            traceback.print_exception(error)
+        for each in evaluations:
+            each.record["phases"]["readers"] = (seconds(self.device) - tick) / len(evaluations)
+
+    def _finish_or_fail(self, evaluation: "_Evaluation") -> None:
+        """Measure what the cell's former record does not hold, and write the new one; nothing measured is lost."""
+        cell, record = evaluation.cell, evaluation.record
+        try:
+            for name in cell["missing"]:
+                tick = seconds(self.device)
+                self._measure(cell, name, evaluation.subject, record)
+                record["metric_seconds"][name] = seconds(self.device) - tick
+        except Exception as error:
+            self._write_failure(cell, error, "evaluate", record)
+            return
+        phases = record["phases"]
+        record["eval_seconds"] = (
+            phases["encode"] + phases.get("readers", 0.0) + math.fsum(record["metric_seconds"].values())
+        )
+        phases |= {part: spent / len(self.cells) for part, spent in self.workshop.spent.items()}
+        self._write(cell, {"status": DONE} | record)
 
     def _subject(self, cell: JSON, data: datasets.Sequences, model: Autoencoder, history: History) -> Trained:
         """What is measured: the trained tokenizer, or what the cell's control makes of it."""
@@ -188,6 +241,7 @@ class Job:
             "cell": {name: value for name, value in cell.items() if name not in ("former", "missing", "metric_keys")},
             "metric_keys": cell["metric_keys"],
             "device": self.device,
+            "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "environment": self.environment,
             "finished": time.time(),
         }

@@ -17,9 +17,11 @@ from bench.comparisons import claims, rankings
 from bench.environment import digest, version
 from bench.metrics import METRICS
 from bench.nulls import null_lines
+from bench.profile import eager_rows, profile
 from bench.results import overlaps, results, summary
 from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
 from reports import markdown
+from reports.profile import section
 
 
 def write(
@@ -29,8 +31,12 @@ def write(
     *,
     command: list[str],
     environment: dict[str, Any],
+    profiled: bool = False,
 ) -> pd.DataFrame:
-    """Write results.csv, summary.csv, rankings.csv, claims.csv, nulls.csv and report.md; return the results."""
+    """Write results.csv, summary.csv, rankings.csv, claims.csv, nulls.csv and report.md; return the results.
+
+    Where `profiled`, profile.csv too, and where the time went into the report.
+    """
     table = results(plan, records)
     _write_csv(store.root / "results.csv", table)
     means = summary(table)
@@ -40,6 +46,11 @@ def write(
     nulls = null_lines(plan, records)
     for name, frame in (("rankings", ranked), ("claims", claimed), ("nulls", nulls)):
         _write_csv(store.root / f"{name}.csv", frame)
+    told = ""
+    if profiled:
+        spent = profile(plan, records)
+        _write_csv(store.root / "profile.csv", spent)
+        told = section(spent, environment["device"], eager_rows(plan, records))
     failures = [
         {
             "quantizer": cell.row,
@@ -78,6 +89,7 @@ def write(
         rankings=ranked,
         claims=claimed,
         nulls=nulls,
+        profile=told,
         published_tables=plan.published,
         columns=plan.columns,
         title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",

@@ -179,6 +179,7 @@ class Run:
         return {
             "root": str(self.store.root.resolve()),
             "driver": os.getpid(),
+            "begun": time.time(),
             "device": self.options.device,
             "plugins": list(self.options.plugins),
             "trains": self.options.trains,

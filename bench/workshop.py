@@ -1,9 +1,10 @@
 """The tokenizer of a cell: built, trained, kept beside its record and loaded again."""
 
+import contextlib
 import dataclasses
 import json
 import os
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import datasets
+from bench.clock import seconds
 from bench.keys import known
 from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
@@ -24,11 +26,6 @@ from bench.train import History, train
 JSON = dict[str, Any]
 
 
-def load_data(cell: JSON) -> datasets.Sequences:
-    """The sequences of a cell's data seed."""
-    return datasets.load(cell["dataset"], seed=cell["data_seed"], **cell["dataset_parameters"])
-
-
 @dataclasses.dataclass(frozen=True)
 class Workshop:
     """Where tokenizers of one protocol are made.
@@ -37,22 +34,34 @@ class Workshop:
         store: Keeps their weights.
         device: "cpu" or "cuda".
         protocol: With the cells' codebook size in it.
+        spent: Seconds so far on data and on writing tensors.
     """
 
     store: Store
     device: str
     protocol: Protocol
+    spent: dict[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(("data", "write"), 0.0))
+    _loaded: dict[str, datasets.Sequences] = dataclasses.field(default_factory=dict)
+
+    def data(self, cell: JSON) -> datasets.Sequences:
+        """The sequences of a cell's data seed, made or read once."""
+        parts = (cell["dataset"], cell["data_seed"], cell["dataset_parameters"])
+        key = json.dumps(parts, sort_keys=True)
+        if key not in self._loaded:
+            with self._spending("data"):
+                self._loaded[key] = datasets.load(parts[0], seed=parts[1], **parts[2])
+        return self._loaded[key]
 
     def train(self, cells: list[JSON]) -> None:
         """Train cells that differ in their seeds alone as one batch, and keep their weights."""
-        data = [load_data(cell) for cell in cells]
-        frames = [flat_frames(each, "train", self.device) for each in data]
-        validation = [flat_frames(each, "val", self.device) for each in data]
+        data = [self.data(cell) for cell in cells]
+        with self._spending("data"):
+            frames = [flat_frames(each, "train", self.device) for each in data]
+            validation = [flat_frames(each, "val", self.device) for each in data]
         models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
         schedule, quantizer = self.protocol.schedule, cells[0]["quantizer"]
         seeds = [cell["train_seed"] for cell in cells]
-        clock = time.process_time if self.device == "cpu" else time.perf_counter
-        begun = clock()
+        begun = seconds(self.device)
         if known(quantizer):
             check_contract(models[0], frames[0][: schedule.batch])
             histories = train(models, frames, validation, seeds, schedule)
@@ -61,11 +70,12 @@ class Workshop:
 
             parts = zip(models, frames, validation, seeds, strict=True)
             histories = [train_reference(quantizer, *part, schedule) for part in parts]
-        seconds = (clock() - begun) / len(cells)
-        for cell, model, history in zip(cells, models, histories, strict=True):
-            tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-            metadata = {"train_seconds": repr(seconds), "history": json.dumps(dataclasses.asdict(history))}
-            _save(self.store.weights(cell["tokenizer"]), tensors, metadata)
+        cost = (seconds(self.device) - begun) / len(cells)
+        with self._spending("write"):
+            for cell, model, history in zip(cells, models, histories, strict=True):
+                tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+                metadata = {"train_seconds": repr(cost), "history": json.dumps(dataclasses.asdict(history))}
+                _save(self.store.weights(cell["tokenizer"]), tensors, metadata)
 
     def load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
         """The trained model, its learning curve and the seconds that it took."""
@@ -84,7 +94,14 @@ class Workshop:
         if trained.positions is not None:
             tensors["positions"] = trained.positions
         tensors["prototypes"] = torch.from_numpy(trained.data.inverse(trained.prototypes.cpu().numpy()))
-        _save(self.store.codes(cell["key"]), tensors)
+        with self._spending("write"):
+            _save(self.store.codes(cell["key"]), tensors)
+
+    @contextlib.contextmanager
+    def _spending(self, part: str) -> Iterator[None]:
+        begun = seconds(self.device)
+        yield
+        self.spent[part] += seconds(self.device) - begun
 
     def _build(self, cell: JSON, width: int) -> Autoencoder:
         name, hidden, seed = cell["quantizer"], cell["capacity"]["hidden"], cell["train_seed"]

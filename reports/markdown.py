@@ -35,6 +35,7 @@ def report(
     rankings: pd.DataFrame,
     claims: pd.DataFrame,
     nulls: pd.DataFrame,
+    profile: str = "",
     published_tables: Sequence[str] = (),
     columns: Sequence[str] = (),
     title: str = "",
@@ -59,6 +60,7 @@ def report(
         rankings: Per dataset and metric, each family against the best (rankings.csv).
         claims: The tests of the SOM-VQ paper's claims (claims.csv).
         nulls: Grid metrics against their values on shuffled grids (nulls.csv).
+        profile: The section on where the time went, or "".
         published_tables: Which published tables to set beside the results.
         columns: Of the results' tables; the usual ones unless told.
         title: Of the page; the protocol unless told.
@@ -98,6 +100,7 @@ def report(
         _values(protocol),
         "## Parameters",
         _parameters(parameters),
+        profile,
         "## Environment",
         made,
         *(_values(facts) for facts in environments),

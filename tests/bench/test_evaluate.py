@@ -331,6 +331,60 @@ def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_pat
         assert each["metrics"].keys() == each["metric_keys"].keys()
 
 
+def test_a_profile_tells_every_second_once(bench, finished, copy):
+    assert "## Where the time goes" not in (finished / "report.md").read_text()
+    assert not (finished / "profile.csv").exists()
+    assert bench(*RUN, ",".join(ROWS), "--out", copy, "--profile").returncode == 0
+    assert "## Where the time goes" in (copy / "report.md").read_text()
+    spent = {}
+    with (copy / "profile.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            spent.setdefault(row["quantizer"], {})[row["part"]] = float(row["seconds"])
+    assert [*spent] == [*ROWS]
+    assert all(seconds >= 0.0 for parts in spent.values() for seconds in parts.values())
+    apart = {"start-up", "data", "write"}
+    for row, parts in spent.items():
+        told = record(copy, row)
+        training = parts.pop("warm-up", 0.0) + parts.pop("train", 0.0)
+        shared = row in ("vq+sorted", "vq+shuffled", "som-vq+shuffled-grid")
+        assert training == pytest.approx(0.0 if shared else told["train_seconds"])
+        assert parts.keys() - apart == {"encode", *told["metrics"]}
+        measuring = sum(seconds for part, seconds in parts.items() if part not in apart)
+        assert measuring == pytest.approx(told["eval_seconds"])
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_on_a_gpu_the_readers_of_all_cells_are_trained_before_they_are_measured(bench, tmp_path, monkeypatch, breaks):
+    """With a GPU's order of work, done on the CPU; a batch that breaks down costs no metric."""
+    calls = []
+    train_readers = job.train_readers
+
+    def noted(subjects, names):
+        calls.append(len(subjects))
+        if breaks:
+            raise RuntimeError("out of memory")
+        train_readers(subjects, names)
+
+    original = Job.__init__
+
+    def as_on_cuda(self, spec):
+        original(self, spec)
+        self.as_batch = True
+
+    command = (*RUN[:-2], 2, "--quantizers", "som-vq,som-vq+shuffled")
+    assert bench(*command, "--out", tmp_path / "cpu").returncode == 0
+    monkeypatch.setattr(job, "train_readers", noted)
+    monkeypatch.setattr(Job, "__init__", as_on_cuda)
+    assert bench(*command, "--out", tmp_path / "cuda").returncode == 0
+    assert calls == [2, 2]  # each job has one seed here, and its control
+    for path in (tmp_path / "cpu" / "cells").glob("*.json"):
+        expected, found = (
+            json.loads((tmp_path / device / "cells" / path.name).read_text()) for device in ("cpu", "cuda")
+        )
+        assert found["metrics"] == expected["metrics"]
+        assert (found["phases"].keys() - expected["phases"].keys()) == {"readers"}
+
+
 def test_another_device_is_named():
     from types import SimpleNamespace
 

@@ -1,0 +1,53 @@
+"""Records -> where the time went."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.cells import Plan
+from bench.metrics import METRICS
+from bench.store import DONE, Record
+
+COLUMNS = ("quantizer", "dataset", "seed", "kind", "part", "seconds")
+_TRAINING = ("warm-up", "train")
+
+
+def profile(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
+    """Seconds of every part of every cell that is done: phases of its job, readers trained as a batch, metrics.
+
+    A training that several rows share (a control's) counts for the first of them. The kinds are "phase", "reader" for
+    what trains readers, and "metric".
+    """
+    rows: list[dict[str, Any]] = []
+    counted = set()
+    for cell in plan.cells:
+        record = records.get(cell.key)
+        if record is None or record["status"] != DONE:
+            continue
+        phases = record.get("phases", {})  # none in a record of an earlier version
+        parts = {part: ("reader" if part == "readers" else "phase", spent) for part, spent in phases.items()}
+        if cell.tokenizer in counted:
+            parts = {part: each for part, each in parts.items() if part not in _TRAINING}
+        counted.add(cell.tokenizer)
+        parts |= {name: (_kind(name), spent) for name, spent in record["metric_seconds"].items()}
+        rows += [
+            dict(zip(COLUMNS, (cell.row, cell.dataset, cell.seed, kind, part, spent), strict=True))
+            for part, (kind, spent) in parts.items()
+        ]
+    return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def _kind(metric: str) -> str:
+    needs = METRICS[metric].needs if metric in METRICS else ()
+    return "reader" if {"reader", "small_reader"} & {*needs} else "metric"
+
+
+def eager_rows(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, str]]:
+    """Rows whose training steps were not replayed as CUDA graphs, and why."""
+    found = {
+        (cell.row, cell.dataset): reason
+        for cell in plan.cells
+        if (reason := records.get(cell.key, {}).get("history", {}).get("eager"))
+    }
+    return [{"quantizer": row, "dataset": dataset, "reason": reason} for (row, dataset), reason in found.items()]

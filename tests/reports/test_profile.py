@@ -1,0 +1,56 @@
+import pandas as pd
+
+from reports import profile
+
+COLUMNS = ["quantizer", "dataset", "seed", "kind", "part", "seconds"]
+
+
+def table(rows):
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+ROWS = table(
+    [
+        ("vq", "lorenz", 0, "phase", "start-up", 2.0),
+        ("vq", "lorenz", 0, "phase", "train", 30.0),
+        ("vq", "lorenz", 0, "reader", "seq_ppl", 40.0),
+        ("vq", "lorenz", 0, "metric", "mse", 1.0),
+        ("ksom", "aist", 0, "phase", "start-up", 2.0),
+        ("ksom", "aist", 0, "phase", "train", 50.0),
+        ("ksom", "aist", 0, "reader", "seq_ppl", 60.0),
+        ("ksom", "aist", 0, "metric", "mse", 15.0),
+    ]
+)
+
+
+def line(text, name):
+    (found,) = [row for row in text.splitlines() if row.startswith(f"| {name} ")]
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_shares_add_up_and_means_are_a_cell():
+    text = profile.section(ROWS, "cpu")
+    assert "2 cells took 200 s of CPU time" in text
+    assert line(text, "start-up")[2:] == ["4.00", "2.0%", "2.00"]
+    assert line(text, "train")[2:] == ["80.0", "40.0%", "40.0"]
+    assert line(text, "metrics that train readers")[2:] == ["100", "50.0%", "50.0"]
+    assert line(text, "other metrics")[2:] == ["16.0", "8.0%", "8.00"]
+    assert line(text, "data")[2:] == ["0", "0.0%", "0"]
+
+
+def test_metrics_come_dearest_first_with_the_row_that_paid_most():
+    text = profile.section(ROWS, "cpu")
+    assert line(text, "seq\\_ppl") == ["seq\\_ppl", "100", "50.0%", "50.0", "ksom on aist: 60.0"]
+    assert text.index("seq\\_ppl") < text.index("| mse")
+
+
+def test_what_was_not_replayed_is_told_and_names_are_escaped():
+    rows = ROWS.replace("ksom", "<b>*x*")
+    text = profile.section(rows, "cuda", [{"quantizer": "<b>*x*", "dataset": "aist", "reason": "it `waits`"}])
+    assert "&lt;b&gt;\\*x\\* on aist: its steps were not replayed as CUDA graphs: it \\`waits\\`" in text
+    assert "<b>" not in text
+    assert "CPU time" not in text
+
+
+def test_nothing_done_nothing_told():
+    assert profile.section(table([]), "cpu") == ""
