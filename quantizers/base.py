@@ -203,7 +203,7 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
     squares = vectors.square().sum(1)
     if z.device.type != "cpu":
         return torch.addmm(squares, z, vectors.T, alpha=-2.0).argmin(1)
-    blocks = z.split(max(1, _SCORES // len(vectors)))
+    blocks = torch.split(z, max(1, _SCORES // len(vectors)))
     return torch.cat([lowest(torch.addmm(squares, block, vectors.T, alpha=-2.0)) for block in blocks])
 
 

@@ -1,6 +1,7 @@
 """Distances of all pairs of codes, a block at a time: for 65,536 codes they would take 17 GB."""
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ Floats = NDArray[np.float64]
 _BLOCK_BYTES = 64 * 2**20
 
 
-def pair_blocks(points: Floats, metric: str = "euclidean") -> Iterator[Floats]:
+def pair_blocks(points: Floats, metric: Literal["euclidean", "sqeuclidean"] = "euclidean") -> Iterator[Floats]:
     """Distances of all pairs i < j of points (U, C), in blocks that depend on U alone."""
     rows = max(1, _BLOCK_BYTES // (8 * max(1, len(points))))
     for start in range(0, len(points), rows):
@@ -44,11 +45,12 @@ class _Ranks:
 
     def __init__(self, blocks: Callable[[], Iterator[Floats]]) -> None:
         self.blocks = blocks
-        self.values, counts = np.empty(0), np.empty(0)
+        self.values: Floats = np.empty(0)
+        counts: Floats = np.empty(0)
         for block in blocks():
             found, seen = np.unique(block, return_counts=True)
             self.values, place = np.unique(np.concatenate([self.values, found]), return_inverse=True)
-            counts = np.bincount(place, weights=np.concatenate([counts, seen]))
+            counts = np.bincount(place, weights=np.concatenate([counts, seen.astype(np.float64)]))
         after = counts.cumsum()
         self.ranks: Floats = after - (counts - 1) / 2 - (after[-1] + 1) / 2  # 0 in the middle
         self.squares = float(counts @ self.ranks**2)

@@ -24,8 +24,8 @@ def converged_readers(subjects: Sequence[Trained]) -> list[tuple[GRUReader, Read
     """Of each tokenizer, all of one shape: its reader at the best check, and what it reached."""
     generators = [each.generator(2) for each in subjects]
     readers = [GRUReader(each.num_codes, own) for each, own in zip(subjects, generators, strict=True)]
-    splits = ([each.tokens[split] for each in subjects] for split in ("train", "val", "test"))
-    readings = train_until_converged(readers, *splits, generators, subjects[0].budget)
+    train, val, test = ([each.tokens[split] for each in subjects] for split in ("train", "val", "test"))
+    readings = train_until_converged(readers, train, val, test, generators, subjects[0].budget)
     return list(zip(readers, readings, strict=True))
 
 

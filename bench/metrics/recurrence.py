@@ -66,7 +66,9 @@ def _forward(weights: Weights, inputs: Tensor, keep: bool) -> tuple[Tensor, _Ste
     hidden = recurrent.shape[2]
     table_rz = table[..., : 2 * hidden].reshape(-1, 2 * hidden)
     table_n = (2.0 * table[..., 2 * hidden :]).view(-1, hidden)
-    weights_rz, weights_n = (part.transpose(1, 2).contiguous() for part in recurrent.split((2 * hidden, hidden), dim=1))
+    weights_rz, weights_n = (
+        part.transpose(1, 2).contiguous() for part in torch.split(recurrent, (2 * hidden, hidden), dim=1)
+    )
     bias = recurrent_bias.unsqueeze(1)
     states = table.new_empty(steps + 1, readers, batch, hidden)
     states[0] = 0.0
@@ -80,7 +82,7 @@ def _forward(weights: Weights, inputs: Tensor, keep: bool) -> tuple[Tensor, _Ste
         states[1:].unbind(),
         every.rz.unbind(),
         every.rz.flatten(1, 2).unbind(),
-        *(part.unbind() for part in every.rz.split(hidden, dim=3)),
+        *(part.unbind() for part in torch.split(every.rz, hidden, dim=3)),
         every.q.unbind(),
         every.n.unbind(),
         every.n.flatten(1, 2).unbind(),
@@ -161,7 +163,9 @@ def _output_layer(
     to_output, to_bias = torch.zeros_like(output), torch.zeros_like(output_bias)
     loss = states.new_zeros(())
     rows = max(1, _LOGITS // len(output))
-    for state, target, to_state in zip(*(part.split(rows) for part in (states, targets, to_states)), strict=True):
+    for state, target, to_state in zip(
+        *(torch.split(part, rows) for part in (states, targets, to_states)), strict=True
+    ):
         logits = torch.addmm(output_bias, state, output.t())
         probability = torch.softmax(logits, dim=1, out=logits)
         picked = probability.gather(1, target)
@@ -181,7 +185,7 @@ def _through_time(steps: _Steps, states: Tensor, to_states: Tensor, recurrent: T
     added in place. `states` (T + 1, R, B, H).
     """
     hidden = recurrent.shape[2]
-    weights_rz, weights_n = recurrent.split((2 * hidden, hidden), dim=1)
+    weights_rz, weights_n = torch.split(recurrent, (2 * hidden, hidden), dim=1)
     one = states.new_ones(())
     kept, change, fresh = (torch.empty_like(states[0]) for _ in range(3))
     gradients = to_states.transpose(0, 1).unbind()
@@ -190,7 +194,7 @@ def _through_time(steps: _Steps, states: Tensor, to_states: Tensor, recurrent: T
         (None, *gradients[:-1]),
         states[:-1].unbind(),
         steps.rz.unbind(),
-        *(part.unbind() for part in steps.rz.split(hidden, dim=3)),
+        *(part.unbind() for part in torch.split(steps.rz, hidden, dim=3)),
         steps.q.unbind(),
         steps.n.unbind(),
         strict=True,
