@@ -6,62 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.joint_loss import joint_loss
+from bench.perceptron import Perceptron
 from quantizers import create
-from quantizers.base import Quantizer
+from quantizers.base import LearnedCodebook, Quantizer
 
 QUANTIZER_STREAM = 1 << 32
-
-
-class Perceptron(nn.Sequential):
-    """Two linear layers with a ReLU between them.
-
-    Args:
-        inputs: Width of what comes in.
-        hidden: Hidden width.
-        outputs: Width of what goes out.
-    """
-
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
-        super().__init__(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """X (B, inputs) -> (B, outputs)."""
-        first, _, last = cast("tuple[nn.Linear, nn.ReLU, nn.Linear]", tuple(self))
-        if torch._C._are_functorch_transforms_active():
-            # Fewer kernels on a GPU: under vmap a linear layer multiplies by 1 as well, and where the weights do not
-            # come first their gradients are copied into their layout.
-            hidden = torch.relu((first.weight @ x.t()).t() + first.bias)
-            return (last.weight @ hidden.t()).t() + last.bias
-        if x.is_cuda:
-            return self.plain(x)
-        output: Tensor = _Perceptron.apply(x, first.weight, first.bias, last.weight, last.bias)  # type: ignore[no-untyped-call]
-        return output
-
-    def plain(self, x: Tensor) -> Tensor:
-        """`forward` layer by layer: the formula that the fast one must equal."""
-        return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _Perceptron(torch.autograd.Function):
-    """The three layers as one node for a CPU: 0.2 ms less a training step of 1.7 ms.
-
-    Narrow products are transposed: MKL needs four times as long for (B, D) as for the same numbers as (D, B).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, last_weight: Tensor, last_bias: Tensor) -> Tensor:
-        hidden = torch.addmm(bias, x, weight.t()).relu_()
-        ctx.save_for_backward(x, weight, last_weight, hidden)
-        return torch.addmm(last_bias, hidden, last_weight.t())
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, last_weight, hidden = ctx.saved_tensors
-        to_output = grad_outputs[0]
-        to_hidden = torch.ops.aten.threshold_backward(to_output @ last_weight, hidden, 0)
-        to_x = (weight.t() @ to_hidden.t()).t() if ctx.needs_input_grad[0] else None
-        to_weight = (x.t() @ to_hidden).t()
-        return to_x, to_weight, to_hidden.sum(0), to_output.t() @ hidden, to_output.sum(0)
 
 
 class Autoencoder(nn.Module):
@@ -90,6 +40,16 @@ class Autoencoder(nn.Module):
 
     def joint(self, x: Tensor) -> tuple[Tensor, ...]:
         """X (B, width) -> loss (), its reconstruction part (), z (B, width), codes (B,)."""
+        quantizer = self.quantizer
+        one_on_a_cpu = x.device.type == "cpu" and not torch._C._are_functorch_transforms_active()
+        if isinstance(quantizer, LearnedCodebook) and quantizer.is_plain and self.training and one_on_a_cpu:
+            encoder, decoder = cast("Perceptron", self.encoder), cast("Perceptron", self.decoder)
+            scales = quantizer.commitment, quantizer.codebook_weight
+            return joint_loss(x, quantizer.vectors, *scales, encoder.weights, decoder.weights)
+        return self.plain_joint(x)
+
+    def plain_joint(self, x: Tensor) -> tuple[Tensor, ...]:
+        """`joint` by the modules themselves: the formula that the fast one must equal."""
         z = self.encoder(x)
         quantized, codes, loss = self.quantizer(z)
         error = F.mse_loss(self.decoder(quantized), x)

@@ -1,6 +1,7 @@
 """Grids of codes and the smoothing of per-code totals by a neighbourhood, one axis at a time."""
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -31,8 +32,14 @@ def grid_positions(sides: tuple[int, ...]) -> Tensor:
 
 def gaussian_kernel(side: int, sigma: Tensor) -> Tensor:
     """(side, side) exp(-d^2 / (2 sigma^2)) along one axis (SOM-VQ, Eq. 4)."""
-    line = torch.arange(side, dtype=torch.float32, device=sigma.device)
-    return torch.exp((line[:, None] - line).square() * (-0.5 / sigma.square()))
+    return torch.exp(_squared_steps(side, sigma.device) * (-0.5 / sigma.square()))
+
+
+@cache
+def _squared_steps(side: int, device: torch.device) -> Tensor:
+    """(side, side) squared distances along an axis, kept because a training step is made of many such small things."""
+    line = torch.arange(side, dtype=torch.float32, device=device)
+    return (line[:, None] - line).square()
 
 
 def smooth(values: Tensor, kernels: list[Tensor]) -> Tensor:
@@ -120,5 +127,6 @@ def som_step(vectors: Tensor, totals: Tensor, rate: float | Tensor) -> Tensor:
         (K, D) the moved codes.
     """
     sums, hits = totals[:, :-1], totals[:, -1:]
-    share = -torch.expm1(hits * torch.log1p(-torch.as_tensor(rate)))  # 0 where n is 0, so that nothing moves there
+    log_kept = torch.log1p(-rate) if isinstance(rate, Tensor) else math.log1p(-rate)
+    share = -torch.expm1(hits * log_kept)  # 0 where n is 0, so that nothing moves there
     return torch.lerp(vectors, sums / hits.clamp_min(NOTHING), share)

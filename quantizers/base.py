@@ -149,6 +149,12 @@ class LearnedCodebook(Quantizer, ABC):
             self.register_buffer("vectors", vectors)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the lookup and its gradient are this class's own: the trainer may then write them out."""
+        cls = type(self)
+        return cls.forward is LearnedCodebook.forward and cls.encode is LearnedCodebook.encode
+
+    @property
     def codebook(self) -> Tensor:
         """(K, D) code vectors."""
         # A view, because a Parameter could not be assigned to another module's `codebook`.

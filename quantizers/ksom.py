@@ -100,10 +100,13 @@ class KSOM(LearnedCodebook):
     def _smooth(self, totals: Tensor, progress: Tensor) -> Tensor:
         if self.neighbourhood == "none":
             return totals
-        shrink = 1 / (1 + self.tau * self.steps)
-        by_steps = self.schedule == "tau"
-        sigma = self.base * shrink if by_steps else geometric(self.sigma_start, self.sigma_end, progress)
+        if self.schedule == "tau":
+            hard_weight = 1 / (1 + self.tau * self.steps)
+            sigma = self.base * hard_weight
+        else:
+            sigma = geometric(self.sigma_start, self.sigma_end, progress)
+            hard_weight = torch.exp(-0.5 / sigma.square())
         if self.neighbourhood == "hard":
-            return hard_smooth(totals, self.sides, shrink if by_steps else torch.exp(-0.5 / sigma.square()))
+            return hard_smooth(totals, self.sides, hard_weight)
         smoother = gaussian_smooth if self.neighbourhood == "gaussian" else exponential_smooth
         return smoother(totals, self.sides, sigma)

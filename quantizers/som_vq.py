@@ -63,5 +63,5 @@ class SOMVQ(LearnedCodebook):
         rate = torch.where(warming, self.warm_up_rate, self.rate)
         moved = som_step(self.vectors, gaussian_smooth(totals, self.sides, sigma), rate)
         hits = totals[:, -1:]
-        alpha = torch.where((hits > 0) & ~warming, self.commitment_rate, 0.0)
+        alpha = hits.clamp_max(1) * torch.where(warming, 0.0, self.commitment_rate)
         self.vectors.copy_(torch.lerp(moved, totals[:, :-1] / hits.clamp_min(1), alpha))

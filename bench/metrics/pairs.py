@@ -1,7 +1,7 @@
 """Distances of all pairs of codes, a block at a time: for 65,536 codes they would take 17 GB."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +45,13 @@ class _Ranks:
 
     def __init__(self, blocks: Callable[[], Iterator[Floats]]) -> None:
         self.blocks = blocks
-        self.values: Floats = np.empty(0)
-        counts: Floats = np.empty(0)
+        self.values: NDArray[Any] = np.empty(0)
+        counts: NDArray[Any] = np.empty(0)
         for block in blocks():
             found, seen = np.unique(block, return_counts=True)
+            both = np.concatenate([counts, seen])
             self.values, place = np.unique(np.concatenate([self.values, found]), return_inverse=True)
-            counts = np.bincount(place, weights=np.concatenate([counts, seen.astype(np.float64)]))
+            counts = np.bincount(place, weights=both)
         after = counts.cumsum()
         self.ranks: Floats = after - (counts - 1) / 2 - (after[-1] + 1) / 2  # 0 in the middle
         self.squares = float(counts @ self.ranks**2)

@@ -67,7 +67,7 @@ def _forward(weights: Weights, inputs: Tensor, keep: bool) -> tuple[Tensor, _Ste
     table_rz = table[..., : 2 * hidden].reshape(-1, 2 * hidden)
     table_n = (2.0 * table[..., 2 * hidden :]).view(-1, hidden)
     weights_rz, weights_n = (
-        part.transpose(1, 2).contiguous() for part in torch.split(recurrent, (2 * hidden, hidden), dim=1)
+        part.transpose(1, 2).contiguous() for part in torch.split(recurrent, [2 * hidden, hidden], dim=1)
     )
     bias = recurrent_bias.unsqueeze(1)
     states = table.new_empty(steps + 1, readers, batch, hidden)
@@ -185,7 +185,7 @@ def _through_time(steps: _Steps, states: Tensor, to_states: Tensor, recurrent: T
     added in place. `states` (T + 1, R, B, H).
     """
     hidden = recurrent.shape[2]
-    weights_rz, weights_n = torch.split(recurrent, (2 * hidden, hidden), dim=1)
+    weights_rz, weights_n = torch.split(recurrent, [2 * hidden, hidden], dim=1)
     one = states.new_ones(())
     kept, change, fresh = (torch.empty_like(states[0]) for _ in range(3))
     gradients = to_states.transpose(0, 1).unbind()

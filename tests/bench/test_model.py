@@ -2,7 +2,8 @@ import pytest
 import torch
 
 import quantizers
-from bench.model import Autoencoder, Perceptron, _Perceptron, parameter_count, reconstruct, tokenize
+from bench.model import Autoencoder, parameter_count, reconstruct, tokenize
+from bench.perceptron import Perceptron, _Perceptron
 
 
 def build(label: str, width: int = 6, hidden: int = 20) -> Autoencoder:
@@ -43,14 +44,37 @@ def test_the_gradient_of_a_perceptron_is_that_of_its_layers(needs_input: bool) -
     for one, other in zip(fast, plain, strict=True):
         torch.testing.assert_close(one, other)
     assert torch.equal(network(x), network.plain(x))
-    first, _, last = network
-    weights = (first.weight, first.bias, last.weight, last.bias)
-    assert torch.autograd.gradcheck(_Perceptron.apply, (x, *weights))  # finite differences
+    assert torch.autograd.gradcheck(_Perceptron.apply, (x, *network.weights))  # finite differences
 
 
 def test_a_perceptron_under_vmap_is_its_layers() -> None:
     network, x = Perceptron(3, 7, 2), torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(torch.vmap(network)(x), torch.stack([network(each) for each in x]))
+
+
+@pytest.mark.parametrize("label", ["vq", "vq-vae", "som-vq"])
+def test_the_joint_loss_written_out_is_the_plain_one(label: str) -> None:
+    model, x = build(label).double().train(), frames(40, seed=1).double()
+    fast, plain = model.joint(x), model.plain_joint(x)
+    assert torch.equal(fast[3], plain[3])
+    for one, other in zip(fast[:3], plain[:3], strict=True):
+        torch.testing.assert_close(one, other)
+    inputs = list(model.parameters())
+    gradients = [torch.autograd.grad(3.0 * each[0], inputs) for each in (fast, plain)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_quantizer_with_a_lookup_of_its_own_is_asked() -> None:
+    class Own(type(build("vq").quantizer)):  # type: ignore[misc]
+        def forward(self, z: torch.Tensor) -> quantizers.Quantized:
+            return super().forward(2.0 * z)
+
+    model, x = build("vq").train(), frames(40, seed=1)
+    assert torch.equal(model.joint(x)[3], model.plain_joint(x)[3])
+    model.quantizer.__class__ = Own
+    assert torch.equal(model.joint(x)[0], model.plain_joint(x)[0])
+    assert torch.equal(model.joint(x)[3], model.quantizer.encode(2.0 * model.encoder(x)))
 
 
 def by_hand(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 import datasets
 from bench.adam import Adam
@@ -49,17 +50,17 @@ def our_steps(label, num_codes, batches):
 
 
 def their_steps(quantizer, batches, outputs):
-    """The same networks, data, loss and optimiser around a quantizer whose forward learns the codebook itself."""
+    """The same networks, loss and optimiser in plain PyTorch, around a quantizer whose forward learns the codebook."""
     model, source = autoencoder("vq", 1, batches), endless(batches)
-    model.quantizer = quantizer.train()
-    optimiser = Adam(model.parameters(), 1e-3)
+    encoder, decoder = (nn.Sequential(*part) for part in (model.encoder, model.decoder))
+    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters(), *quantizer.parameters()], 1e-3)
 
     def run():
         for _ in range(STEPS):
             x = next(source)
-            quantized, loss = outputs(quantizer(model.encoder(x)[None]))
-            optimiser.clear()
-            (F.mse_loss(model.decoder(quantized[0]), x) + loss).backward()
+            quantized, loss = outputs(quantizer(encoder(x)[None]))
+            optimiser.zero_grad()
+            (F.mse_loss(decoder(quantized[0]), x) + loss).backward()
             optimiser.step()
 
     return run
