@@ -19,6 +19,14 @@ def _benchmarking(config):
     return config.getoption("benchmark_only", False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Benchmarks run one at a time."""
+    if _benchmarking(config):
+        config.option.numprocesses = 0
+        config.option.dist = "no"
+
+
 def pytest_collect_file(file_path, parent):
     """`*_benchmark.py` are tests where --benchmark-only asks for them, and nowhere else."""
     named = parent.session.isinitpath(file_path)  # pytest itself takes those
@@ -49,6 +57,24 @@ def single_thread():
     with threadpoolctl.threadpool_limits(1):
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def descend():
+    """What the trainer does with a batch."""
+    import torch
+
+    progress = torch.tensor(0.5)
+
+    def step(model, optimiser, x):
+        loss, _, z, codes = model("joint", x)
+        optimiser.clear()
+        loss.backward()
+        optimiser.step()
+        with torch.no_grad():
+            model("update", z.detach(), codes, progress)
+
+    return step
 
 
 @pytest.fixture

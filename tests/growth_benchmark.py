@@ -39,27 +39,21 @@ def frames(count, width=8):
     return torch.randn(count, width, generator=torch.Generator().manual_seed(0))
 
 
-def step(label, num_codes, width, hidden=256):
-    model = build(label, {}, num_codes=num_codes, width=width, hidden=hidden, seed=0).train()
-    x = frames(BATCH, width)
-    with torch.no_grad():
-        model.quantizer.initialise(model.encoder(frames(max(4_096, num_codes), width)))
-    optimiser, progress = Adam(model.parameters(), 1e-3), torch.tensor(0.5)
-
-    def run():
-        loss, _, z, codes = model("joint", x)
-        optimiser.clear()
-        loss.backward()
-        optimiser.step()
+@pytest.fixture
+def step(descend):
+    def made(label, num_codes, width, hidden=256):
+        model = build(label, {}, num_codes=num_codes, width=width, hidden=hidden, seed=0).train()
         with torch.no_grad():
-            model("update", z.detach(), codes, progress)
+            model.quantizer.initialise(model.encoder(frames(max(4_096, num_codes), width)))
+        x, optimiser = frames(BATCH, width), Adam(model.parameters(), 1e-3)
+        return lambda: descend(model, optimiser, x)
 
-    return run
+    return made
 
 
 @pytest.mark.parametrize("num_codes", SIZES)
 @pytest.mark.parametrize("label", quantizers.families())
-def test_training_step_by_codes(point, label, num_codes):
+def test_training_step_by_codes(point, step, label, num_codes):
     call = step(label, num_codes, 8)
     # K * side for a map, K for the others: a map's exponent may be 1.5.
     most = 1.5 if label in ("som-hard", "ksom", "som-vq") else 1.0
@@ -68,7 +62,7 @@ def test_training_step_by_codes(point, label, num_codes):
 
 @pytest.mark.parametrize("width", [4, 16, 64, 256])
 @pytest.mark.parametrize("label", ["vq", "som-vq"])
-def test_training_step_by_width(point, label, width):
+def test_training_step_by_width(point, step, label, width):
     point(step(label, 1_024, width), work=f"training step of {label}, K = 1,024", axis="D", at=width, most=1.0)
 
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from bench.environment import environment
+from bench.executors import environment as job_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -28,7 +29,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder) / "benchmarks.json"
         options = ["--benchmark-only", "--whole-run", f"--benchmark-json={measured}", "-q", *sys.argv[1:]]
-        status = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT).returncode
+        status = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT, env=job_environment(1)).returncode
         if status:
             sys.exit(status)
         found = [each["extra_info"] for each in json.loads(measured.read_text(encoding="utf-8"))["benchmarks"]]

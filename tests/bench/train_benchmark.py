@@ -32,21 +32,21 @@ def endless(batches):
         yield from batches
 
 
-def our_steps(label, num_codes, batches):
-    """What the trainer does in a step, ten times a call."""
-    model, source = autoencoder(label, num_codes, batches), endless(batches)
-    optimiser, progress = Adam(model.parameters(), 1e-3), torch.tensor(0.5)
+@pytest.fixture
+def our_steps(descend, batches):
+    """Makes what the trainer does in a step, ten times a call."""
 
-    def run():
-        for _ in range(STEPS):
-            loss, _, z, codes = model("joint", next(source))
-            optimiser.clear()
-            loss.backward()
-            optimiser.step()
-            with torch.no_grad():
-                model("update", z.detach(), codes, progress)
+    def made(label, num_codes):
+        model, source = autoencoder(label, num_codes, batches), endless(batches)
+        optimiser = Adam(model.parameters(), 1e-3)
 
-    return run
+        def run():
+            for _ in range(STEPS):
+                descend(model, optimiser, next(source))
+
+        return run
+
+    return made
 
 
 def their_steps(quantizer, batches, outputs):
@@ -66,7 +66,7 @@ def their_steps(quantizer, batches, outputs):
     return run
 
 
-def test_vq(against, batches):
+def test_vq(against, our_steps, batches):
     peer = pytest.importorskip("vector_quantize_pytorch", reason="vector-quantize-pytorch is not installed")
     quantizer = peer.VectorQuantize(
         dim=WIDTH, codebook_size=1_024, decay=0.99, commitment_weight=0.25, rotation_trick=False
@@ -78,21 +78,21 @@ def test_vq(against, batches):
         quantizer._codebook.cluster_size.fill_(1.0)
     theirs = their_steps(quantizer, batches, lambda found: (found[0], found[2].sum()))
     work = "training step of VQ, K = 1,024, D = 8, batch 256"
-    ours = our_steps("vq", 1_024, batches)
+    ours = our_steps("vq", 1_024)
     against(ours, theirs, work=work, peer="vector-quantize-pytorch", goal=4.0, steps=STEPS)
 
 
-def test_fsq(against, batches):
+def test_fsq(against, our_steps, batches):
     peer = pytest.importorskip("vector_quantize_pytorch", reason="vector-quantize-pytorch is not installed")
     theirs = their_steps(peer.FSQ(levels=[8, 5, 5, 5], dim=WIDTH), batches, lambda found: (found[0], 0.0))
     work = "training step of FSQ, levels 8 5 5 5, D = 8, batch 256"
-    ours = our_steps("fsq", 1_024, batches)
+    ours = our_steps("fsq", 1_024)
     against(ours, theirs, work=work, peer="vector-quantize-pytorch", goal=1.2, steps=STEPS)
 
 
 @pytest.mark.parametrize(("num_codes", "limit"), [(1_024, 1.15), (4_096, 1.3)])
 @pytest.mark.parametrize("label", ["som-vq", "ksom", "som-hard"])
-def test_maps(against, batches, label, num_codes, limit):
+def test_maps(against, our_steps, label, num_codes, limit):
     work = f"training step of {label}, K = {num_codes:,}"
-    ours, plain = our_steps(label, num_codes, batches), our_steps("vq", num_codes, batches)
+    ours, plain = our_steps(label, num_codes), our_steps("vq", num_codes)
     against(ours, plain, work=work, peer="our VQ step", limit=limit, steps=STEPS)
