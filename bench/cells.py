@@ -108,24 +108,41 @@ def values(plan: Plan) -> JSON:
     }
 
 
-def from_values(told: JSON) -> Plan:
-    """The plan that was kept, to be measured by the present code.
+def kept(told: JSON) -> Plan:
+    """The plan that was kept, as it was.
 
     Raises:
-        UsageError: It was written by another version, or names quantizers or datasets that are not registered here.
+        UsageError: It was written by another version, or names datasets that are not registered here.
     """
     try:
         plan = _from_values(told)
     except (AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
+    for cell in plan.cells:
+        if cell.dataset not in datasets.names():
+            raise UsageError(_made_elsewhere(cell))
+    return plan
+
+
+def from_values(told: JSON) -> Plan:
+    """The plan that was kept, to be measured by the present code.
+
+    Raises:
+        UsageError: As `kept`, or it names quantizers that are not registered here.
+    """
+    plan = kept(told)
     cells = []
     for cell in plan.cells:
-        if cell.dataset not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
-            raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
+        if not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+            raise UsageError(_made_elsewhere(cell))
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
         cells.append(dataclasses.replace(cell, metric_keys=keys))
     return dataclasses.replace(plan, cells=tuple(cells))
+
+
+def _made_elsewhere(cell: Cell) -> str:
+    return f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH"
 
 
 def _from_values(told: JSON) -> Plan:

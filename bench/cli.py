@@ -210,6 +210,30 @@ def evaluate(
     return code if code else int(len(lines) > 1)
 
 
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR [DIR]", help="Run folder; two are set side by side.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="html, md, tex, csv, separated by commas; all, of two runs html and md.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="Where the comparison of two runs goes; else this folder.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Write the report of a run again from what lies in its folder, or set two runs side by side. Nothing is run."""
+    from bench import reporting
+
+    _load(plugin)
+    if len(folders) > 2:
+        raise UsageError(f"expected one run folder or two, got {len(folders)}")
+    if len(folders) == 2:
+        written = reporting.side_by_side(folders[0], folders[1], out or Path(), format_)
+    elif out is not None:
+        raise UsageError("--out is for the comparison of two runs; the report of one run lies in its folder")
+    else:
+        written = reporting.again(folders[0], format_)
+    print("\n".join(map(str, written)))
+
+
 def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     from bench import publish
     from bench.display import Display
@@ -236,13 +260,13 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     except KeyboardInterrupt:
         interrupted = True
     records: dict[str, Record] = work.records
-    publish.write(store, plan, records, command=command, environment=facts)
+    publish.write(store, plan, records)
     done = sum(record["status"] == CELL_DONE for record in records.values())
     total = len(plan.cells) + len(plan.absent)
     kept = sum(records[key]["status"] != CELL_DONE for key in display.resumed if key in records)
     if kept:
         print(f"note: {kept} cells without a result are from before; --rerun failed tries them again", file=sys.stderr)
-    told = f"{done} of {total} cells done; report: {store.root / 'report.md'}"
+    told = f"{done} of {total} cells done; report: {store.root / 'report.html'}"
     if interrupted:
         then = "goes on from here" if options.trains else "starts over"
         print(f"interrupted: {told}; the same command {then}", file=sys.stderr)

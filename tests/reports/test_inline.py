@@ -1,0 +1,27 @@
+import pytest
+
+from reports import inline
+from reports.text import code, escape
+
+NASTY = [
+    "<script>alert(1)</script>",
+    "[x](javascript:alert(1))",
+    "![x](http://x.y)",
+    "a|`b`*c*_d_~e~$f$",
+    "&amp;",
+    "\\",
+]
+
+
+@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("wrap", [escape, code])
+def test_what_users_name_comes_back_as_text(name, wrap):
+    assert inline.plain(f"the {wrap(name)} row") == f"the {name} row"
+    shown = inline.html(f"the {wrap(name)} row")
+    assert shown.replace("<code>", "").replace("</code>", "").count("<") == 0
+    assert not any(token.type in ("link_open", "image", "html_inline") for token in inline.tokens(wrap(name)))
+
+
+def test_marks_become_elements():
+    assert inline.html("**best** `vq` *published*") == ("<strong>best</strong> <code>vq</code> <em>published</em>")
+    assert inline.html("") == ""
