@@ -35,7 +35,7 @@ def write(page: Page) -> str:
         "plain": inline.plain,
     }
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    return environment.get_template("page.html").render(
+    text = environment.get_template("page.html").render(
         page=page,
         anchor=lambda section: anchors[id(section)],
         style=Markup(_source("page.css")),
@@ -43,6 +43,7 @@ def write(page: Page) -> str:
         svg=lambda figure: Markup(figure.svg),
         grid=lambda block: _rounded(dict(block.data)),
     )
+    return text.strip() + "\n"
 
 
 def _inline(text: str) -> Markup:

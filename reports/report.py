@@ -89,7 +89,7 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
         ran.append(Section("Cells without a result", (facts.failures(run.failures, run.stand_ins),)))
     compared = published.section(run.summary, run.protocol, run.stand_ins, run.published_tables)
     by_row = row_by_row(run.summary, metrics, run.parameters, run.stand_ins, figures, grids)
-    sections = {
+    sections: dict[str, Sequence[Block]] = {
         "What was run": ran,
         "What can be said": verdict(run.table, run.summary, run.rankings, run.claims, run.stand_ins, run.protocol),
         "Results": [*_results(run, metrics), Section("How to read the tables", (*_legend(run),), detail=True)],
@@ -98,7 +98,7 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
         "Figures": _figures(run, figures),
         "Row by row": by_row,
         "Data": [
-            Section(facts.source_title(name, run.stand_ins), (facts.values(run.sources.get(name, {}) | notes),))
+            Section(facts.source_title(name, run.stand_ins), (facts.values({**run.sources.get(name, {}), **notes}),))
             for name, notes in run.notes.items()
         ],
         "Protocol": [facts.values(run.protocol)],
