@@ -53,18 +53,17 @@ def what_was_run(
         made: When and in what time.
         folder: Name of the run folder.
     """
-    kinds = [
-        f"{code(name)} ({'stand-in, generated' if name in stand_ins else 'real'})"
-        for name in dict.fromkeys(table["dataset"])
-    ]
+    here = set(table.loc[table["status"] != "unavailable", "dataset"])
+    kinds = {name: "real" if name in here else "not on this machine" for name in dict.fromkeys(table["dataset"])}
+    kinds |= dict.fromkeys(stand_ins, "stand-in, generated")
     seeds = seeds_of(table)
     pairs = [
         ("Protocol", f"{code(protocol['name'])}: {escape(protocol['purpose'])}"),
-        ("Data", listed(kinds)),
+        ("Data", listed([f"{code(name)} ({kind})" for name, kind in kinds.items()])),
         ("Seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else "none"),
         ("Cells", _cells(table, planned)),
         ("Hardware", "; ".join(dict.fromkeys(map(_machine, environments)))),
-        ("Finished", escape(made)),
+        ("Time", escape(made)),
         ("Folder", code(folder)),
     ]
     blocks: list[Block] = [Facts(tuple((name, value) for name, value in pairs if value))]
@@ -84,7 +83,7 @@ def failures(rows: Sequence[Mapping[str, Any]], stand_ins: Mapping[str, str]) ->
     """Cells without a result, with their cause."""
     return table_of(
         "",
-        "Cells without a result",
+        "Cells without a result and their cause",
         [
             {
                 "quantizer": escape(row["quantizer"]),

@@ -30,6 +30,7 @@ def write(page: Page) -> str:
     )
     environment.filters |= {
         "inline": _inline,
+        "figures": _figures,
         "kind": lambda block: type(block).__name__,
         "nested": _nested,
         "plain": inline.plain,
@@ -48,6 +49,11 @@ def write(page: Page) -> str:
 
 def _inline(text: str) -> Markup:
     return Markup(inline.html(_TOGETHER.sub("\N{NO-BREAK SPACE}", text)))
+
+
+def _figures(text: str) -> Markup:
+    """In a cell, which may be broken before its interval where a page is narrow."""
+    return Markup(inline.html(text.replace("± ", "±\N{NO-BREAK SPACE}")))
 
 
 def _nested(block: Bullets) -> list[tuple[str, Bullets | None]]:

@@ -3,6 +3,7 @@
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+SHORT = 30  # characters
 # What reports.text makes and nothing more: no links, no images, no HTML.
 _PARSER = MarkdownIt("zero").enable(["backticks", "emphasis", "entity", "escape"])
 
@@ -14,8 +15,12 @@ def tokens(text: str) -> list[Token]:
 
 
 def html(text: str) -> str:
-    """As HTML; HTML in it shows as text."""
-    return str(_PARSER.renderInline(text))
+    """As HTML; HTML in it shows as text. Code spans that fit into a narrow line have the class "short"."""
+    found = tokens(text)
+    for token in found:
+        if token.type == "code_inline" and len(token.content) <= SHORT:
+            token.attrSet("class", "short")
+    return str(_PARSER.renderer.render(found, _PARSER.options, {}))
 
 
 def plain(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from reports.inline import tokens
 from reports.page import Cell, Page, Table, walk
 
-WIDEST = 5  # columns side by side, names of rows apart: what a page holds
+WIDEST = 4  # columns side by side, names of rows apart: what a page holds
 _SIGNS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",

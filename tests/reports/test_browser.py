@@ -60,6 +60,7 @@ def visit(browser, address):
 
     def opened(width=1280, **options):
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        context.set_default_timeout(120_000)  # a busy machine is not a fault of the page
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: troubles.append(message.text))

@@ -23,17 +23,17 @@ def wide(columns, rows=(("vq", 1.0), ("fsq", 2.0))):
 def test_a_wide_table_is_set_in_parts_that_repeat_the_names():
     text = latex.write(wide(7))
     assert text.count("\\begin{tabular}") == 2
-    assert re.findall(r"^quantizer & (.*) \\\\$", text, re.M) == ["m0 & m1 & m2 & m3 & m4", "m5 & m6"]
+    assert re.findall(r"^quantizer & (.*) \\\\$", text, re.M) == ["m0 & m1 & m2 & m3", "m4 & m5 & m6"]
     assert text.count(r"1.0 $\pm$ 0.1\textsuperscript{a}") == 7
-    assert latex.write(wide(5)).count("\\begin{tabular}") == 1
+    assert latex.write(wide(4)).count("\\begin{tabular}") == 1
 
 
 def test_a_cell_across_columns_stands_in_every_part_of_them():
     row = (Cell("hangs"), Cell("timeout", failed=True, span=7))
     table = wide(7)
     text = latex.write(Table("t", "T", table.columns, (row,)))
-    assert r"hangs & \multicolumn{5}{l}{timeout} \\" in text
-    assert r"hangs & \multicolumn{2}{l}{timeout} \\" in text
+    assert r"hangs & \multicolumn{4}{l}{timeout} \\" in text
+    assert r"hangs & \multicolumn{3}{l}{timeout} \\" in text
 
 
 def test_signs_with_a_meaning_are_escaped():

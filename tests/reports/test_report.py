@@ -55,6 +55,10 @@ def test_what_was_run_is_told_first(page):
     assert "- Folder: `quick`" in opening
 
 
+def test_data_that_are_not_on_this_machine_are_not_called_real(page):
+    assert "- Data: `lorenz` (not on this machine)" in page(status="unavailable")
+
+
 def test_a_stand_in_is_marked_in_opening_titles_and_every_row(page):
     text = page(real=False)
     assert "`lorenz` (stand-in, generated)" in text
