@@ -7,8 +7,8 @@ from reports.comparison import OTHER_DATA, Difference, page
 
 def change(quantizer, outcome, metric="mse", difference=0.02, **more):
     row = {"dataset": "lorenz", "quantizer": quantizer, "metric": metric, "n": 3, "first": 0.1, "second": 0.12}
-    row |= {"difference": difference, "low": difference - 0.01, "high": difference + 0.01, "p": 0.01, "p_holm": 0.0123}
-    return row | {"outcome": outcome} | more
+    row |= {"difference": difference, "p": 0.01, "p_holm": 0.0123, "outcome": outcome}
+    return row | ({} if "low" in more else {"low": difference - 0.01, "high": difference + 0.01}) | more
 
 
 def blank(quantizer, outcome, **more):

@@ -25,5 +25,8 @@ def test_what_users_name_comes_back_as_text(name, wrap):
 
 
 def test_marks_become_elements():
-    assert inline.html("**best** `vq` *published*") == ("<strong>best</strong> <code>vq</code> <em>published</em>")
+    long = "x" * 40
+    assert inline.html(f"**best** `vq` *published* `{long}`") == (
+        f'<strong>best</strong> <code class="short">vq</code> <em>published</em> <code>{long}</code>'
+    )
     assert inline.html("") == ""
