@@ -18,9 +18,9 @@ CHANGED = ("better", "worse")
 KEY = (
     "Second minus first, mean ± half the 95 % t interval of the paired difference over the seeds that both have; where "
     "a target is nearest to best (→), the difference of the distances from it. **better**, **worse** (**higher**, "
-    "**lower** where neither end is better): told from 0 by a paired t test, Holm within the column; without a word: "
-    "not told from 0, or fewer than 3 shared seeds; **=**: identical on every seed; *other data*: the two drew "
-    "different data, so nothing is paired."
+    "**lower** where neither end is better): told from 0 by a paired t test, Holm within the column, so that of twenty "
+    "columns without any change one may show a word; without a word: not told from 0, or fewer than 3 shared seeds; "
+    "**=**: identical on every seed; *other data*: the two drew different data, so nothing is paired."
 )
 
 
@@ -64,7 +64,7 @@ def page(first: Results, second: Results, changes: pd.DataFrame, differences: Se
             "What is compared", (Facts((("First", _told(first)), ("Second", _told(second)))), *_alone(first, second))
         ),
         Section("What differs between them", (_differences(differences),)),
-        Section("What changed", (_summary(changes), *tables)),
+        Section("What changed", (*_summary(changes), *tables)),
         Section("Reproduce", (Code(first.command), Code(second.command))),
     )
     return Page(f"quantizer-bench: {escape(second.folder)} against {escape(first.folder)}", blocks)
@@ -97,16 +97,16 @@ def _differences(found: Sequence[Difference]) -> Block:
     return Bullets(tuple(lines))
 
 
-def _summary(changes: pd.DataFrame) -> Block:
+def _summary(changes: pd.DataFrame) -> list[Block]:
     """How many comparisons came out which way, and which were told apart."""
     counts = {str(name): int(count) for name, count in changes["outcome"].value_counts().items()}
-    told = [f"{count} {name}" for name, count in counts.items()]
-    lines: list[str | Bullets] = [f"{len(changes)} comparisons: {', '.join(told)}."]
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    blocks: list[Block] = [Prose(f"{len(changes)} comparisons: {told}.")]
     for outcome in CHANGED:
         rows = records(changes[changes["outcome"] == outcome])
         if rows:
-            lines += [f"**{outcome.capitalize()}**:", Bullets(tuple(map(_change, rows)))]
-    return Bullets(tuple(lines))
+            blocks += [Prose(f"**{outcome.capitalize()}**:"), Bullets(tuple(map(_change, rows)))]
+    return blocks
 
 
 def _change(row: Mapping[str, Any]) -> str:

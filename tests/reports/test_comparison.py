@@ -36,8 +36,10 @@ def test_what_changed_is_told_in_a_sentence_and_in_its_cell(compared):
         ]
     )
     assert text.startswith("# quantizer-bench: after against before\n")
-    assert "- 6 comparisons: 1 worse, 1 better, 1 not separable, 1 identical, 1 untested, 1 other data." in text
-    assert "  - `mse` of `vq` on `lorenz`: 0.100 to 0.120 (difference 0.020 ± 0.010, n = 3, p = 0.012)" in text
+    assert "\n6 comparisons: 1 worse, 1 better, 1 not separable, 1 identical, 1 untested, 1 other data." in text
+    assert (
+        "**Worse**:\n\n- `mse` of `vq` on `lorenz`: 0.100 to 0.120 (difference 0.020 ± 0.010, n = 3, p = 0.012)" in text
+    )
     assert "(difference -0.020 ± 0.010, n = 3, p < 0.001)" in text
     cells = dict(line.strip("| ").split(" | ")[::2] for line in text.splitlines() if line.count("|") == 4)
     assert cells["vq"] == "0.020 ± 0.010 **worse**"
