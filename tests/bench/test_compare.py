@@ -164,6 +164,13 @@ def test_a_folder_without_records_is_refused(ran):
         reporting.again(folder)
 
 
+def test_a_run_that_ended_before_its_first_record_still_has_its_page(ran):
+    store, plan, _ = reporting.load(ran("run", lambda cell: {}))
+    publish.write(store, plan, {})
+    assert "0 of 8 done; 8 not run" in (store.root / "report.html").read_text()
+    assert "python -m bench run" in (store.root / "report.md").read_text()
+
+
 def test_a_plan_with_a_plug_ins_dataset_asks_for_the_plug_in(ran):
     folder = ran("run", lambda cell: {})
     told = json.loads((folder / "plan.json").read_text())
