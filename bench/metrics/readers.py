@@ -17,6 +17,7 @@ EMBEDDING = 64
 HIDDEN = 128
 BATCH = 64
 CHUNK = 64
+CHECK_EVERY = 5  # updates of the barely trained reader between points of its curve: an epoch of the paper
 PUBLISHED_POINT = 17  # updates: SOM-VQ's printed perplexities are those of a reader stopped about here
 _EVALUATED_LOGITS = 2**22  # held at once
 
@@ -146,20 +147,32 @@ def barely_trained(
 
 
 def barely_trained_at(
-    train: Tensor, test: Tensor, num_codes: int, *, generator: torch.Generator, updates: Sequence[int]
+    train: Tensor,
+    test: Tensor,
+    num_codes: int,
+    *,
+    generator: torch.Generator,
+    updates: Sequence[int],
+    val: Tensor | None = None,
 ) -> list[Reading]:
-    """`barely_trained` read at several numbers of updates, ascending, on its way."""
+    """`barely_trained` read at several numbers of updates, ascending, on its way.
+
+    Validation sequences (v, time), where given, are read every 5 updates and at those numbers, for the curve alone.
+    """
     _check(train, test)
     reader = GRUReader(num_codes, generator).to(train.device)
     optimiser = Adam(reader.parameters(), 1e-3)
     batches = _batches(train, train.shape[1] - 1, generator)
     readings = []
+    curve: list[tuple[int, float]] = []
     done = 0
     for goal in updates:
-        for _ in range(goal - done):
+        while done < goal:
             _update(reader, optimiser, *next(batches))
-        done = goal
-        readings.append(Reading(reader.perplexity(test), goal))
+            done += 1
+            if val is not None and (done % CHECK_EVERY == 0 or done == goal):
+                curve.append((done, reader.perplexity(val)))
+        readings.append(Reading(reader.perplexity(test), goal, curve=tuple(curve)))
     return readings
 
 
@@ -254,9 +267,9 @@ def _barely_trained(trained: Trained) -> list[Reading]:
 
     def compute() -> list[Reading]:
         at = (min(PUBLISHED_POINT, updates), updates)
-        return barely_trained_at(
-            tokens["train"], tokens["test"], trained.num_codes, generator=trained.generator(1), updates=at
-        )
+        splits = tokens["train"], tokens["test"]
+        generator = trained.generator(1)
+        return barely_trained_at(*splits, trained.num_codes, generator=generator, updates=at, val=tokens["val"])
 
     return trained.shared("barely trained reader", compute)
 
@@ -266,7 +279,9 @@ def _seq_ppl_17(trained: Trained) -> float:
 
 
 def _seq_ppl(trained: Trained) -> float:
-    return _barely_trained(trained)[1].perplexity
+    reading = _barely_trained(trained)[1]
+    trained.curves["seq_ppl"] = reading.curve
+    return reading.perplexity
 
 
 def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
@@ -286,7 +301,9 @@ def _seq_ppl_converged(trained: Trained) -> float:
 
 
 def _bits_per_frame(trained: Trained) -> float:
-    return math.log2(converged_reader(trained)[1].perplexity)
+    reading = converged_reader(trained)[1]
+    trained.curves["bits_per_frame"] = reading.curve
+    return math.log2(reading.perplexity)
 
 
 _NEEDS = ("reader",)
