@@ -1,0 +1,114 @@
+"""What figures are drawn from, and what they are: plain values, no models, and no matplotlib."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Key = tuple[str, str, int]
+Curve = Sequence[tuple[float, float | None]]
+Arrays = Mapping[str, NDArray[Any]]
+
+TURN = math.radians(25.0)  # about the vertical, so that limbs that reach forwards show
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure.
+
+    Attributes:
+        name: File-safe and unique in a run; the file is figures/NAME.svg.
+        title: Plain text.
+        alt: Plain text made from the data: what a person who cannot see the figure should know.
+        section: "overview", "dataset:NAME" or "row:DATASET:ROW".
+        svg: One `<svg>` element that needs nothing outside itself. What is black in it takes the colour of the text
+            around it; families' colours are the CSS variables of `reports.figures.palette`, with a value for where
+            nobody sets them.
+    """
+
+    name: str
+    title: str
+    alt: str
+    section: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset with one data seed, as far as figures show it.
+
+    Attributes:
+        frames: (n, time, F) test frames in data units, as they were before PCA.
+        points: (P, c) indices of the features that form one spatial point each.
+        unit: Of the points, "" where there is none.
+        joints: Name of each point where the points are the joints of a body with y up, else empty.
+        edges: Pairs of joints that a bone joins.
+        rate: Frames a second, or None.
+    """
+
+    frames: NDArray[Any]
+    points: NDArray[Any]
+    unit: str = ""
+    joints: tuple[str, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+    rate: float | None = None
+
+    def from_front(self, frames: NDArray[Any]) -> NDArray[np.float64]:
+        """A body's frames (n, F) -> (n, joints, 2): seen from the front and a little from one side, y up."""
+        joints = frames[:, self.points].astype(np.float64)
+        across = joints[..., 0] * math.cos(TURN) + joints[..., 2] * math.sin(TURN)
+        return np.stack([across, joints[..., 1]], axis=-1)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run, as far as figures show it.
+
+    Attributes:
+        summary: One row a (quantizer, dataset): summary.csv.
+        table: One row a cell: results.csv.
+        rankings: Which row stands where in which metric: rankings.csv.
+        metrics: The catalogue: name, direction, target.
+        families: Row -> its family; rows of one family share a colour.
+        units: Dataset -> unit of `error_units`.
+        curves: (dataset, row, seed) -> name -> (x, value) at each point. "epochs" or "updates" is the tokenizer's error
+            on the validation split; any other name is the metric whose reader's validation perplexity it is, by
+            updates. A value that was not finite is None.
+        codes: (dataset, row, seed) -> tokens of each split as "codes.SPLIT" (n, time), "prototypes" (K, F) in data
+            units and, where there are any, "positions" (K, g); None where nothing is stored.
+        source: (dataset, seed) -> the data, or None where they are not on this machine.
+    """
+
+    summary: pd.DataFrame
+    table: pd.DataFrame
+    rankings: pd.DataFrame
+    metrics: Sequence[Mapping[str, Any]]
+    families: Mapping[str, str]
+    units: Mapping[str, str]
+    curves: Mapping[Key, Mapping[str, Curve]]
+    codes: Callable[[str, str, int], Arrays | None]
+    source: Callable[[str, int], Source | None]
+
+
+def plain(text: object) -> str:
+    """Text without what XML cannot hold."""
+    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", str(text))
+
+
+def file_name(*parts: str) -> str:
+    """A name that every file system takes, and no other parts give.
+
+    >>> file_name("use", "lorenz", "som-vq")
+    'use--lorenz--som-vq'
+    """
+    joined = "--".join(parts)
+    safe = [re.sub("[^a-z0-9_]+", "-", part.lower()).strip("-")[:40] for part in parts]
+    if safe == [*parts]:
+        return joined
+    return "--".join([*filter(None, safe), hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:8]])

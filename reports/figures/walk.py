@@ -1,0 +1,65 @@
+"""The tokens of a sequence as a walk on the lattice, in their order and shuffled."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.figures.canvas import SIZE, Canvas, marker, styled
+from reports.figures.data import Figure, file_name
+from reports.figures.lattice import Lattice
+from reports.figures.maps import paper_size
+from reports.figures.palette import INK, Look
+from reports.figures.tokenizer import Tokenizer
+from reports.text import number
+
+WIDTH, GAP, HEAD, FOOT = 480, 16, 36, 26
+LONGEST = 400  # frames
+
+
+def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
+    """One figure for a tokenizer with a lattice."""
+    if tokenizer.lattice is not None:
+        yield _walk(tokenizer, tokenizer.lattice)
+
+
+def mean_move(lattice: Lattice, tokens: NDArray[np.int64]) -> float | None:
+    """Mean Euclidean distance on the lattice over the moves of tokens (time,), those that stay left out."""
+    steps = np.diff(lattice.positions[tokens], axis=0)
+    lengths = np.sqrt((steps**2).sum(axis=1))
+    return float(lengths[lengths > 0].mean()) if (lengths > 0).any() else None
+
+
+@styled
+def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
+    tokens = tokenizer.tokens[0, :LONGEST]
+    orders = {"in their order": tokens, "shuffled": np.random.default_rng(0).permutation(tokens)}
+    stacked = lattice.shape[1] > 2.5 * lattice.shape[0]
+    room = WIDTH - 2 * GAP if stacked else (WIDTH - 3 * GAP) / 2
+    width, height = paper_size(lattice, room, 1.6 * room)
+    canvas = Canvas(WIDTH, (2 if stacked else 1) * (HEAD + height) + FOOT)
+    told = []
+    for index, (name, walk) in enumerate(orders.items()):
+        left = GAP if stacked else GAP + index * (room + GAP)
+        top = HEAD + (index * (HEAD + height) if stacked else 0)
+        move = mean_move(lattice, walk)
+        step = "no move" if move is None else f"{number(move)} cells a move"
+        canvas.text(left, top - 24, f"{name}: {step}", size=SIZE)
+        canvas.frames(left, top, width, height, lattice)
+        axes = canvas.axes(left, top, width, height)
+        axes.set_axis_off()
+        axes.set_xlim(-0.5, lattice.shape[1] - 0.5)
+        axes.set_ylim(lattice.shape[0] - 0.5, -0.5)
+        rows, columns = lattice.cells[walk].T
+        axes.plot(columns, rows, color=tokenizer.look.colour, linewidth=1.0, alpha=0.65, clip_on=False)
+        for at, filled in ((0, False), (-1, True)):
+            ends = marker(Look(INK, "o", "-", filled), 6)
+            axes.plot(columns[[at]], rows[[at]], linestyle="none", clip_on=False, **ends)
+        told.append(f"{name} {step}")
+    canvas.text(GAP, canvas.height - 10, "hollow: the first frame; filled: the last")
+    title = f"A sequence of tokens walking the lattice: {tokenizer.what}"
+    alt = (
+        f"{title}, seed {tokenizer.seed}: the first {len(tokens)} tokens of a test sequence, which take "
+        f"{len(np.unique(tokens))} codes. {'; '.join(told)} (mean distance on the lattice between different tokens)."
+    )
+    return canvas.finish(file_name("walk", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
