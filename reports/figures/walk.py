@@ -15,6 +15,7 @@ from reports.text import number
 
 WIDTH, GAP, HEAD, FOOT = 480, 16, 36, 26
 LONGEST = 400  # frames
+LINE = 110  # px: height of a walk on a line, drawn over time
 
 
 def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
@@ -34,9 +35,10 @@ def mean_move(lattice: Lattice, tokens: NDArray[np.int64]) -> float | None:
 def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
     tokens = tokenizer.tokens[0, :LONGEST]
     orders = {"in their order": tokens, "shuffled": np.random.default_rng(0).permutation(tokens)}
-    stacked = lattice.shape[1] > 2.5 * lattice.shape[0]
+    line = len(lattice.sides) == 1
+    stacked = line or lattice.shape[1] > 2.5 * lattice.shape[0]
     room = WIDTH - 2 * GAP if stacked else (WIDTH - 3 * GAP) / 2
-    width, height = paper_size(lattice, room, 1.6 * room)
+    width, height = (room, LINE) if line else paper_size(lattice, room, 1.6 * room)
     canvas = Canvas(WIDTH, (2 if stacked else 1) * (HEAD + height) + FOOT)
     told = []
     for index, (name, walk) in enumerate(orders.items()):
@@ -45,18 +47,23 @@ def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
         move = mean_move(lattice, walk)
         step = "no move" if move is None else f"{number(move)} cells a move"
         canvas.text(left, top - 24, f"{name}: {step}", size=SIZE)
-        canvas.frames(left, top, width, height, lattice)
         axes = canvas.axes(left, top, width, height)
         axes.set_axis_off()
-        axes.set_xlim(-0.5, lattice.shape[1] - 0.5)
-        axes.set_ylim(lattice.shape[0] - 0.5, -0.5)
         rows, columns = lattice.cells[walk].T
+        if line:
+            rows, columns = columns, np.arange(len(walk))
+            axes.set_ylim(lattice.sides[0] - 0.5, -0.5)
+        else:
+            canvas.frames(left, top, width, height, lattice)
+            axes.set_xlim(-0.5, lattice.shape[1] - 0.5)
+            axes.set_ylim(lattice.shape[0] - 0.5, -0.5)
         axes.plot(columns, rows, color=tokenizer.look.colour, linewidth=1.0, alpha=0.65, clip_on=False)
         for at, filled in ((0, False), (-1, True)):
-            ends = marker(Look(INK, "o", "-", filled), 6)
-            axes.plot(columns[[at]], rows[[at]], linestyle="none", clip_on=False, **ends)
+            dot = marker(Look(INK, "o", "-", filled), 6)
+            axes.plot(columns[[at]], rows[[at]], linestyle="none", clip_on=False, **dot)
         told.append(f"{name} {step}")
-    canvas.text(GAP, canvas.height - 10, "hollow: the first frame; filled: the last")
+    ends = "hollow: the first frame; filled: the last"
+    canvas.text(GAP, canvas.height - 10, f"{ends}; to the right: time, up and down: the place" if line else ends)
     title = f"A sequence of tokens walking the lattice: {tokenizer.what}"
     alt = (
         f"{title}, seed {tokenizer.seed}: the first {len(tokens)} tokens of a test sequence, which take "

@@ -116,6 +116,15 @@ def test_a_walk_visits_the_cells_of_its_tokens(make, read):
     assert "in their order: 1.00 cells a move" in texts
 
 
+def test_a_walk_on_a_line_is_drawn_over_time(make, read):
+    arrays = {"codes.test": np.array([[0, 2, 2, 1], [0] * 4]), "prototypes": np.zeros((3, 2))}
+    figure = alone(make, arrays | {"positions": np.arange(3)[:, None]})[1]["walk"]
+    paths = [path for path in read.elements(figure, "path") if path.get("stroke", "").startswith("#")]
+    steps = np.diff(read.points(paths[0].get("d"))[0], axis=0)
+    assert steps[:, 0] == pytest.approx(np.full(3, steps[0, 0]), abs=0.11)
+    assert steps[:, 1] / steps[0, 1] == pytest.approx([1.0, 0.0, -0.5], abs=0.01)
+
+
 def test_moves_by_hand():
     lattice = Lattice.of(grid(4, 5))
     assert mean_move(lattice, np.array([0, 0, 1, 19])) == pytest.approx((1 + np.hypot(3, 3)) / 2)
