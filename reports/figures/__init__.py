@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from reports.figures.data import Figure, RunData, Source
 from reports.figures.grid import grid_data
-from reports.text import records
 
 __all__ = ["Figure", "RunData", "Source", "draw", "grid_data"]
 
@@ -22,7 +21,7 @@ def draw(run: RunData) -> Iterator[Figure]:
     from reports.figures import attractor, curves, intervals, pareto, planes, poses, use, walk
     from reports.figures.tokenizer import tokenizers
 
-    for dataset in dict.fromkeys(row["dataset"] for row in records(run.summary)):
+    for dataset in run.rows:
         for of_dataset in (intervals, pareto, curves):
             yield from of_dataset.draw(run, dataset)
         for tokenizer in tokenizers(run, dataset):

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
-from reports.figures.data import Curve, Figure, RunData, file_name
-from reports.figures.palette import INK, Look, looks
-from reports.figures.tokenizer import roles
-from reports.text import listed, number, records
+from reports.figures.data import ROWS, Curve, Figure, RunData, file_name
+from reports.figures.palette import INK, Look
+from reports.text import listed, number
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 56, 14, 230, 44
 SEEDS = 10  # of a row: more lines say no more
@@ -37,10 +36,9 @@ def draw(run: RunData, dataset: str) -> Iterator[Figure]:
 def _lines(run: RunData, dataset: str, kind: str) -> Lines:
     """Row -> a line for each seed that has at least two points."""
     found: dict[str, list[list[tuple[float, float]]]] = {}
-    for row in dict.fromkeys(each["quantizer"] for each in records(run.summary) if each["dataset"] == dataset):
-        seeds = sorted(seed for name, other, seed in run.curves if (name, other) == (dataset, row))
-        for seed in seeds[:SEEDS]:
-            line = _positive(run.curves[dataset, row, seed].get(kind, ()))
+    for row in [row["quantizer"] for row in run.rows[dataset] if (dataset, row["quantizer"]) in run.done][:ROWS]:
+        for seed in run.done[dataset, row]["seed"].tolist()[:SEEDS]:
+            line = _positive(run.curves.get((dataset, row, seed), {}).get(kind, ()))
             if len(line) > 1:
                 found.setdefault(row, []).append(line)
     return found
@@ -53,13 +51,12 @@ def _positive(curve: Curve) -> list[tuple[float, float]]:
 
 @styled
 def _curves(run: RunData, dataset: str, kind: str, title: str, lines: Lines, x: str, y: str) -> Figure:
-    seen = looks(run.families, roles(run))
     legend_top = TOP + SIDE + FOOT
     canvas = Canvas(WIDTH, legend_top + legend_height(12, WIDTH, [*lines]) + 4)
     axes = canvas.axes(LEFT, TOP, WIDTH - LEFT - 14, SIDE)
     for row, own in lines.items():
         for line in own:
-            look = seen[row]
+            look = run.looks[row]
             axes.plot(*zip(*line, strict=True), color=look.colour, linestyle=look.line, linewidth=1.0, alpha=0.75)
     log_scale(axes, "y", [value for own in lines.values() for line in own for _, value in line])
     axes.set_xlabel(x)
@@ -69,7 +66,7 @@ def _curves(run: RunData, dataset: str, kind: str, title: str, lines: Lines, x: 
         place = axes.get_xaxis_transform()
         words = f" the paper's reading point: {PUBLISHED_POINT} updates"
         axes.text(PUBLISHED_POINT, 1.0, words, transform=place, fontsize=SMALL, va="top")
-    shown: list[tuple[str, Look]] = [(row, seen[row]) for row in lines]
+    shown: list[tuple[str, Look]] = [(row, run.looks[row]) for row in lines]
     canvas.legend(12, legend_top, shown, lines=True)
     name = file_name("curves", dataset, "training" if kind == "training" else f"reader_{kind}")
     return canvas.finish(name, title, _alt(title, kind, lines, x), f"dataset:{dataset}")

@@ -5,16 +5,22 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reports.figures.palette import Look, looks
+from reports.text import is_family, records
+
+Row = Mapping[str, Any]
 Key = tuple[str, str, int]
 Curve = Sequence[tuple[float, float | None]]
 Arrays = Mapping[str, NDArray[Any]]
 
+ROWS = 40  # of a dataset in one figure: more cannot be told apart
 TURN = math.radians(25.0)  # about the vertical, so that limbs that reach forwards show
 
 
@@ -94,6 +100,27 @@ class RunData:
     curves: Mapping[Key, Mapping[str, Curve]]
     codes: Callable[[str, str, int], Arrays | None]
     source: Callable[[str, int], Source | None]
+
+    @cached_property
+    def rows(self) -> dict[str, list[Row]]:
+        """Dataset -> its rows of the summary, the ranked ones first."""
+        found: dict[str, list[Row]] = {}
+        for row in sorted(records(self.summary), key=lambda row: not is_family(row)):
+            found.setdefault(row["dataset"], []).append(row)
+        return {dataset: found[dataset] for dataset in dict.fromkeys(self.summary["dataset"])} if found else {}
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """Row -> how it is drawn."""
+        return looks(
+            self.families, {row["quantizer"]: str(row.get("role")) for rows in self.rows.values() for row in rows}
+        )
+
+    @cached_property
+    def done(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """(dataset, row) -> its cells that are done, by seed."""
+        cells = self.table[self.table["status"] == "done"].sort_values("seed", kind="stable")
+        return {(str(dataset), str(row)): own for (dataset, row), own in cells.groupby(["dataset", "quantizer"])}
 
 
 def plain(text: object) -> str:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from reports.figures.data import RunData
 from reports.figures.lattice import Lattice
 from reports.figures.tokenizer import Tokenizer, tokenizers
-from reports.text import records
 
 POSE = 99  # steps across the square in which poses lie: what two digits can say
 DIGITS = 3
@@ -29,10 +28,9 @@ def grid_data(run: RunData) -> list[dict[str, Any]]:
           digits a joint, two for x to the right and two for y upwards (a list of numbers would take twice the room),
           and `edges` are [joint, joint].
     """
-    datasets = dict.fromkeys(row["dataset"] for row in records(run.summary))
     return [
         _grid(tokenizer, tokenizer.lattice)
-        for dataset in datasets
+        for dataset in run.rows
         for tokenizer in tokenizers(run, dataset)
         if tokenizer.lattice is not None and len(tokenizer.lattice.sides) == 2
     ]

@@ -1,35 +1,32 @@
 """Bits a frame against explained variance: what a frame costs a generative model at which quality."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, marker, styled
-from reports.figures.data import Figure, RunData, file_name
-from reports.figures.palette import INK, looks
-from reports.figures.tokenizer import roles
-from reports.text import interval, known, listed, records
+from reports.figures.data import ROWS, Figure, Row, RunData, file_name
+from reports.figures.palette import INK, Look
+from reports.text import interval, known, listed
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 62, 10, 300, 46
 COST, QUALITY = "bits_per_frame", "explained"
 # Shares of variance not explained that may be told on the axis.
 TICKS = [digit * 10.0**exponent for exponent in range(-7, 1) for digit in (1, 2, 5)]
-Row = Mapping[str, Any]
 
 
 def draw(run: RunData, dataset: str) -> Iterator[Figure]:
     """The figure of a dataset, where any family or point of a curve has both metrics."""
     rows = [
         row
-        for row in records(run.summary)
-        if row["dataset"] == dataset
-        and row.get("role") in ("family", "curve")
+        for row in run.rows[dataset]
+        if row.get("role") in ("family", "curve")
         and known(row, COST) is not None
         and (known(row, QUALITY) or 1.0) < 1.0
     ]
     if rows:
-        yield _pareto(run, dataset, rows)
+        yield _pareto(run, dataset, rows[:ROWS])
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -48,7 +45,6 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 @styled
 def _pareto(run: RunData, dataset: str, rows: Sequence[Row]) -> Figure:
-    seen = looks(run.families, roles(run))
     families: dict[str, list[Row]] = {}
     for row in rows:
         families.setdefault(run.families[row["quantizer"]], []).append(row)
@@ -67,11 +63,11 @@ def _pareto(run: RunData, dataset: str, rows: Sequence[Row]) -> Figure:
         drawstyle="steps-post",
     )
     for own in families.values():
-        _family(axes, sorted(own, key=lambda row: row["codebook_size"]), seen)
+        _family(axes, sorted(own, key=lambda row: row["codebook_size"]), run.looks[own[0]["quantizer"]])
     _scale(axes, [1.0 - quality for _, quality in points])
     axes.set_xlabel("bits_per_frame, fewer is better")
     axes.set_ylabel("explained variance, more is better")
-    entries = [(name, seen[own[0]["quantizer"]]) for name, own in families.items()]
+    entries = [(name, run.looks[own[0]["quantizer"]]) for name, own in families.items()]
     canvas.legend(LEFT, legend_top, entries, lines=False)
     title = f"Bits a frame against explained variance on {dataset}"
     told = "; ".join(f"{r['quantizer']} {interval(r, COST)} bits, explained {interval(r, QUALITY)}" for r in rows)
@@ -80,9 +76,8 @@ def _pareto(run: RunData, dataset: str, rows: Sequence[Row]) -> Figure:
     return canvas.finish(file_name("pareto", dataset), title, alt, f"dataset:{dataset}")
 
 
-def _family(axes: Any, rows: Sequence[Row], seen: Mapping[str, Any]) -> None:
+def _family(axes: Any, rows: Sequence[Row], look: Look) -> None:
     """Its points by rising K, joined and told their K where there are several."""
-    look = seen[rows[0]["quantizer"]]
     if len(rows) > 1:
         costs, lost = [float(row[COST]) for row in rows], [1.0 - float(row[QUALITY]) for row in rows]
         axes.plot(costs, lost, color=look.colour, linewidth=0.9, alpha=FAINT)

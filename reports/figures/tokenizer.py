@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.figures.data import RunData, Source
 from reports.figures.lattice import Lattice, neighbour_means
-from reports.figures.palette import Look, looks
-from reports.text import is_family, records
+from reports.figures.palette import Look
 
-ROWS = 12  # of a dataset: more would make the page too long to send
+SHOWN = 12  # of a dataset: more would make the page too long to send
 SPLITS = ("train", "val", "test")
 
 
@@ -75,28 +75,14 @@ class Tokenizer:
         return neighbour_means(lattice, self.distances(lattice.pairs()))
 
 
-def roles(run: RunData) -> dict[str, str]:
-    """Row -> role."""
-    return {row["quantizer"]: str(row.get("role")) for row in records(run.summary)}
-
-
 def tokenizers(run: RunData, dataset: str) -> Iterator[Tokenizer]:
-    """Those of a dataset, ranked rows first, at most ROWS."""
-    seen = looks(run.families, roles(run))
-    rows = [row for row in records(run.summary) if row["dataset"] == dataset]
-    found = 0
-    for row in sorted(rows, key=lambda row: not is_family(row)):
-        tokenizer = _first(run, dataset, row["quantizer"], seen)
-        if tokenizer is not None:
-            yield tokenizer
-            found += 1
-            if found == ROWS:
-                return
+    """Those of a dataset, ranked rows first, at most SHOWN."""
+    found = (_first(run, dataset, row["quantizer"]) for row in run.rows[dataset])
+    return islice((tokenizer for tokenizer in found if tokenizer is not None), SHOWN)
 
 
-def _first(run: RunData, dataset: str, row: str, seen: dict[str, Look]) -> Tokenizer | None:
-    own = (run.table["dataset"] == dataset) & (run.table["quantizer"] == row) & (run.table["status"] == "done")
-    for seed in sorted(int(seed) for seed in run.table[own]["seed"]):
+def _first(run: RunData, dataset: str, row: str) -> Tokenizer | None:
+    for seed in run.done[dataset, row]["seed"].tolist() if (dataset, row) in run.done else ():
         stored = run.codes(dataset, row, seed)
         if stored is not None:
             count = len(stored["prototypes"])
@@ -106,7 +92,7 @@ def _first(run: RunData, dataset: str, row: str, seen: dict[str, Look]) -> Token
                 dataset,
                 row,
                 seed,
-                seen[row],
+                run.looks[row],
                 splits[-1],
                 hits[-1],
                 np.sum(hits, axis=0) > 0,

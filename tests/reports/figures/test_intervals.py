@@ -101,6 +101,15 @@ def test_a_target_is_a_line(make, read):
     assert any(line[0, 0] == line[1, 0] and scale(line[0, 0]) == pytest.approx(1.0, abs=2e-3) for line in upright)
 
 
+def test_many_rows_are_cut_and_that_is_told(make, read):
+    rows = {f"row-{index}": "family" for index in range(43)}
+    figure = drawn(small(make, rows=rows, seeds=1))
+    texts = [each.text for each in read.elements(figure, "text")]
+    assert sum(text.startswith("row-") for text in texts) == 40
+    assert "3 more rows: in the tables" in texts
+    assert "; 3 more." in figure.alt
+
+
 def test_units_are_told(make, read):
     run = small(make, datasets=("aist-standin",), measured=("error_units",))
     figure = next(each for each in draw(run) if each.name == "intervals--aist-standin--error_units")
