@@ -4,10 +4,11 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
@@ -85,30 +86,32 @@ class Canvas:
         box = left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height
         return self.drawing.add_axes(box)
 
-    def picture(self, left: float, top: float, width: float, height: float, pixels: NDArray[Any]) -> Axes:
-        """Axes without ticks over a raster (rows, columns, 4), whose units are its pixels from the upper left corner.
-
-        A raster lies in the SVG as a PNG: thousands of cells or points would be megabytes as vectors.
-        """
-        axes = self.axes(left, top, width, height)
-        rows, columns = pixels.shape[:2]
-        extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
-        axes.imshow(pixels, interpolation="none", aspect="auto", extent=extent, clip_on=False)
+    @cached_property
+    def page(self) -> Axes:
+        """Axes over everything, without ticks and in pixels: for what has no axes of its own, which cost most."""
+        axes = self.axes(0, 0, self.width, self.height)
         axes.set_axis_off()
+        axes.set_xlim(0, self.width)
+        axes.set_ylim(self.height, 0)
+        axes.set_autoscale_on(False)
         return axes
+
+    def picture(self, left: float, top: float, width: float, height: float, pixels: NDArray[Any]) -> None:
+        """A raster (rows, columns, 4) in a box.
+
+        It lies in the SVG as a PNG: thousands of cells or points would be megabytes as vectors.
+        """
+        extent = (left, left + width, top + height, top)
+        self.page.imshow(pixels, interpolation="none", aspect="auto", extent=extent, clip_on=False)
 
     def frames(self, left: float, top: float, width: float, height: float, lattice: Lattice) -> None:
         """Outlines of a lattice's slices, its paper spread over a box."""
-        rows, columns = lattice.shape
+        cell = np.array([width / lattice.shape[1], height / lattice.shape[0]])
         high, wide = lattice.slice_shape
-        axes = self.axes(left, top, width, height)
-        axes.set_axis_off()
-        axes.set_xlim(0, columns)
-        axes.set_ylim(rows, 0)
-        corners = [(column, row) for row, column in lattice.corners.tolist()]
-        outlines = [Path([(x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y)]) for x, y in corners]
-        outline = Path.make_compound_path(*outlines)
-        axes.add_patch(PathPatch(outline, fill=False, edgecolor=INK, alpha=FAINT, linewidth=0.7, clip_on=False))
+        corners = lattice.corners[:, ::-1] * cell + (left, top)
+        outline = np.array([(0, 0), (wide, 0), (wide, high), (0, high), (0, 0)]) * cell
+        path = Path.make_compound_path(*(Path(outline + corner) for corner in corners))
+        self.page.add_patch(PathPatch(path, fill=False, edgecolor=INK, alpha=FAINT, linewidth=0.7, clip_on=False))
 
     def text(self, left: float, top: float, words: str, *, size: float = SMALL, align: str = "left") -> None:
         """Text whose first line is centred on `top`."""

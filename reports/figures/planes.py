@@ -59,7 +59,7 @@ def _planes(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
         canvas.text(left, top - 9, f"{number(low)} to {number(high)}{tokenizer.unit}")
         canvas.picture(left, top, *size, pixels(lattice, shares, alpha))
         canvas.frames(left, top, *size, lattice)
-    gradient(canvas, GAP, rows * (HEAD + size[1]) + 14, "least to most of each map; pale: never used")
+    gradient(canvas, GAP, rows * (HEAD + size[1]) + 14, "least to most of each map; faint: never used")
     return _finish(canvas, tokenizer, lattice, maps)
 
 

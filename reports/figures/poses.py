@@ -66,13 +66,12 @@ def _on_lattice(tokenizer: Tokenizer, lattice: Lattice, source: Source) -> Figur
     rows, columns = (int(side) + 1 for side in where.max(axis=0))
     cell = (WIDTH - 2 * GAP) / columns if columns >= 5 else 80.0
     canvas = Canvas(WIDTH, HEAD + cell * rows + FOOT)
-    axes = _field(canvas, GAP, HEAD, cell * columns, cell * rows)
     poses = source.from_front(tokenizer.prototypes[codes])
-    placed = _placed(poses, [(cell * (column + 0.5), cell * (row + 0.5)) for row, column in where], cell)
+    placed = _placed(poses, [(GAP + cell * (column + 0.5), HEAD + cell * (row + 0.5)) for row, column in where], cell)
     unused = ~tokenizer.seen[codes]
-    _bodies(axes, placed[unused], source, INK, INK, PALE)
-    _bodies(axes, placed[~unused], source, tokenizer.look.colour, INK, 1.0)
-    canvas.text(GAP, canvas.height - 12, "coloured: the left arm and leg; pale: codes that no frame uses")
+    _bodies(canvas.page, placed[unused], source, INK, INK, PALE)
+    _bodies(canvas.page, placed[~unused], source, tokenizer.look.colour, INK, 1.0)
+    canvas.text(GAP, canvas.height - 12, "coloured: the left arm and leg; faint: codes that no frame uses")
     title = f"Poses of the codes on their lattice: {tokenizer.what}"
     slices = f" of the slice with {' and '.join(f'axis {a} at {at}' for a, at in enumerate(cut, 3))}" if cut else ""
     alt = (
@@ -108,9 +107,8 @@ def _over_time(tokenizer: Tokenizer, source: Source) -> Figure:
     ):
         above = top + row * (tall + HEAD + 4)
         canvas.text(GAP, above - 8, name, size=SIZE)
-        axes = _field(canvas, GAP, above, cell * MOMENTS, tall)
-        centres = [(cell * (index + 0.5), tall / 2) for index in range(len(moments))]
-        _bodies(axes, _placed(source.from_front(poses[moments]), centres, tall), source, left, INK, 1.0)
+        centres = [(GAP + cell * (index + 0.5), above + tall / 2) for index in range(len(moments))]
+        _bodies(canvas.page, _placed(source.from_front(poses[moments]), centres, tall), source, left, INK, 1.0)
     axes = canvas.axes(52, canvas.height - CURVE - 38, WIDTH - 52 - GAP, CURVE)
     axes.plot(seconds, apart, color=tokenizer.look.colour, linewidth=1.1)
     axes.plot(seconds[moments], apart[moments], ".", color=INK, markersize=5, alpha=FAINT)
@@ -126,15 +124,6 @@ def _over_time(tokenizer: Tokenizer, source: Source) -> Figure:
         f"{number(float(apart.min()))} and at most {number(float(apart.max()))}; the token changes {changes} times."
     )
     return canvas.finish(file_name("reconstruction", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
-
-
-def _field(canvas: Canvas, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes in px from the upper left corner of a box, without ticks."""
-    axes = canvas.axes(left, top, width, height)
-    axes.set_axis_off()
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
-    return axes
 
 
 def _placed(poses: Floats, centres: Sequence[tuple[float, float]], room: float) -> Floats:

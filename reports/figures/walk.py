@@ -47,20 +47,16 @@ def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
         move = mean_move(lattice, walk)
         step = "no move" if move is None else f"{number(move)} cells a move"
         canvas.text(left, top - 24, f"{name}: {step}", size=SIZE)
-        axes = canvas.axes(left, top, width, height)
-        axes.set_axis_off()
-        rows, columns = lattice.cells[walk].T
+        rows, columns, shape = *lattice.cells[walk].T, lattice.shape
         if line:
-            rows, columns = columns, np.arange(len(walk))
-            axes.set_ylim(lattice.sides[0] - 0.5, -0.5)
+            rows, columns, shape = columns, np.arange(len(walk)), (lattice.sides[0], len(walk))
         else:
             canvas.frames(left, top, width, height, lattice)
-            axes.set_xlim(-0.5, lattice.shape[1] - 0.5)
-            axes.set_ylim(lattice.shape[0] - 0.5, -0.5)
-        axes.plot(columns, rows, color=tokenizer.look.colour, linewidth=1.0, alpha=0.65, clip_on=False)
+        x, y = left + (columns + 0.5) * width / shape[1], top + (rows + 0.5) * height / shape[0]
+        canvas.page.plot(x, y, color=tokenizer.look.colour, linewidth=1.0, alpha=0.65, clip_on=False)
         for at, filled in ((0, False), (-1, True)):
             dot = marker(Look(INK, "o", "-", filled), 6)
-            axes.plot(columns[[at]], rows[[at]], linestyle="none", clip_on=False, **dot)
+            canvas.page.plot(x[[at]], y[[at]], linestyle="none", clip_on=False, **dot)
         told.append(f"{name} {step}")
     ends = "hollow: the first frame; filled: the last"
     canvas.text(GAP, canvas.height - 10, f"{ends}; to the right: time, up and down: the place" if line else ends)

@@ -24,6 +24,8 @@ def pictures(read, figure):
     found = []
     for each in read.elements(figure, "image"):
         data = base64.b64decode(each.get("href").partition(",")[2])
+        scale = re.fullmatch(r"matrix\(([\d.]+) 0 0 ([\d.]+) .*\)", each.get("transform"))
+        assert float(scale[1]) > 0 < float(scale[2])  # neither mirrored nor upside down
         found.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")))
     return found
 
