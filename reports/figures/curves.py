@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from matplotlib.ticker import MaxNLocator
+
 from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
 from reports.figures.data import ROWS, Curve, Figure, RunData, file_name
 from reports.figures.palette import INK, Look
@@ -59,6 +61,7 @@ def _curves(run: RunData, dataset: str, kind: str, title: str, lines: Lines, x: 
             look = run.looks[row]
             axes.plot(*zip(*line, strict=True), color=look.colour, linestyle=look.line, linewidth=1.0, alpha=0.75)
     log_scale(axes, "y", [value for own in lines.values() for line in own for _, value in line])
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if kind == "seq_ppl":
