@@ -47,9 +47,11 @@ def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
         move = mean_move(lattice, walk)
         step = "no move" if move is None else f"{number(move)} cells a move"
         canvas.text(left, top - 24, f"{name}: {step}", size=SIZE)
-        rows, columns, shape = *lattice.cells[walk].T, lattice.shape
+        rows, columns = lattice.cells[walk].T
+        shape = lattice.shape
         if line:
-            rows, columns, shape = columns, np.arange(len(walk)), (lattice.sides[0], len(walk))
+            rows, columns = columns, np.arange(len(walk))
+            shape = lattice.sides[0], len(walk)
         else:
             canvas.frames(left, top, width, height, lattice)
         x, y = left + (columns + 0.5) * width / shape[1], top + (rows + 0.5) * height / shape[0]
