@@ -129,9 +129,8 @@ def run(
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
     if timeout is not None and not timeout > 0:
         raise UsageError(f"expected --timeout in seconds above 0, got {timeout:g}")
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
     chosen = _device(device)
+    at_once = _jobs(jobs, chosen)
     request = Request(
         quantizers=quantizers,
         datasets=datasets,
@@ -148,7 +147,7 @@ def run(
         print(f"note: {remark}", file=sys.stderr)
     options = Options(
         device=chosen,
-        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        jobs=at_once,
         rerun=rerun,
         timeout=timeout,
         plugins=_absolute(plugin),
@@ -187,23 +186,14 @@ def evaluate(
 
     _use_data(data_dir)
     _load(plugin)
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
     chosen = _device(device)
-    if not folder.is_dir():
-        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
-    told = Store(folder, writable=False).plan()  # before anything is written: it may be no run folder
+    at_once = _jobs(jobs, chosen)
+    told = _existing(folder).plan()  # before anything is written: it may be no run folder
     plan = cells.from_values(told)
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
-    options = Options(
-        device=chosen,
-        jobs=jobs or (_cores() if chosen == "cpu" else 1),
-        rerun="all",
-        plugins=_absolute(plugin),
-        trains=False,
-    )
+    options = Options(device=chosen, jobs=at_once, rerun="all", plugins=_absolute(plugin), trains=False)
     code = _run(plan, store, options, told.get("command", []))
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
@@ -232,6 +222,77 @@ def report(
     else:
         written = reporting.again(folders[0], format_)
     print("\n".join(map(str, written)))
+
+
+def baseline(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
+    null_pairs: Annotated[int, typer.Option(help="Trainings of every row on the run's data, from other seeds.")] = 10,
+    jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> int:
+    """Keep a run's metrics for bench check, with how far trainings on the same data differ.
+
+    That is measured: null pairs are trained into RUN/null. Running the same command again resumes it.
+
+    Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
+    """
+    from bench import baseline as baselines
+    from bench import check_report
+    from bench.null_pairs import device_of, finished, make, null_plan
+    from bench.runner import Options
+    from bench.store import Store
+
+    _use_data(data_dir)
+    _load(plugin)
+    plan, records = finished(_existing(folder))
+    null = null_plan(plan, null_pairs)
+    device = _device(device_of(records))
+    options = Options(device=device, jobs=_jobs(jobs, device), rerun="failed", plugins=_absolute(plugin))
+    store = Store(folder / "null")
+    store.lock()
+    code = _run(null, store, options, ["python", "-m", "bench", *sys.argv[1:]])
+    if code == DONE:
+        made = make(plan, records, null, store)
+        baselines.write(made, out)
+        print(f"\n{check_report.sight_of(made)}\n\nbaseline: {out}")
+    return code
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
+    baseline: Annotated[Path, typer.Option(help="What bench baseline wrote.")],
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions, too.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file, too.")] = None,
+) -> int:
+    """Compare a run with a baseline: has quality fallen by more than chance?
+
+    Exit codes: 0 it holds, 1 it fell, 2 something was not measured or not comparable, 3 a cell failed.
+    """
+    from bench import baseline as baselines
+    from bench import cells, check_report
+    from bench.check import check as judge
+
+    kept, store = baselines.read(baseline), _existing(folder)
+    plan = cells.as_kept(store.plan())
+    verdict = judge(kept, plan, store.read_all(cell.key for cell in plan.cells)[0])
+    print(check_report.text(verdict, kept))
+    if github:
+        print(check_report.github(verdict))
+    if junit:
+        check_report.junit(verdict, junit)
+    return verdict.code
+
+
+def _existing(folder: Path) -> "Store":
+    """A run folder, to be read."""
+    from bench.store import Store
+
+    if not folder.is_dir():
+        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
+    return Store(folder, writable=False)
 
 
 def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
@@ -344,6 +405,12 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: PyTorch finds no CUDA device on this machine; use --device cpu or auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _jobs(told: int | None, device: str) -> int:
+    if told is not None and told < 1:
+        raise UsageError(f"expected --jobs of at least 1, got {told}")
+    return told or (_cores() if device == "cpu" else 1)
 
 
 def _cores() -> int:
