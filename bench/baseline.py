@@ -10,7 +10,7 @@ from typing import NoReturn
 from bench.errors import UsageError
 from bench.keys import JSON
 from bench.metrics import Metric
-from bench.metrics.effects import watched
+from bench.metrics.effects import effect, watched
 from bench.noise import Noise
 from bench.standings import loss
 from bench.store import write_atomically
@@ -60,12 +60,18 @@ class Measured:
     trainings: Series
     null: Series = Series()
 
+    def least(self, metric: Metric) -> float:
+        """The smallest loss of a metric that matters here."""
+        values = [value for value in self.trainings.values[metric.name] if value is not None]
+        return effect(metric.name).of(math.fsum(values) / len(values)) if values else 0.0
+
     def noise(self, metric: Metric) -> Noise | None:
         """Of the metric's loss between two trainings on the same data; None where no data have two."""
         groups = self.trainings.by_seed(metric.name)
         for seed, values in self.null.by_seed(metric.name).items():
             groups[seed] = groups.get(seed, []) + values
-        return Noise.of([loss(x, watched(metric), metric.target) for x in group] for group in groups.values())
+        losses = [[loss(x, watched(metric), metric.target) for x in group] for group in groups.values()]
+        return Noise.of(losses, self.least(metric))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bench.baseline import Baseline, Measured, Pair
 from bench.cells import Plan
 from bench.measured import Problem, measured, undone
 from bench.metrics import METRICS, Metric
-from bench.metrics.effects import effect, watched
+from bench.metrics.effects import watched
 from bench.noise import Noise
 from bench.standings import loss
 from bench.stats import holm
@@ -179,7 +179,7 @@ def _compared(pair: Pair, name: str, before: Measured, after: Measured) -> Compa
         before=mean,
         after=_mean(seconds),
         loss=lost,
-        least=effect(name).of(mean),
+        least=before.least(metric),
         noise=noise,
         p=noise.p(lost, len(seeds)),
     )

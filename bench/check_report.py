@@ -131,7 +131,7 @@ def _range(found: list[Comparison]) -> str:
 def _size(loss: float, of: Comparison) -> str:
     """A loss or gain, as a share where that is how its metric is judged."""
     share = effect(of.metric).relative and of.before
-    return f"{abs(loss / of.before):.2%}" if share else f"{abs(loss):.3g}"
+    return f"{abs(loss / of.before):.1%}" if share else f"{abs(loss):.3g}"
 
 
 def _command(kind: str, title: str, message: str) -> str:

@@ -22,16 +22,24 @@ class Noise:
     freedom: int
 
     @classmethod
-    def of(cls, groups: Iterable[Sequence[float]]) -> "Noise | None":
+    def of(cls, groups: Iterable[Sequence[float]], least: float) -> "Noise | None":
         """Pooled over groups of trainings on the same data; None where none has two.
 
         A group of r trainings has r - 1 degrees of freedom, so that every null pair, which adds one training to what
-        the run has, adds one. The difference of two trainings has twice the variance of one.
+        the run has, adds one. The difference of two trainings has twice the variance of one. A pair that differs by
+        `least` is added to the squares and not to their number: a few trainings that agree, as counts of codes do, do
+        not prove that others will.
 
-        >>> Noise.of([[1.0, 3.0], [5.0, 5.0, 8.0]])  # sums of squares 2 and 6 over 1 + 2 degrees of freedom
+        >>> Noise.of([[1.0, 3.0], [5.0, 5.0, 8.0]], 0.0)  # squares 2 and 6 over 1 + 2 degrees of freedom, doubled
         Noise(std=2.309401076758503, freedom=3)
+        >>> Noise.of([[1.0, 1.0, 1.0]], 0.5)  # .5^2 / 2
+        Noise(std=0.3535533905932738, freedom=2)
+
+        Args:
+            groups: Values by data.
+            least: The smallest difference that matters.
         """
-        squares, freedom = [], 0
+        squares, freedom = [least**2 / 2], 0
         for group in groups:
             mean = math.fsum(group) / len(group) if group else 0.0
             squares += [(value - mean) ** 2 for value in group]

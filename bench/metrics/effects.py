@@ -27,9 +27,9 @@ class Effect:
 
 _SHARE = Effect(0.05, relative=True)
 EFFECTS = {
-    "mse": _SHARE,
+    "mse": Effect(0.03, relative=True),
     "explained": Effect(0.01),
-    "error_units": Effect(0.03, relative=True),
+    "error_units": Effect(0.02, relative=True),
     "active": Effect(5.0),
     "trust": Effect(0.005),
     "cont": Effect(0.005),

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from bench.baseline import Measured, Series
 from bench.check import FALSE_ALARMS, Verdict, compare
@@ -21,7 +20,6 @@ CONDITIONS = {
     "protocol": {"codebook_size": 256, "schedule": {"epochs": 24, "batch": 256}},
     "device": "cpu",
 }
-# Two null pairs on seeds 0 and 1 each, both of one other training: within-seed sums of squares d^2 / 2 twice.
 PAIR = ("vq", "lorenz")
 
 
@@ -65,18 +63,18 @@ def test_the_same_values_hold_with_a_loss_of_exactly_zero():
 
 
 def test_a_loss_is_weighed_as_computed_by_hand():
-    # Two null pairs that differ by .0004: squares 2 * .0004^2 / 2 over two degrees, doubled for a difference.
+    # Two null pairs that differ by .0004 and one by the smallest loss that matters, over two degrees of freedom.
     found = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=[x + 0.003 for x in MSE]))
     assert found.noise.freedom == 2
-    assert found.noise.std == pytest.approx(0.0004)
-    assert found.p == pytest.approx(stats.t.sf(0.003 / (0.0004 / math.sqrt(5)), 2))
-    assert found.p == pytest.approx(0.00177, abs=1e-5)  # t = 16.77
-    assert found.least == pytest.approx(EFFECTS["mse"].size * 0.012)
+    assert found.least == pytest.approx(0.03 * 0.012)
+    assert found.noise.std**2 == pytest.approx((2 * 0.0004**2 + 0.00036**2) / 2)
+    t = 0.003 / (found.noise.std / math.sqrt(5))
+    assert found.p == pytest.approx((1 - t / math.sqrt(t**2 + 2)) / 2)  # the t distribution with two degrees
     assert found.outcome == "regressed"
 
 
 def test_a_sure_loss_too_small_to_matter_holds():
-    found = judged(row(mse=MSE, null={"mse": 1e-7}), run(mse=[x * 1.01 for x in MSE]))
+    found = judged(row(null_seeds=SEEDS * 8, mse=MSE, null={"mse": 1e-7}), run(mse=[x * 1.01 for x in MSE]))
     assert found.p < FALSE_ALARMS
     assert found.outcome == "holds"
 

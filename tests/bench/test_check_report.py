@@ -29,8 +29,8 @@ HOLDS = Verdict((comparison(),), (), (), ())
 
 def test_text_says_what_fell_by_how_much_and_how_sure():
     lines = text(MIXED, BASELINE).splitlines()
-    assert lines[0] == "fell: som-vq on lorenz, mse 0.01 -> 0.014, lost 40.00% over 5 seeds, p = 2e-05"
-    assert lines[1] == "rose: fsq on lorenz, mse 0.01 -> 0.006, gained 40.00% over 5 seeds, p = 0.0001"
+    assert lines[0] == "fell: som-vq on lorenz, mse 0.01 -> 0.014, lost 40.0% over 5 seeds, p = 2e-05"
+    assert lines[1] == "rose: fsq on lorenz, mse 0.01 -> 0.006, gained 40.0% over 5 seeds, p = 0.0001"
     assert lines[2] == "failed: ksom on lorenz, seed 3: failed: RuntimeError: 100% wrong: a, b and more"
     assert lines[3] == "not measured: vq-vae on lorenz: in the baseline, but not in this run"
     assert "note: some note" in lines
@@ -64,7 +64,7 @@ def test_the_smallest_losses_are_told_from_row_to_row():
     found = (comparison(reach=0.0012), comparison(row="fsq", reach=0.004), comparison(metric="active", reach=7.0))
     head, _, _, mse, active = sight(Verdict(found, (), (), ())).splitlines()
     assert head == "smallest loss that 95% of checks over 5 seeds show, from row to row"
-    assert mse.split() == ["mse", "5%", "12.00%", "to", "40.00%"]
+    assert mse.split() == ["mse", "5%", "12.0%", "to", "40.0%"]
     assert active.split() == ["active", "5", "7"]
 
 
@@ -78,7 +78,7 @@ def test_annotations_are_escaped_as_github_reads_them():
     lines = github(MIXED).splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["::error", "::error", "::error", "::notice"]
     assert lines[0] == (
-        "::error title=som-vq on lorenz%2C mse fell::0.01 -> 0.014, lost 40.00%25 over 5 seeds, p = 2e-05"
+        "::error title=som-vq on lorenz%2C mse fell::0.01 -> 0.014, lost 40.0%25 over 5 seeds, p = 2e-05"
     )
     assert lines[1] == (
         "::error title=ksom on lorenz%2C seed 3 failed::failed: RuntimeError: 100%25 wrong: a, b%0Aand more"
@@ -100,12 +100,12 @@ def test_junit_has_a_case_a_comparison_and_an_error_for_what_is_missing(tmp_path
         "errors": "2",
     }
     cases = {(case.get("classname"), case.get("name")): case for case in suite}
-    assert cases["lorenz.som-vq", "mse"].find("failure").get("message").startswith("0.01 -> 0.014, lost 40.00%")
+    assert cases["lorenz.som-vq", "mse"].find("failure").get("message").startswith("0.01 -> 0.014, lost 40.0%")
     assert cases["lorenz.vq", "mse"].find("failure") is None
     assert cases["lorenz.ksom", "seed 3"].find("error") is not None
     assert cases["lorenz.vq-vae", "row"].find("error").get("message") == LEFT.reason
     assert "0.002" not in cases["lorenz.vq", "mse"].findtext("system-out")  # mse is told as a share
-    assert "20.00%" in cases["lorenz.vq", "mse"].findtext("system-out")
+    assert "20.0%" in cases["lorenz.vq", "mse"].findtext("system-out")
 
 
 def test_junit_holds_any_name(tmp_path):

@@ -1,6 +1,7 @@
 """`bench baseline` and `bench check` through the command line, on the tiny protocol."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from bench import baseline, null_pairs
 from bench.job import Job
 from bench.metrics import METRICS
 
+ROOT = Path(__file__).resolve().parents[2]
 RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu", "--quantizers", "vq,vq+shuffled")
 SEEDS = ("--seeds", 2)
 
@@ -103,7 +105,7 @@ def test_a_fall_is_exit_one_and_named(bench_here, copy, kept, tmp_path):
     done = bench_here("check", copy, "--baseline", kept, "--github", "--junit", tmp_path / "report.xml")
     assert done.returncode == 1
     assert done.stdout.startswith("fell: vq on lorenz, mse ")
-    assert "lost 9900.00%" in done.stdout
+    assert "lost 9900.0%" in done.stdout
     (command,) = [line for line in done.stdout.splitlines() if line.startswith("::")]
     assert command.startswith("::error title=vq on lorenz%2C mse fell::")
     suite = ElementTree.parse(tmp_path / "report.xml").getroot().find("testsuite")
@@ -206,3 +208,25 @@ def test_bad_usage_is_one_line_and_exit_two(bench_here, finished, kept, argument
     done = bench_here(*(names.get(str(each), each) for each in arguments))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert expected in done.stderr
+
+
+@pytest.mark.slow
+def test_a_bug_in_a_plug_in_is_caught_and_a_clean_edit_is_not(bench, tmp_path):
+    """By real runs: the README's quantizer, then with its sums in another order, then with half of its codes lost."""
+    (shown,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    edited = shown.replace("sums.index_add(0, codes, z)", "sums.index_add(0, codes.flip(0), z.flip(0))")
+    broken = shown.replace("nearest(z, self.vectors)", "nearest(z, self.vectors[: self.num_codes // 2])")
+    assert len({shown, edited, broken}) == 3
+    plugin, runs = tmp_path / "macqueen.py", {}
+    for name, source in (("shown", shown), ("edited", edited), ("broken", broken)):
+        plugin.write_text(source)
+        runs[name] = tmp_path / name
+        options = ("--datasets", "lorenz", "--protocol", "tiny", "--seeds", 3, "--out", runs[name])
+        done = bench("run", "--plugin", plugin, "--quantizers", "macqueen", "--device", "cpu", *options)
+        assert done.returncode == 0, done.stderr
+        if name == "shown":
+            kept = ("baseline", runs[name], "--plugin", plugin, "-o", tmp_path / "kept.json", "--null-pairs", 6)
+            assert bench(*kept).returncode == 0
+    checked = {name: bench("check", folder, "--baseline", tmp_path / "kept.json") for name, folder in runs.items()}
+    assert {name: done.returncode for name, done in checked.items()} == {"shown": 0, "edited": 0, "broken": 1}
+    assert "fell: macqueen on lorenz, active" in checked["broken"].stdout

@@ -16,19 +16,28 @@ def test_examples():
 def test_a_null_pair_adds_a_degree_of_freedom():
     rng = np.random.default_rng(0)
     groups = rng.normal(size=(4, 3)).tolist()
-    found = Noise.of(groups)
+    found = Noise.of(groups, 0.0)
     assert found.freedom == 4 * 2
     # Trainings on the same data: the mean of their variances, doubled, because a difference has two of them.
     assert found.std == pytest.approx(math.sqrt(2 * np.var(groups, axis=1, ddof=1).mean()))
-    assert Noise.of([*groups, [5.0]]) == found
-    assert Noise.of([[1.0], [2.0], []]) is None
+    assert Noise.of([*groups, [5.0]], 0.0) == found
+    assert Noise.of([[1.0], [2.0], []], 1.0) is None
 
 
 def test_the_spread_of_differences_is_what_is_estimated():
     rng = np.random.default_rng(1)
     levels = rng.normal(0, 50, 2000)  # data differ far more than trainings on them
     first, second = levels + rng.normal(0, 3, (2, 2000))
-    assert Noise.of(np.stack([first, second], axis=1).tolist()).std == pytest.approx(np.std(first - second), rel=0.05)
+    assert Noise.of(np.stack([first, second], axis=1).tolist(), 0.0).std == pytest.approx(
+        np.std(first - second), rel=0.05
+    )
+
+
+def test_trainings_that_agree_are_no_proof():
+    """Ten null pairs that all use every code: one code of sixteen lost on two seeds is no fall, three are."""
+    found = Noise.of([[100.0] * 11], 5.0)
+    assert (found.freedom, found.std) == (10, pytest.approx(5 / math.sqrt(10)))
+    assert found.p(6.25, 2) > 0.01 / 260 > found.p(3 * 6.25, 2)
 
 
 @pytest.mark.parametrize(("mean", "n"), [(0.3, 5), (-0.3, 5), (2.0, 1)])
