@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from bench.errors import UsageError
 from bench.keys import JSON
-from bench.metrics import Metric
+from bench.metrics import METRICS, Metric
 from bench.metrics.effects import effect, watched
 from bench.noise import Noise
 from bench.standings import loss
@@ -59,6 +59,12 @@ class Measured:
     conditions: JSON
     trainings: Series
     null: Series = Series()
+
+    def with_null(self, null: Series) -> "Measured":
+        """With null pairs, and without the metrics of which these tell no noise: as a rule they are blank."""
+        whole = dataclasses.replace(self, null=null)
+        known = [name for name in self.trainings.values if self.trainings.by_seed(name) and whole.noise(METRICS[name])]
+        return dataclasses.replace(self, trainings=self.trainings.only(known), null=null.only(known))
 
     def least(self, metric: Metric) -> float:
         """The smallest loss of a metric that matters here."""

@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import Mapping
 
-from bench.baseline import Baseline, Measured, Series
+from bench.baseline import Baseline
 from bench.cells import Plan, from_values
 from bench.errors import UsageError
 from bench.keys import training_code
-from bench.measured import WATCHED, measured, undone
+from bench.measured import measured, undone
 from bench.plan import trained_from
 from bench.request import LARGEST_SEED
 from bench.rows import NULL
@@ -83,23 +83,16 @@ def make(plan: Plan, records: Mapping[str, Record], null: Plan, store: Store) ->
         UsageError: Nothing was measured.
     """
     others = measured(null, store.read_all(cell.key for cell in null.cells)[0])
-    rows = {pair: _with_noise(row, others[pair].trainings) for pair, row in measured(plan, records).items()}
+    rows = {pair: row.with_null(others[pair].trainings) for pair, row in measured(plan, records).items()}
     if not any(row.trainings.values for row in rows.values()):
         raise UsageError("the run measured nothing that another could be checked against")
     facts = json.loads((store.root / "environment.json").read_text(encoding="utf-8"))
     made = {
         "version": facts["quantizer-bench"],
-        "commit": facts["commit"],
+        "commit": facts["commit"][:12],
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "processor": facts["processor"],
         "null pairs": len({cell.train_seed for cell in null.cells}),
         "packages": facts["packages"],
     }
     return Baseline(made, rows)
-
-
-def _with_noise(row: Measured, null: Series) -> Measured:
-    """With its null pairs, and without metrics of which these tell no noise: as a rule they are blank."""
-    row = dataclasses.replace(row, null=null)
-    known = [metric.name for metric in WATCHED if any(row.trainings.by_seed(metric.name)) and row.noise(metric)]
-    return dataclasses.replace(row, trainings=row.trainings.only(known), null=null.only(known))

@@ -42,6 +42,14 @@ def test_the_noise_of_a_target_is_that_of_the_distance_from_it():
     assert row.noise(METRICS["distortion_ratio"]).std == pytest.approx(0.1)  # the smallest loss that matters alone
 
 
+def test_a_metric_whose_noise_is_not_known_is_left_out():
+    run = Measured({}, Series((0,), {"mse": (0.1,), "trust": (None,), "cont": (0.9,), "active": (100.0,)}))
+    null = Series((0, 0), {"mse": (0.2, 0.3), "trust": (0.9, 0.8), "cont": (None, None), "active": (None, 100.0)})
+    found = run.with_null(null)
+    assert [*found.trainings.values] == [*found.null.values] == ["mse", "active"]
+    assert found.trainings.data_seeds == (0,)
+
+
 def change(told, *path):
     *to, (last, value) = path
     for name in to:
