@@ -224,6 +224,7 @@ def report(
     print("\n".join(map(str, written)))
 
 
+@app.command()
 def baseline(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
