@@ -1,6 +1,6 @@
 """Records, stored codes and data -> what figures are drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +38,7 @@ def run_data(
     table: pd.DataFrame,
     summary: pd.DataFrame,
     rankings: pd.DataFrame,
-    metrics: list[dict[str, Any]],
+    metrics: Sequence[Mapping[str, Any]],
 ) -> RunData:
     """What figures need of a run; codes and data are read when they are asked for.
 

@@ -15,11 +15,14 @@ from bench import cells
 from bench.cells import Plan
 from bench.comparisons import claims, rankings
 from bench.environment import digest, version
+from bench.gather import run_data
 from bench.metrics import METRICS
 from bench.nulls import null_lines
 from bench.results import overlaps, results, summary
 from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
 from reports import markdown
+from reports.figure import Figure
+from reports.figures import draw, grid_data
 from reports.page import Page
 from reports.report import Results, report
 
@@ -28,6 +31,8 @@ FORMATS = ("html", "md", "tex", "csv")
 
 def write(store: Store, plan: Plan, records: Mapping[str, Record], formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write the report of what lies in a run folder, in each of the formats, and return the files.
+
+    Figures, as figures/NAME.svg too, come with the formats that show or name them: "html" and "md".
 
     Args:
         store: The folder, with its plan.json.
@@ -42,7 +47,32 @@ def write(store: Store, plan: Plan, records: Mapping[str, Record], formats: Sequ
         for name, frame in (frames | {"nulls": run.nulls}).items():
             written.append(store.root / f"{name}.csv")
             write_csv(written[-1], frame)
-    return written + write_page(report(run), store.root, "report", formats)
+    figures: list[Figure] = []
+    grids: list[dict[str, Any]] = []
+    if "html" in formats or "md" in formats:
+        shown = run_data(
+            store,
+            plan,
+            records,
+            table=run.table,
+            summary=run.summary,
+            rankings=run.rankings,
+            metrics=run.metrics,
+        )
+        figures, grids = list(draw(shown)), grid_data(shown)
+        written += write_figures(figures, store.root / "figures")
+    return written + write_page(report(run, figures, grids), store.root, "report", formats)
+
+
+def write_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
+    """Write each figure as NAME.svg, remove those of a former report that this one does not have; return the files."""
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{figure.name}.svg" for figure in figures]
+    for former in {*folder.glob("*.svg")} - {*files}:
+        former.unlink()
+    for file, figure in zip(files, figures, strict=True):
+        write_atomically(file, figure.svg + "\n")
+    return files
 
 
 def write_page(page: Page, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:

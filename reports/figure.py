@@ -8,11 +8,13 @@ class Figure:
     """A drawing with what it says in words.
 
     Attributes:
-        name: Of its file, without ending.
+        name: Of its file, without ending; unique in a run.
         title: One line of plain text.
-        alt: What is to be seen in it, for those who cannot; the drawing carries it, too.
+        alt: Plain text made from the data: what a person who cannot see it should know; the drawing carries it, too.
         section: Where it belongs: "overview", "dataset:NAME" or "row:DATASET:ROW".
-        svg: One `<svg>` element that can stand in a page and takes its colours from the page's variables.
+        svg: One `<svg>` element that needs nothing outside itself. What is black in it takes the colour of the text
+            around it; families' colours are the CSS variables of `reports.figures.palette`, with a value for where
+            nobody sets them.
     """
 
     name: str

@@ -78,7 +78,14 @@ def slug(text: str) -> str:
     return re.sub("[^a-z0-9-]+", "-", text.lower()).strip("-")
 
 
-def file_name(text: str) -> str:
-    """A file name for any text; texts that differ get names that differ."""
-    kept = slug(text)
-    return kept if kept == text else f"{kept}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
+def file_name(*parts: str) -> str:
+    """A name that every file system takes, and that no other parts give.
+
+    >>> file_name("use", "lorenz", "som-vq")
+    'use--lorenz--som-vq'
+    """
+    joined = "--".join(parts)
+    safe = [re.sub("[^a-z0-9_]+", "-", part.lower()).strip("-")[:40] for part in parts]
+    if safe == [*parts]:
+        return joined
+    return "--".join([*filter(None, safe), hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:8]])

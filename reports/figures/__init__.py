@@ -5,10 +5,11 @@
 
 from collections.abc import Iterator
 
-from reports.figures.data import Figure, RunData, Source
+from reports.figure import Figure
+from reports.figures.data import RunData, Source
 from reports.figures.grid import grid_data
 
-__all__ = ["Figure", "RunData", "Source", "draw", "grid_data"]
+__all__ = ["RunData", "Source", "draw", "grid_data"]
 
 
 def draw(run: RunData) -> Iterator[Figure]:

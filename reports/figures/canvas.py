@@ -17,7 +17,8 @@ from matplotlib.path import Path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from reports.figures.data import Figure, plain
+from reports.figure import Figure
+from reports.figures.data import plain
 from reports.figures.lattice import Lattice
 from reports.figures.palette import INK, Look
 from reports.figures.svg import tidy

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.ticker import MaxNLocator
 
+from reports.figure import Figure
 from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
-from reports.figures.data import ROWS, Curve, Figure, RunData, file_name
+from reports.figures.data import ROWS, Curve, RunData
 from reports.figures.palette import INK, Look
-from reports.text import listed, number
+from reports.text import file_name, listed, number
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 56, 14, 230, 44
 SEEDS = 10  # of a row: more lines say no more

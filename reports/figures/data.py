@@ -1,6 +1,5 @@
 """What figures are drawn from, and what they are: plain values, no models, and no matplotlib."""
 
-import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,27 +21,6 @@ Arrays = Mapping[str, NDArray[Any]]
 
 ROWS = 40  # of a dataset in one figure: more cannot be told apart
 TURN = math.radians(25.0)  # about the vertical, so that limbs that reach forwards show
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawn figure.
-
-    Attributes:
-        name: File-safe and unique in a run; the file is figures/NAME.svg.
-        title: Plain text.
-        alt: Plain text made from the data: what a person who cannot see the figure should know.
-        section: "overview", "dataset:NAME" or "row:DATASET:ROW".
-        svg: One `<svg>` element that needs nothing outside itself. What is black in it takes the colour of the text
-            around it; families' colours are the CSS variables of `reports.figures.palette`, with a value for where
-            nobody sets them.
-    """
-
-    name: str
-    title: str
-    alt: str
-    section: str
-    svg: str
 
 
 @dataclass(frozen=True)
@@ -126,16 +104,3 @@ class RunData:
 def plain(text: object) -> str:
     """Text without what XML cannot hold."""
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", str(text))
-
-
-def file_name(*parts: str) -> str:
-    """A name that every file system takes, and no other parts give.
-
-    >>> file_name("use", "lorenz", "som-vq")
-    'use--lorenz--som-vq'
-    """
-    joined = "--".join(parts)
-    safe = [re.sub("[^a-z0-9_]+", "-", part.lower()).strip("-")[:40] for part in parts]
-    if safe == [*parts]:
-        return joined
-    return "--".join([*filter(None, safe), hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:8]])

@@ -5,10 +5,11 @@ from typing import Any
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from reports.figure import Figure
 from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, marker, styled
-from reports.figures.data import ROWS, Figure, Row, RunData, file_name
+from reports.figures.data import ROWS, Row, RunData
 from reports.figures.palette import INK, Look
-from reports.text import interval, known, listed
+from reports.text import file_name, interval, known, listed
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 62, 10, 300, 46
 COST, QUALITY = "bits_per_frame", "explained"

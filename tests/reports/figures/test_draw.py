@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from reports.figures import Source, draw, grid_data
-from reports.figures.data import file_name
 from reports.tables import MAIN
+from reports.text import file_name
 
 ROOT = Path(__file__).resolve().parents[3]
 TAGS = {"svg", "title", "desc", "g", "defs", "path", "use", "text", "image", "clipPath", "rect"}
