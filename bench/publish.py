@@ -32,7 +32,8 @@ FORMATS = ("html", "md", "tex", "csv")
 def write(store: Store, plan: Plan, records: Mapping[str, Record], formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write the report of what lies in a run folder, in each of the formats, and return the files.
 
-    Figures, as figures/NAME.svg too, come with the formats that show or name them: "html" and "md".
+    Figures come with the formats that show or name them, "html" and "md", and as figures/NAME.svg; returned is their
+    folder.
 
     Args:
         store: The folder, with its plan.json.
@@ -60,19 +61,19 @@ def write(store: Store, plan: Plan, records: Mapping[str, Record], formats: Sequ
             metrics=run.metrics,
         )
         figures, grids = list(draw(shown)), grid_data(shown)
-        written += write_figures(figures, store.root / "figures")
+        written.append(store.root / "figures")
+        write_figures(figures, written[-1])
     return written + write_page(report(run, figures, grids), store.root, "report", formats)
 
 
-def write_figures(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Write each figure as NAME.svg, remove those of a former report that this one does not have; return the files."""
+def write_figures(figures: Sequence[Figure], folder: Path) -> None:
+    """Write each figure as NAME.svg, and remove those of a former report that this one does not have."""
     folder.mkdir(exist_ok=True)
-    files = [folder / f"{figure.name}.svg" for figure in figures]
-    for former in {*folder.glob("*.svg")} - {*files}:
+    texts = {folder / f"{figure.name}.svg": figure.svg + "\n" for figure in figures}
+    for former in {*folder.glob("*.svg")} - {*texts}:
         former.unlink()
-    for file, figure in zip(files, figures, strict=True):
-        write_atomically(file, figure.svg + "\n")
-    return files
+    for file, text in texts.items():
+        write_atomically(file, text)
 
 
 def write_page(page: Page, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:

@@ -45,9 +45,14 @@ class Look:
 
 
 def looks(families: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Look]:
-    """Row -> look, for rows whose family and role are given; a plug-in's families take what comes next, in order."""
+    """Row -> look, for rows whose family and role are given.
+
+    Families of plug-ins take the colours that none of ours here has, in order; after these, colours repeat.
+    """
     others = [name for name in dict.fromkeys(families.values()) if name not in FAMILIES and name not in REFERENCES]
     index = {name: place for place, name in enumerate(FAMILIES)}
+    here = {index[family] for family in families.values() if family in index}
+    free = [colour for place, colour in enumerate(COLOURS) if place not in here] or COLOURS
     found = {}
     for row, family in families.items():
         role = roles.get(row, "family")
@@ -57,7 +62,7 @@ def looks(families: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Lo
             colour, marker = COLOURS[index[family]], MARKERS[index[family]]
         else:
             place = others.index(family)
-            colour, marker = COLOURS[place % len(COLOURS)], OTHER_MARKERS[place % len(OTHER_MARKERS)]
+            colour, marker = free[place % len(free)], OTHER_MARKERS[place % len(OTHER_MARKERS)]
         found[row] = Look(colour, marker, LINES.get(role, "-"), role in ("family", "curve"))
     return found
 

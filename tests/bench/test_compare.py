@@ -6,38 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench import cells, compare, publish, reporting
+from bench import compare, publish, reporting
 from bench.errors import UsageError
-from bench.plan import make
-from bench.request import Request
-from bench.store import SCHEMA, Store, write_json
-
-METRICS = {"mse": 0.1, "trust": 0.9, "distortion_ratio": 1.2, "active": 50.0}
-
-
-@pytest.fixture
-def ran(tmp_path):
-    """A run folder of records that are made up by a function of the cell."""
-
-    def folder(name, measured, quantizers="vq,ksom", status=lambda cell: "done", **changes):
-        asked = {"quantizers": quantizers, "datasets": "lorenz", "protocol": "tiny", "seeds": "4"} | changes
-        plan = make(Request(**asked))
-        store = Store(tmp_path / name)
-        told = {"schema": SCHEMA, "command": ["python", "-m", "bench", "run"]}
-        write_json(store.root / "plan.json", cells.values(plan) | told)
-        write_json(store.root / "environment.json", {"device": "cpu", "commit": name})
-        for cell in plan.cells:
-            record = {"key": cell.key, "cell": {"tokenizer": cell.tokenizer}, "device": "cpu", "finished": 0.0}
-            record["status"] = status(cell)
-            if record["status"] == "done":
-                data = {"sha256": f"of seed {cell.seed}", "notes": {"dt": 0.01}, "unit": "", "sequences": {}}
-                record |= {"metrics": METRICS | measured(cell), "data": data, "train_seconds": 1.0, "eval_seconds": 1.0}
-            else:
-                record["error"] = {"type": "RuntimeError", "message": "<script>alert(1)</script>"}
-            store.write(record)
-        return store.root
-
-    return folder
+from bench.store import write_json
 
 
 def loaded(*folders):
@@ -119,15 +90,15 @@ def test_a_report_is_written_again_from_what_lies_in_the_folder(ran):
     )
     written = {path.relative_to(folder).as_posix() for path in reporting.again(folder)}
     csv = {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls")}
-    assert csv | {"report.html", "report.md", "tables/results-lorenz.tex", "tables/capacity.tex"} <= written
-    assert all((folder / name).is_file() for name in written)
+    assert csv | {"report.html", "report.md", "figures", "tables/results-lorenz.tex", "tables/capacity.tex"} <= written
+    assert all((folder / name).exists() for name in written)
     html = (folder / "report.html").read_text()
     assert "0 of 4" in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<script>alert" not in html + (folder / "report.md").read_text()
     assert len(pd.read_csv(folder / "results.csv")) == 8
     former = (folder / "report.html").read_bytes()
-    assert [path.name for path in reporting.again(folder, "md, html")] == ["report.html", "report.md"]
+    assert [path.name for path in reporting.again(folder, "md, html")] == ["figures", "report.html", "report.md"]
     assert (folder / "report.html").read_bytes() == former
 
 

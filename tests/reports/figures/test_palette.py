@@ -82,6 +82,12 @@ def test_families_of_plug_ins_differ_by_marker_and_do_not_move_ours():
     assert len({found[name].marker for name in names}) == 7
 
 
+def test_a_plug_in_takes_no_colour_of_a_family_beside_it_while_others_are_free():
+    ours = ("vq", "ksom", "som-vq", "fsq")
+    found = looks({name: name for name in (*ours, "a", "b", "c")}, {})
+    assert len({look.colour for look in found.values()}) == 7
+
+
 def test_the_scale_gets_lighter_all_the_way_and_nothing_is_clear():
     colours = sequential(np.linspace(0, 1, 50))
     light = luminance(["#" + bytes(colour[:3].tolist()).hex() for colour in colours])
