@@ -145,13 +145,7 @@ def run(
     plan = planning.make(request)
     for remark in plan.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    options = Options(
-        device=chosen,
-        jobs=at_once,
-        rerun=rerun,
-        timeout=timeout,
-        plugins=_absolute(plugin),
-    )
+    options = Options(device=chosen, jobs=at_once, rerun=rerun, timeout=timeout, plugins=_absolute(plugin))
     folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
     store = Store(folder, writable=not dry_run)
     if not dry_run:
@@ -213,15 +207,7 @@ def report(
     from bench import reporting
 
     _load(plugin)
-    if len(folders) > 2:
-        raise UsageError(f"expected one run folder or two, got {len(folders)}")
-    if len(folders) == 2:
-        written = reporting.side_by_side(folders[0], folders[1], out or Path(), format_)
-    elif out is not None:
-        raise UsageError("--out is for the comparison of two runs; the report of one run lies in its folder")
-    else:
-        written = reporting.again(folders[0], format_)
-    print("\n".join(map(str, written)))
+    print("\n".join(map(str, reporting.write(folders, out, format_))))
 
 
 @app.command()
@@ -239,9 +225,8 @@ def baseline(
 
     Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
     """
-    from bench import baseline as baselines
-    from bench import check_report
-    from bench.null_pairs import device_of, finished, make, null_plan
+    from bench import gate
+    from bench.null_pairs import device_of, finished, null_plan
     from bench.runner import Options
     from bench.store import Store
 
@@ -255,9 +240,7 @@ def baseline(
     store.lock()
     code = _run(null, store, options, ["python", "-m", "bench", *sys.argv[1:]])
     if code == DONE:
-        made = make(plan, records, null, store)
-        baselines.write(made, out)
-        print(f"\n{check_report.sight_of(made)}\n\nbaseline: {out}")
+        gate.keep(plan, records, null, store, out)
     return code
 
 
@@ -272,19 +255,9 @@ def check(
 
     Exit codes: 0 it holds, 1 it fell, 2 something was not measured or not comparable, 3 a cell failed.
     """
-    from bench import baseline as baselines
-    from bench import cells, check_report
-    from bench.check import check as judge
+    from bench import gate
 
-    kept, store = baselines.read(baseline), _existing(folder)
-    plan = cells.as_kept(store.plan())
-    verdict = judge(kept, plan, store.read_all(cell.key for cell in plan.cells)[0])
-    print(check_report.text(verdict, kept))
-    if github:
-        print(check_report.github(verdict))
-    if junit:
-        check_report.junit(verdict, junit)
-    return verdict.code
+    return gate.check(_existing(folder), baseline, github=github, junit=junit)
 
 
 def _existing(folder: Path) -> "Store":

@@ -1,6 +1,7 @@
 """Reports of runs that lie in folders; nothing is run."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import cells, compare, publish
@@ -8,6 +9,26 @@ from bench.cells import Plan
 from bench.errors import UsageError
 from bench.store import Record, Store
 from reports import comparison
+
+
+def write(folders: Sequence[Path], out: Path | None, formats: str) -> list[Path]:
+    """Write the report of one run, or what changed from a first to a second, and return the files.
+
+    Args:
+        folders: The runs'.
+        out: Where the comparison goes; this folder unless told.
+        formats: See `again` and `side_by_side`.
+
+    Raises:
+        UsageError: As these, or the arguments do not go together.
+    """
+    if len(folders) > 2:
+        raise UsageError(f"expected one run folder or two, got {len(folders)}")
+    if len(folders) == 2:
+        return side_by_side(folders[0], folders[1], out or Path(), formats)
+    if out is not None:
+        raise UsageError("--out is for the comparison of two runs; the report of one run lies in its folder")
+    return again(folders[0], formats)
 
 
 def again(folder: Path, formats: str = "") -> list[Path]:
