@@ -1,7 +1,7 @@
 """Cells and plans: what a run consists of, kept in its folder as plan.json."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import datasets
 from bench.capacity import Capacity
@@ -21,12 +21,14 @@ class Cell:
         role: See `bench.rows.Row`.
         quantizer: Name with preset, or that of a reference.
         control: What is done to the trained tokenizer before it is measured; "" for nothing.
+        seed: Its name in the tables; the data's and the training's are this one unless told.
         protocol: Values of the protocol with this row's codebook size in it.
         key: SHA-256 of all that decides what is measured.
         tokenizer: SHA-256 of all that decides the trained tokenizer: `key`, unless a control shares another row's.
         batch: The same for cells that differ in their seeds alone, which may be trained as one batch.
         metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
         code: Hashes of the code that trains; the child checks that it still is that code.
+        recipe: What identifies the data's source beside code and parameters.
     """
 
     row: str
@@ -47,6 +49,7 @@ class Cell:
     tokenizer: str
     batch: str
     metric_keys: JSON
+    recipe: JSON = field(default_factory=dict)
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -108,34 +111,55 @@ def values(plan: Plan) -> JSON:
     }
 
 
+def as_kept(told: JSON) -> Plan:
+    """The plan that was kept, with the keys that it had; what it names need not be registered.
+
+    Raises:
+        UsageError: It was written by another version.
+    """
+    try:
+        return Plan(
+            Protocol.from_values(told["protocol"]),
+            tuple(Cell.from_values(each) for each in told["cells"]),
+            tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"]),
+            (),
+            told["suite"],
+            tuple(told["published"]),
+            tuple(told.get("columns", ())),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
+
+
+def to_report(told: JSON) -> Plan:
+    """The plan as it was kept, its datasets known.
+
+    Raises:
+        UsageError: It was written by another version, or names datasets that are not registered here.
+    """
+    plan = as_kept(told)
+    for cell in plan.cells:
+        if cell.dataset not in datasets.names():
+            raise UsageError(_made_elsewhere(cell))
+    return plan
+
+
 def from_values(told: JSON) -> Plan:
     """The plan that was kept, to be measured by the present code.
 
     Raises:
-        UsageError: It was written by another version, or names quantizers or datasets that are not registered here.
+        UsageError: As `to_report`, or it names quantizers that are not registered here.
     """
-    try:
-        plan = _from_values(told)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
+    plan = to_report(told)
     cells = []
     for cell in plan.cells:
-        if cell.dataset not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
-            raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
+        if not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+            raise UsageError(_made_elsewhere(cell))
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
         cells.append(dataclasses.replace(cell, metric_keys=keys))
     return dataclasses.replace(plan, cells=tuple(cells))
 
 
-def _from_values(told: JSON) -> Plan:
-    """The plan as it was kept."""
-    return Plan(
-        Protocol.from_values(told["protocol"]),
-        tuple(Cell.from_values(each) for each in told["cells"]),
-        tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"]),
-        (),
-        told["suite"],
-        tuple(told["published"]),
-        tuple(told.get("columns", ())),
-    )
+def _made_elsewhere(cell: Cell) -> str:
+    return f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH"

@@ -132,9 +132,8 @@ def run(
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
     if timeout is not None and not timeout > 0:
         raise UsageError(f"expected --timeout in seconds above 0, got {timeout:g}")
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
     chosen = _device(device)
+    at_once = _jobs(jobs, chosen)
     request = Request(
         quantizers=quantizers,
         datasets=datasets,
@@ -149,13 +148,7 @@ def run(
     plan = planning.make(request)
     for remark in plan.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    options = Options(
-        device=chosen,
-        jobs=jobs or _jobs(chosen),
-        rerun=rerun,
-        timeout=timeout,
-        plugins=_absolute(plugin),
-    )
+    options = Options(device=chosen, jobs=at_once, rerun=rerun, timeout=timeout, plugins=_absolute(plugin))
     folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
     store = Store(folder, writable=not dry_run)
     if not dry_run:
@@ -192,27 +185,95 @@ def evaluate(
 
     _use_data(data_dir)
     _load(plugin)
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
     chosen = _device(device)
-    if not folder.is_dir():
-        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
-    told = Store(folder, writable=False).plan()  # before anything is written: it may be no run folder
+    at_once = _jobs(jobs, chosen)
+    told = _existing(folder).plan()  # before anything is written: it may be no run folder
     plan = cells.from_values(told)
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
-    options = Options(
-        device=chosen,
-        jobs=jobs or _jobs(chosen),
-        rerun="all",
-        plugins=_absolute(plugin),
-        trains=False,
-    )
+    options = Options(device=chosen, jobs=at_once, rerun="all", plugins=_absolute(plugin), trains=False)
     code = _run(plan, store, options, told.get("command", []))
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
     return code if code else int(len(lines) > 1)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR [DIR]", help="Run folder; two are set side by side.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="html, md, tex, csv, separated by commas; all, of two runs html and md.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="Where the comparison of two runs goes; else this folder.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Write the report of a run again from what lies in its folder, or set two runs side by side. Nothing is run."""
+    from bench import reporting
+
+    _load(plugin)
+    print("\n".join(map(str, reporting.write(folders, out, format_))))
+
+
+@app.command()
+def baseline(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
+    null_pairs: Annotated[int, typer.Option(help="Trainings of every row on the run's data, from other seeds.")] = 10,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")
+    ] = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> int:
+    """Keep a run's metrics for bench check, with how far trainings on the same data differ.
+
+    That is measured: null pairs are trained into RUN/null. Running the same command again resumes it.
+
+    Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
+    """
+    from bench import gate
+    from bench.null_pairs import device_of, finished, null_plan
+    from bench.runner import Options
+    from bench.store import Store
+
+    _use_data(data_dir)
+    _load(plugin)
+    plan, records = finished(_existing(folder))
+    null = null_plan(plan, null_pairs)
+    device = _device(device_of(records))
+    options = Options(device=device, jobs=_jobs(jobs, device), rerun="failed", plugins=_absolute(plugin))
+    store = Store(folder / "null")
+    store.lock()
+    code = _run(null, store, options, ["python", "-m", "bench", *sys.argv[1:]])
+    if code == DONE:
+        gate.keep(plan, records, null, store, out)
+    return code
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
+    baseline: Annotated[Path, typer.Option(help="What bench baseline wrote.")],
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions, too.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file, too.")] = None,
+) -> int:
+    """Compare a run with a baseline: has quality fallen by more than chance?
+
+    Exit codes: 0 it holds, 1 it fell, 2 something was not measured or not comparable, 3 a cell failed.
+    """
+    from bench import gate
+
+    return gate.check(_existing(folder), baseline, github=github, junit=junit)
+
+
+def _existing(folder: Path) -> "Store":
+    """A run folder, to be read."""
+    from bench.store import Store
+
+    if not folder.is_dir():
+        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
+    return Store(folder, writable=False)
 
 
 def _run(plan: "Plan", store: "Store", options: Any, command: list[str], profile: bool = False) -> int:
@@ -241,13 +302,13 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str], profile
     except KeyboardInterrupt:
         interrupted = True
     records: dict[str, Record] = work.records
-    publish.write(store, plan, records, command=command, environment=facts, profiled=profile)
+    publish.write(store, plan, records, profiled=profile)
     done = sum(record["status"] == CELL_DONE for record in records.values())
     total = len(plan.cells) + len(plan.absent)
     kept = sum(records[key]["status"] != CELL_DONE for key in display.resumed if key in records)
     if kept:
         print(f"note: {kept} cells without a result are from before; --rerun failed tries them again", file=sys.stderr)
-    told = f"{done} of {total} cells done; report: {store.root / 'report.md'}"
+    told = f"{done} of {total} cells done; report: {store.root / 'report.html'}"
     if interrupted:
         then = "goes on from here" if options.trains else "starts over"
         print(f"interrupted: {told}; the same command {then}", file=sys.stderr)
@@ -331,9 +392,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _jobs(device: str) -> int:
-    """Of a GPU's jobs one computes while another starts up and a third measures on the CPU."""
-    return _cores() if device == "cpu" else min(3, _cores())
+def _jobs(told: int | None, device: str) -> int:
+    if told is not None and told < 1:
+        raise UsageError(f"expected --jobs of at least 1, got {told}")
+    # Of a GPU's jobs one computes while another starts up and a third measures on the CPU.
+    return told or (_cores() if device == "cpu" else min(3, _cores()))
 
 
 def _print_capacity(plan: "Plan") -> None:

@@ -222,6 +222,9 @@ class Job:
         if value is not None and not math.isfinite(value):
             raise DivergedError(f"metric {name} is {value}")
         record["metrics"][name] = value
+        if name in subject.curves:
+            # JSON has no infinity: a reader may break down after its best check, and its metric is good all the same.
+            record["curves"][name] = [(at, ppl if math.isfinite(ppl) else None) for at, ppl in subject.curves[name]]
 
     def _write_failure(self, cell: JSON, error: Exception, stage: str, record: JSON | None = None) -> None:
         diverged = isinstance(error, DivergedError)

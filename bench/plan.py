@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,21 +164,8 @@ def _capacity(
 
 
 def _cell(pair: _Pair, seed: int) -> Cell:
-    row, protocol = pair.row, pair.protocol
-    parts: dict[str, Any] = {
-        "quantizer": row.quantizer,
-        "parameters": pair.parameters,
-        "dataset": pair.dataset,
-        "dataset_parameters": pair.dataset_parameters,
-        "recipe": pair.recipe,
-        "codebook_size": protocol.codebook_size,
-        "hidden": pair.capacity.hidden,
-        "schedule": dataclasses.asdict(protocol.schedule),
-        "code": pair.code,
-    }
-    tokenizer = digest(parts | {"data_seed": seed, "train_seed": seed})
-    key = control_key(tokenizer, row.control) if row.control else tokenizer
-    return Cell(
+    row = pair.row
+    cell = Cell(
         row=row.name,
         role=row.role,
         quantizer=row.quantizer,
@@ -190,11 +177,36 @@ def _cell(pair: _Pair, seed: int) -> Cell:
         seed=seed,
         data_seed=seed,
         train_seed=seed,
-        protocol=protocol.values(),
+        protocol=pair.protocol.values(),
         capacity=pair.capacity,
         code=pair.code,
-        key=key,
-        tokenizer=tokenizer,
-        batch=digest(parts),
-        metric_keys=metric_keys(key, protocol, row.measured),
+        key="",
+        tokenizer="",
+        batch="",
+        metric_keys={},
+        recipe=pair.recipe,
     )
+    return _with_keys(cell, row.measured)
+
+
+def trained_from(cell: Cell, train_seed: int) -> Cell:
+    """The cell on the same data, trained and read from another seed, which is its seed in the tables."""
+    return _with_keys(dataclasses.replace(cell, seed=train_seed, train_seed=train_seed), cell.metric_keys)
+
+
+def _with_keys(cell: Cell, metrics: Iterable[str]) -> Cell:
+    parts: dict[str, Any] = {
+        "quantizer": cell.quantizer,
+        "parameters": cell.parameters,
+        "dataset": cell.dataset,
+        "dataset_parameters": cell.dataset_parameters,
+        "recipe": cell.recipe,
+        "codebook_size": cell.protocol["codebook_size"],
+        "hidden": cell.capacity.hidden,
+        "schedule": cell.protocol["schedule"],
+        "code": cell.code,
+    }
+    tokenizer = digest(parts | {"data_seed": cell.data_seed, "train_seed": cell.train_seed})
+    key = control_key(tokenizer, cell.control) if cell.control else tokenizer
+    keys = metric_keys(key, Protocol.from_values(cell.protocol), metrics)
+    return dataclasses.replace(cell, key=key, tokenizer=tokenizer, batch=digest(parts), metric_keys=keys)

@@ -4,7 +4,7 @@ import json
 import math
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,87 +15,133 @@ from bench import cells
 from bench.cells import Plan
 from bench.comparisons import claims, rankings
 from bench.environment import digest, version
+from bench.gather import run_data
 from bench.metrics import METRICS
 from bench.nulls import null_lines
 from bench.profile import eager_rows, profile
 from bench.results import overlaps, results, summary
 from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
 from reports import markdown
-from reports.profile import section
+from reports.figure import Figure
+from reports.figures import draw, grid_data
+from reports.page import Page
+from reports.report import Results, report
+
+FORMATS = ("html", "md", "tex", "csv")
 
 
 def write(
     store: Store,
     plan: Plan,
     records: Mapping[str, Record],
+    formats: Sequence[str] = FORMATS,
     *,
-    command: list[str],
-    environment: dict[str, Any],
     profiled: bool = False,
-) -> pd.DataFrame:
-    """Write results.csv, summary.csv, rankings.csv, claims.csv, nulls.csv and report.md; return the results.
+) -> list[Path]:
+    """Write the report of what lies in a run folder, in each of the formats, and return the files.
 
-    Where `profiled`, profile.csv too, and where the time went into the report.
+    Figures come with the formats that show or name them, "html" and "md", and as figures/NAME.svg; returned is their
+    folder.
+
+    Args:
+        store: The folder, with its plan.json.
+        plan: That plan.
+        records: Its cells' records.
+        formats: "csv" is results, summary, rankings, claims and nulls; see `write_page` for the others.
+        profiled: Whether to write profile.csv too, and to tell in the report where the time went, as is done wherever
+            there is one already.
     """
+    run = gather(store, plan, records, profiled=profiled or (store.root / "profile.csv").exists())
+    written = []
+    if "csv" in formats:
+        frames = {"results": run.table, "summary": run.summary, "rankings": run.rankings, "claims": run.claims}
+        frames |= {"nulls": run.nulls} | ({} if run.profile is None else {"profile": run.profile})
+        for name, frame in frames.items():
+            written.append(store.root / f"{name}.csv")
+            write_csv(written[-1], frame)
+    figures: list[Figure] = []
+    grids: list[dict[str, Any]] = []
+    if "html" in formats or "md" in formats:
+        shown = run_data(
+            store,
+            plan,
+            records,
+            table=run.table,
+            summary=run.summary,
+            rankings=run.rankings,
+            metrics=run.metrics,
+        )
+        figures, grids = list(draw(shown)), grid_data(shown)
+        written.append(store.root / "figures")
+        write_figures(figures, written[-1])
+    return written + write_page(report(run, figures, grids), store.root, "report", formats)
+
+
+def write_figures(figures: Sequence[Figure], folder: Path) -> None:
+    """Write each figure as NAME.svg, and remove those of a former report that this one does not have."""
+    folder.mkdir(exist_ok=True)
+    texts = {folder / f"{figure.name}.svg": figure.svg + "\n" for figure in figures}
+    for former in {*folder.glob("*.svg")} - {*texts}:
+        former.unlink()
+    for file, text in texts.items():
+        write_atomically(file, text)
+
+
+def write_page(page: Page, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    """Write a page as NAME.html ("html") and NAME.md ("md"), and its tables into tables/ ("tex"); return the files."""
+    texts = {}
+    if "html" in formats:
+        from reports import html  # jinja2, which the other verbs need not wait for
+
+        texts[f"{name}.html"] = html.write(page)
+    if "md" in formats:
+        texts[f"{name}.md"] = markdown.write(page)
+    if "tex" in formats:
+        from reports import latex
+
+        (folder / "tables").mkdir(exist_ok=True)
+        texts |= {f"tables/{file}": text for file, text in latex.tables(page).items()}
+    for file, text in texts.items():
+        write_atomically(folder / file, text)
+    return [folder / file for file in texts]
+
+
+def gather(store: Store, plan: Plan, records: Mapping[str, Record], *, profiled: bool = False) -> Results:
+    """What a run folder tells, as tables and plain values; where the time went only if it is `profiled`."""
+    told = store.plan()
     table = results(plan, records)
-    _write_csv(store.root / "results.csv", table)
-    means = summary(table)
-    _write_csv(store.root / "summary.csv", means)
     shares = overlaps(plan, records)
-    ranked, claimed = rankings(table, METRICS.values(), shares), claims(table, shares)
-    nulls = null_lines(plan, records)
-    for name, frame in (("rankings", ranked), ("claims", claimed), ("nulls", nulls)):
-        _write_csv(store.root / f"{name}.csv", frame)
-    told = ""
-    if profiled:
-        spent = profile(plan, records)
-        _write_csv(store.root / "profile.csv", spent)
-        told = section(spent, environment["device"], eager_rows(plan, records))
-    failures = [
-        {
-            "quantizer": cell.row,
-            "dataset": cell.dataset,
-            "seed": cell.seed,
-            "status": records[cell.key]["status"],
-            "cause": cause(records[cell.key]),
-        }
-        for cell in plan.cells
-        if cell.key in records and records[cell.key]["status"] != DONE
-    ]
-    failures += [
-        {"quantizer": label, "dataset": name, "seed": seed, "status": UNAVAILABLE, "cause": reason}
-        for label, name, seed, reason in plan.absent
-    ]
     data = {
         cell.dataset: records[cell.key]["data"]
         for cell in plan.cells
         if cell.key in records and records[cell.key]["status"] == DONE
     }
-    text = markdown.report(
+    return Results(
         table=table,
-        summary=means,
-        capacities=capacity_rows(plan),
+        summary=summary(table),
+        rankings=rankings(table, METRICS.values(), shares),
+        claims=claims(table, shares),
+        nulls=null_lines(plan, records),
         metrics=metric_rows(),
         protocol=plan.protocol.values() | {"seeds": sorted({cell.seed for cell in plan.cells})},
-        parameters=parameter_rows(plan),
-        stand_ins=stand_ins(plan),
-        failures=failures,
-        planned=len(plan.cells) + len(plan.absent),
+        capacities=capacity_rows(plan),
+        parameters={cell.row: cell.parameters for cell in plan.cells if not cell.control},
+        sources={cell.dataset: cell.dataset_parameters for cell in plan.cells},
         notes={name: facts["notes"] for name, facts in data.items()},
         units={name: facts["unit"] for name, facts in data.items()},
-        environments=environments(store, records, environment),
+        stand_ins=stand_ins(plan),
+        failures=failures(plan, records),
+        planned=len(plan.cells) + len(plan.absent),
+        environments=environments(store, records),
         made=made(records),
-        command=shlex.join(command),
-        rankings=ranked,
-        claims=claimed,
-        nulls=nulls,
-        profile=told,
+        command=shlex.join(told.get("command", [])),
+        folder=store.root.resolve().name,
+        title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",
         published_tables=plan.published,
         columns=plan.columns,
-        title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",
+        profile=profile(plan, records) if profiled else None,
+        eager=eager_rows(plan, records),
     )
-    write_atomically(store.root / "report.md", text)
-    return table
 
 
 def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[str, Any]) -> None:
@@ -139,11 +185,15 @@ def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def parameter_rows(plan: Plan) -> list[dict[str, Any]]:
-    """Every value that a row was run with: a quantizer's, then a dataset's; a control has those of its quantizer."""
-    rows = {cell.row: cell.parameters for cell in plan.cells if not cell.control}
-    sources = {cell.dataset: cell.dataset_parameters for cell in plan.cells}
-    return [{"name": name, "parameters": values} for name, values in (rows | sources).items()]
+def failures(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+    """Cells that have no result, and why."""
+    found = [
+        (cell.row, cell.dataset, cell.seed, records[cell.key]["status"], cause(records[cell.key]))
+        for cell in plan.cells
+        if cell.key in records and records[cell.key]["status"] != DONE
+    ]
+    found += [(label, name, seed, UNAVAILABLE, reason) for label, name, seed, reason in plan.absent]
+    return [dict(zip(("quantizer", "dataset", "seed", "status", "cause"), row, strict=True)) for row in found]
 
 
 def stand_ins(plan: Plan) -> dict[str, str]:
@@ -152,16 +202,11 @@ def stand_ins(plan: Plan) -> dict[str, str]:
     return {cell.dataset: known.get(cell.dataset, "") for cell in plan.cells if not cell.real}
 
 
-def environments(store: Store, records: Mapping[str, Record], present: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the shown records were made on; a resumed run may have several."""
-    found = {digest(present): present}
-    for record in records.values():
-        name = record.get("environment", digest(present))
-        path = store.root / "environments" / f"{name}.json"
-        if name not in found:
-            found[name] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"unknown": name}
-    used = {record.get("environment") for record in records.values()}
-    return [facts for name, facts in found.items() if name in used] or [present]
+def environments(store: Store, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+    """What the shown records were made on; a resumed run may have several, one without records its own."""
+    names = dict.fromkeys(record["environment"] for record in records.values() if "environment" in record)
+    found = [_read(store.root / "environments" / f"{name}.json") or {"unknown": name} for name in names]
+    return found or [_read(store.root / "environment.json")]
 
 
 def made(records: Mapping[str, Record]) -> str:
@@ -195,5 +240,15 @@ def cause(record: Record) -> str:
     return f"{kind}: {message}" if kind else message
 
 
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table atomically."""
     write_atomically(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing where there is none that can be read."""
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told

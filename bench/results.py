@@ -26,6 +26,7 @@ LEADING = (
     "codebook_values",
 )
 SUMMARY = ("quantizer", "dataset", "role", "real", "protocol", "codebook_size", "cells", "done")
+PARTS = ("mean", "std", "low", "high", "n")
 TRAILING = ("train_seconds", "eval_seconds", "device", "key", "role")
 
 
@@ -56,15 +57,13 @@ def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
         rows.append(
             {"quantizer": label, "dataset": name, "seed": seed, "protocol": plan.protocol.name, "status": UNAVAILABLE}
         )
-    table = pd.DataFrame(rows, columns=[*LEADING, *METRICS, *TRAILING])
-    _add_rate_excess(table, plan, records)
     pairs = list(dict.fromkeys([cell.pair for cell in plan.cells] + [row[:2] for row in plan.absent]))
     sources = list(dict.fromkeys(dataset for _, dataset in pairs))
     order = {pair: (sources.index(pair[1]), index) for index, pair in enumerate(pairs)}
-    ranked = sorted(
-        range(len(table)), key=lambda i: (order[table["quantizer"][i], table["dataset"][i]], table["seed"][i])
-    )
-    return table.iloc[ranked].reset_index(drop=True)
+    rows.sort(key=lambda row: (order[row["quantizer"], row["dataset"]], row["seed"]))
+    table = pd.DataFrame(rows, columns=[*LEADING, *METRICS, *TRAILING])
+    _add_rate_excess(table, plan, records)
+    return table
 
 
 def _add_rate_excess(table: pd.DataFrame, plan: Plan, records: Mapping[str, Record]) -> None:
@@ -90,24 +89,27 @@ def _add_rate_excess(table: pd.DataFrame, plan: Plan, records: Mapping[str, Reco
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row a (quantizer, dataset): for each metric its mean, `_std`, `_low` and `_high` (95 % t interval), `_n`."""
     measured = (*METRICS, "train_seconds", "eval_seconds")
-    parts = ("mean", "std", "low", "high", "n")
-    columns = {name: {part: name if part == "mean" else f"{name}_{part}" for part in parts} for name in measured}
-    rows = []
-    for (quantizer, dataset), group in table.groupby(["quantizer", "dataset"], sort=False):
-        done = group[group["status"] == DONE]
-        row: dict[str, Any] = {
-            "quantizer": quantizer,
-            "dataset": dataset,
-            **group.iloc[0][["role", "real", "protocol", "codebook_size"]],
-            "cells": len(group),
-            "done": len(done),
-        }
-        for name in measured:
-            values = [float(value) for value in done[name].dropna()]
-            found = estimate(values) if values else None
-            row |= {column: getattr(found, part, None) for part, column in columns[name].items()}
-        rows.append(row)
-    return pd.DataFrame(rows, columns=[*SUMMARY, *(column for named in columns.values() for column in named.values())])
+    columns: dict[str, list[Any]] = {name: [] for name in SUMMARY}
+    columns |= {name if part == "mean" else f"{name}_{part}": [] for name in measured for part in PARTS}
+    estimates = list(zip(*[iter([*columns.values()][len(SUMMARY) :])] * len(PARTS), strict=True))
+    leading = [(columns[name], table[name].tolist()) for name in SUMMARY[:6]]
+    done = (table["status"] == DONE).to_numpy()
+    values = table[[*measured]].astype(float).to_numpy()
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, pair in enumerate(zip(table["quantizer"], table["dataset"], strict=True)):
+        groups.setdefault(pair, []).append(index)
+    for group in groups.values():  # lists and not tables: a table of one group costs more than its estimates
+        finished = [index for index in group if done[index]]
+        for column, first in leading:
+            column.append(first[group[0]])
+        columns["cells"].append(len(group))
+        columns["done"].append(len(finished))
+        for parts, column in zip(estimates, values[finished].T.tolist(), strict=True):
+            known = [value for value in column if value == value]
+            found = estimate(known) if known else None
+            for part, name in zip(parts, PARTS, strict=True):
+                part.append(getattr(found, name, None))
+    return pd.DataFrame(columns, dtype=None if groups else object)
 
 
 def overlaps(plan: Plan, records: Mapping[str, Record]) -> dict[str, float]:

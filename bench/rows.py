@@ -14,7 +14,14 @@ from quantizers._registry import suggestion
 
 JSON = dict[str, Any]
 
-FAMILY, PUBLISHED, REFERENCE, CONTROL, CURVE = ROLES = ("family", "published", "reference", "control", "curve")
+FAMILY, PUBLISHED, REFERENCE, CONTROL, CURVE, NULL = ROLES = (
+    "family",
+    "published",
+    "reference",
+    "control",
+    "curve",
+    "null",
+)
 
 REFERENCES = {
     "none": "the autoencoder without a quantizer: the floor of mse",

@@ -78,7 +78,7 @@ def standings(
     """
     finite = {name: {s: x for s, x in row.items() if math.isfinite(x)} for name, row in values.items()}
     losses = {
-        name: {seed: _loss(x, direction, target) for seed, x in row.items()}
+        name: {seed: loss(x, direction, target) for seed, x in row.items()}
         for name, row in finite.items()
         if len(row) >= FEWEST_SEEDS
     }
@@ -101,7 +101,12 @@ def standings(
     return found
 
 
-def _loss(value: float, direction: Direction, target: float | None) -> float:
+def loss(value: float, direction: Direction, target: float | None) -> float:
+    """What is to be small: x (lower), -x (higher) or |x - target|.
+
+    Raises:
+        ValueError: If the direction is "none", or "target" without a target.
+    """
     if direction == "lower":
         return value
     if direction == "higher":

@@ -21,7 +21,7 @@ DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED = (
 )
 STATUSES = (DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED)
 
-KEPT = ("metrics", "metric_seconds", "null")
+KEPT = ("metrics", "metric_seconds", "null", "curves")
 """Parts of a record by metric: kept where a metric's key has not changed."""
 
 Record = dict[str, Any]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reports.page import Bullets
 from reports.text import code, interval, known, listed, number
 
 Row = Mapping[str, Any]
@@ -39,20 +40,20 @@ def bounds(row: Row) -> str:
     return f"{number(low, half)} to {number(high, half)}{chance(row)}"
 
 
-def papers_order(claims: Sequence[Row], summary: Sequence[Row]) -> list[str]:
+def papers_order(claims: Sequence[Row], summary: Sequence[Row]) -> list[str | Bullets]:
     """Whether SOM-VQ is easier to read than the others, under each way of reading."""
     told = []
     for metric, when in READERS.items():
         rows = [row for row in claims if row["claim"] == "paper order" and row["metric"] == metric]
         for quantizer in dict.fromkeys(row["quantizer"] for row in rows):
             own = [row for row in rows if row["quantizer"] == quantizer]
-            told.append(f"  - {when} ({code(metric)}), {_order(quantizer, own)}{_use(quantizer, own, metric, summary)}")
+            told.append(f"{when} ({code(metric)}), {_order(quantizer, own)}{_use(quantizer, own, metric, summary)}")
     if not told:
         return []
-    return ["- **The paper's order** (SOM-VQ easier to read than the rest; lower is easier):", *told]
+    return ["**The paper's order** (SOM-VQ easier to read than the rest; lower is easier):", Bullets(tuple(told))]
 
 
-def topology(claims: Sequence[Row]) -> list[str]:
+def topology(claims: Sequence[Row]) -> list[str | Bullets]:
     """Whether a reader gains from the grid more than nothing, than from the codes' vectors and than sorting gives."""
     rows = [row for row in claims if row["claim"] == "topology_gain"]
     outcomes: dict[str, dict[str, str]] = {}
@@ -60,18 +61,18 @@ def topology(claims: Sequence[Row]) -> list[str]:
     for quantizer in dict.fromkeys(row["quantizer"] for row in rows):
         own = [row for row in rows if row["quantizer"] == quantizer and row["against"] in BARS]
         outcomes[quantizer] = {row["against"]: row["outcome"] for row in own}
-        told.append(f"  - {code(quantizer)} ({seeds([row['n'] for row in own])}): {'; '.join(map(_bar, own))}.")
+        told.append(f"{code(quantizer)} ({seeds([row['n'] for row in own])}): {'; '.join(map(_bar, own))}.")
     if not told:
         return []
     above = [code(name) for name, of in outcomes.items() if [of.get(bar) for bar in BARS] == ["above"] * len(BARS)]
     partly = [code(name) for name, of in outcomes.items() if not set(BARS) <= {k for k, v in of.items() if _tested(v)}]
-    lines = [
-        "- **What the grid is worth to a reader that sees it** (`topology_gain`, bits a frame). It means something "
+    head = (
+        "**What the grid is worth to a reader that sees it** (`topology_gain`, bits a frame). It means something "
         f"only above 0, above `vector_gain` and above the sorted control. {listed(above) or 'No family'} "
         f"{'are' if len(above) > 1 else 'is'} above all three."
         + (f" Not tested against all three: {listed(partly)}." if partly else "")
-    ]
-    return lines + told
+    )
+    return [head, Bullets(tuple(told))]
 
 
 def _order(quantizer: str, rows: Sequence[Row]) -> str:

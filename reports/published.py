@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from reports.text import FEW_SEEDS, code, escape, known, markdown_table, records, spread
+from reports.page import Block, Cell, Prose, Section, table_of
+from reports.tables import STAND_IN as STAND_IN_TAG
+from reports.text import FEW_SEEDS, code, escape, file_name, known, records, spread
 
 TITLES = {
     "main": "Tables 1 and 2, the main comparison (32 x 32)",
@@ -103,16 +105,16 @@ def beside(
 
 def section(
     summary: pd.DataFrame, protocol: Mapping[str, Any], stand_ins: Mapping[str, str], names: Sequence[str]
-) -> str:
-    """Published tables of these names beside ours as markdown; nothing where no row of ours has a counterpart."""
-    parts = []
+) -> list[Block]:
+    """Published tables of these names beside ours; nothing where no row of ours has a counterpart."""
+    sections: list[Block] = []
     for name in names:
-        title = TITLES[name]
         rows = beside(summary, protocol, stand_ins, name)
         rows = rows[rows["mark"] != ABSENT]
-        own = {dataset: records(rows[rows["ours"] == dataset]) for dataset in rows["ours"].unique()}
-        parts += [_table(title, dataset, lines) for dataset, lines in own.items()]
-    return "\n\n".join([KEY, *parts]) if parts else ""
+        sections += [
+            _section(name, dataset, records(rows[rows["ours"] == dataset])) for dataset in rows["ours"].unique()
+        ]
+    return [Prose(KEY), *sections] if sections else []
 
 
 def _counterparts(figure: Mapping[str, Any], ours: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -170,39 +172,54 @@ def _tolerance(ours: float, theirs: float | None, decimals: int) -> float:
     return 2 * math.hypot(ours, max(ours if theirs is None else theirs, rounding))
 
 
-def _table(title: str, dataset: str, rows: list[dict[str, Any]]) -> str:
+def _section(name: str, dataset: str, rows: list[dict[str, Any]]) -> Section:
     marks = list(dict.fromkeys(row["mark"] for row in rows))
     alone = marks[0] if len(marks) == 1 and marks[0].startswith(NOT_COMPARABLE) else ""
     reasons = [] if alone else [mark for mark in marks if mark.startswith(NOT_COMPARABLE)]
     signs = {reason: f"({chr(ord('a') + index)})" for index, reason in enumerate(reasons)}
     signs |= {AGREES: AGREES, DIFFERS: f"**{DIFFERS}**"}
-    lines = []
+    lines: list[dict[str, Cell | str]] = []
     for method, side in dict.fromkeys((row["method"], row["grid"]) for row in rows):
         own = [row for row in rows if (row["method"], row["grid"]) == (method, side)]
         readings = [row["reading"] for row in rows]
         lines.append(_theirs(f"{method} {side} x {side}", own, readings))
-        lines += [_ours(name, own, readings, signs) for name in dict.fromkeys(row["quantizer"] for row in own)]
-    told = [f"### {title}: {code(dataset)}", f"All of it {escape(alone)}." if alone else "", markdown_table(lines)]
-    told.append("; ".join(f"{sign} {escape(reason)}" for reason, sign in signs.items() if sign.startswith("(")))
-    return "\n\n".join(part for part in told if part)
+        lines += [
+            _ours(quantizer, own, readings, signs) for quantizer in dict.fromkeys(row["quantizer"] for row in own)
+        ]
+    told = "; ".join(f"{sign} {escape(reason)}" for reason, sign in signs.items() if sign.startswith("("))
+    table = table_of(
+        f"published-{name}-{file_name(dataset)}",
+        f"{TITLES[name]}: published figures beside ours on {escape(dataset)}",
+        lines,
+        (told,) if told else (),
+        sortable=False,
+    )
+    remark = [Prose(f"All of it {escape(alone)}.")] if alone else []
+    return Section(f"{TITLES[name]}: {code(dataset)}", (*remark, table))
 
 
-def _theirs(label: str, rows: list[dict[str, Any]], readings: list[str]) -> dict[str, str]:
-    line = {"row": f"*published* {escape(label)}", "n": "5"} | {escape(reading): "" for reading in readings}
+def _theirs(label: str, rows: list[dict[str, Any]], readings: list[str]) -> dict[str, Cell | str]:
+    line: dict[str, Cell | str] = {"row": f"*published* {escape(label)}", "n": "5"}
+    line |= {escape(reading): "" for reading in readings}
     shown = set()
     for row in rows:
         if row["metric"] not in shown:
             std = "" if pd.isna(row["theirs_std"]) else f" ± {row['theirs_std']:.{row['decimals']}f}"
-            line[escape(row["reading"])] = f"{row['theirs']:.{row['decimals']}f}{std}"
+            text = f"{row['theirs']:.{row['decimals']}f}{std}"
+            line[escape(row["reading"])] = Cell(text, row["theirs"])
         shown.add(row["metric"])
     return line
 
 
-def _ours(quantizer: str, rows: list[dict[str, Any]], readings: list[str], signs: Mapping[str, str]) -> dict[str, str]:
+def _ours(
+    quantizer: str, rows: list[dict[str, Any]], readings: list[str], signs: Mapping[str, str]
+) -> dict[str, Cell | str]:
     own = [row for row in rows if row["quantizer"] == quantizer]
-    line = {"row": escape(quantizer), "n": str(max(row["n"] for row in own))}
+    tag = STAND_IN_TAG if any(row["mark"] == STAND_IN for row in own) else ""
+    n = max(row["n"] for row in own)
+    line: dict[str, Cell | str] = {"row": Cell(escape(quantizer), quantizer, tag=tag), "n": Cell(str(n), n)}
     line |= {escape(reading): "" for reading in readings}
     for row in own:
         value = spread(row["mean"], known(row, "std"))
-        line[escape(row["reading"])] = f"{value} {signs.get(row['mark'], '')}".strip()
+        line[escape(row["reading"])] = Cell(f"{value} {signs.get(row['mark'], '')}".strip(), row["mean"])
     return line

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.text import code, escape, interval, is_family, known, listed, markdown_table, number, records
+from reports.page import Block, Cell, Column, Prose, Table, table_of
+from reports.text import code, escape, file_name, interval, is_family, known, listed, number, records
 
 MAIN = (
     "mse",
@@ -24,13 +25,15 @@ MAIN = (
     "topology_gain",
     "train_seconds",
 )
-MARK = "†"
-UNTESTED = "?"
-MARKS = {"best": MARK, "tied": MARK, "identical": MARK, "behind": "", "untested": UNTESTED}
+NOT_TOLD, TOLD, UNTESTED = "a", "b", "?"
+LETTERS = {"best": NOT_TOLD, "tied": NOT_TOLD, "identical": NOT_TOLD, "behind": TOLD, "untested": UNTESTED}
 KEY = (
-    f"{MARK} cannot be told from the best of its column (paired t test against it, Holm within the column); a column "
-    f"without {MARK} was not ranked; {UNTESTED} no test was possible."
+    f"**{NOT_TOLD}**: the best mean of its column and what cannot be told from it; **{TOLD}**: told from the best "
+    "(paired t test over seeds, Holm within the column). Only the best was compared with the others: rows that share "
+    f"**{TOLD}** were not compared with each other. A column without letters was not ranked; **{UNTESTED}**: no test "
+    "was possible."
 )
+STAND_IN = "stand-in"
 ROLES = {
     "reference": "are bounds, no tokenizers of this benchmark (`none`: the autoencoder without a quantizer; `kmeans`: "
     "clusters of the data, no encoder)",
@@ -45,71 +48,104 @@ ROLES = {
 def results(
     rows: pd.DataFrame,
     rankings: pd.DataFrame | None,
-    directions: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Mapping[str, Any]],
     unit: str,
     columns: Sequence[str] = (),
-) -> list[str]:
-    """The tables of one dataset.
+    *,
+    missing: Mapping[str, Sequence[str]],
+    stand_in: bool,
+) -> list[Block]:
+    """The tables of one dataset: what is ranked, and what is not.
 
     Args:
         rows: Its rows of the summary.
         rankings: Which family stands where in which metric, or None.
-        directions: Metric -> its catalogue entry.
+        metrics: Metric -> its catalogue entry.
         unit: Of `error_units`.
         columns: Metrics to show; MAIN unless told.
+        missing: Row -> statuses of its cells that are not done.
+        stand_in: Whether the dataset is none that its name promises.
     """
     lines = records(rows)
+    if not lines:
+        return []
+    dataset = lines[0]["dataset"]
     names = [name for name in columns or MAIN if any(known(line, name) is not None for line in lines)]
-    marks = standing_marks(rankings, lines[0]["dataset"]) if lines else {}
+    letters = standing_letters(rankings, dataset)
     ranked = [line for line in lines if is_family(line)]
     apart = sorted((line for line in lines if not is_family(line)), key=lambda line: _place(line["role"]))
-    parts = [markdown_table([_line(line, names, marks, directions, unit) for line in ranked])]
-    if marks:
-        parts.append(KEY)
+
+    def table(
+        name: str, kind: str, shown: Sequence[Mapping[str, Any]], letters: Mapping[tuple[str, str], str]
+    ) -> Table:
+        heads = [Column("quantizer", numeric=False)]
+        heads += [Column("role", numeric=False)] if shown is apart else []
+        heads += [Column("n")] + [heading(name, metrics, unit) for name in names]
+        body = [
+            (
+                Cell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
+                *([Cell(escape(row["role"]), row["role"])] if shown is apart else []),
+                *_line(row, names, letters, missing.get(row["quantizer"], ())),
+            )
+            for row in shown
+        ]
+        caption = f"{kind} on {escape(dataset)}{f' ({STAND_IN} data)' if stand_in else ''}"
+        notes = (KEY,) if letters else ()
+        return Table(f"{name}-{file_name(dataset)}", caption, tuple(heads), tuple(body), notes)
+
+    blocks: list[Block] = [table("results", "Results", ranked, letters)]
     if apart:
-        parts += [_roles(apart), markdown_table([_line(line, names, {}, directions, unit) for line in apart])]
-    return parts
+        blocks += [Prose(_roles(apart)), table("references", "References and controls", apart, {})]
+    return blocks
 
 
-def null_lines(rows: pd.DataFrame) -> list[str]:
+def null_lines(rows: pd.DataFrame, dataset: str, *, stand_in: bool) -> list[Block]:
     """A table of grid metrics against shuffled grids; nothing where there are none."""
-    if not len(rows):
-        return []
-    shown = [
+    shown: list[dict[str, Cell | str]] = [
         {
-            "quantizer": escape(row["quantizer"]),
+            "quantizer": Cell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
             "metric": escape(row["metric"]),
-            "n": str(row["n"]),
-            "its grid": number(row["value"]),
-            "shuffled, mean": number(row["null"]),
-            "shuffled, range": f"{number(row['low'])} to {number(row['high'])}",
-            "p": f"{row['p']:.2f}",
+            "n": Cell(str(row["n"]), row["n"]),
+            "its grid": Cell(number(row["value"]), row["value"]),
+            "shuffled, mean": Cell(number(row["null"]), row["null"]),
+            "shuffled, range": Cell(f"{number(row['low'])} to {number(row['high'])}", row["low"]),
+            "p": Cell(f"{row['p']:.2f}", row["p"]),
         }
         for row in records(rows)
     ]
-    return [
+    if not shown:
+        return []
+    told = (
         "**Shuffled grids**: the same codes with the positions of the used ones permuted, means over seeds. p is "
-        "one-sided, .05 at best with 19 permutations.",
-        markdown_table(shown),
+        "one-sided, .05 at best with 19 permutations."
+    )
+    return [
+        Prose(told),
+        table_of(f"shuffled-grids-{file_name(dataset)}", f"Shuffled grids on {escape(dataset)}", shown),
     ]
 
 
-def standing_marks(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[str, str], str]:
-    """(quantizer, metric) -> mark, for the metrics in which at least one family was tested against the best."""
+def standing_letters(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[str, str], str]:
+    """(quantizer, metric) -> letter, for the metrics in which at least one family was tested against the best."""
     rows = [row for row in records(rankings) if row["dataset"] == dataset]
     tested = {row["metric"] for row in rows if row["standing"] not in ("best", "untested")}
-    return {(row["quantizer"], row["metric"]): MARKS[row["standing"]] for row in rows if row["metric"] in tested}
+    return {(row["quantizer"], row["metric"]): LETTERS[row["standing"]] for row in rows if row["metric"] in tested}
 
 
-def everything(summary: pd.DataFrame, metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Every metric of every row."""
-    return markdown_table(
-        [
-            {"dataset": escape(row["dataset"]), "quantizer": escape(row["quantizer"])}
-            | {escape(m["name"]): _cell(row, m["name"]) for m in metrics}
-            for row in records(summary)
-        ]
-    )
+def measured(row: Mapping[str, Any], name: str, letter: str = "") -> Cell:
+    """A metric's mean and interval, with n where it has fewer values than the row; blank without a value."""
+    n = known(row, f"{name}_n")
+    fewer = f" (n = {n:.0f})" if n and n < row["done"] else ""
+    return Cell(interval(row, name) + fewer, known(row, name), letter)
+
+
+def heading(name: str, metrics: Mapping[str, Mapping[str, Any]], unit: str = "") -> Column:
+    """A metric's column: its name, which way is better, and what it is."""
+    metric = metrics.get(name, {"direction": "none"})
+    direction = metric["direction"]
+    arrow = f" → {metric['target']:g}" if direction == "target" else {"lower": " ↓", "higher": " ↑"}.get(direction, "")
+    in_units = f" ({escape(unit)})" if unit and name == "error_units" else ""
+    return Column(escape(name) + in_units + arrow, hint=escape(metric.get("summary", "")))
 
 
 def _place(role: str) -> int:
@@ -127,27 +163,13 @@ def _roles(rows: Sequence[Mapping[str, Any]]) -> str:
 def _line(
     row: Mapping[str, Any],
     names: Sequence[str],
-    marks: Mapping[tuple[str, str], str],
-    directions: Mapping[str, Mapping[str, Any]],
-    unit: str,
-) -> dict[str, str]:
-    line = {"quantizer": escape(row["quantizer"])}
-    if not is_family(row):
-        line["role"] = escape(row["role"])
-    line["n"] = f"{row['done']} of {row['cells']}"
-    for name in names:
-        mark = marks.get((row["quantizer"], name), "")
-        line[_heading(name, directions, unit)] = f"{_cell(row, name)} {mark}".strip()
-    return line
-
-
-def _cell(row: Mapping[str, Any], name: str) -> str:
-    """A metric's interval, with n where it has fewer values than the row."""
-    n = known(row, f"{name}_n")
-    return interval(row, name) + (f" (n = {n:.0f})" if n and n < row["done"] else "")
-
-
-def _heading(name: str, directions: Mapping[str, Mapping[str, Any]], unit: str) -> str:
-    metric = directions.get(name, {"direction": "none"})
-    arrow = {"lower": " ↓", "higher": " ↑", "target": f" → {metric.get('target')}"}.get(metric["direction"], "")
-    return escape(name) + (f" ({escape(unit)})" if unit and name == "error_units" else "") + arrow
+    letters: Mapping[tuple[str, str], str],
+    missing: Sequence[str],
+) -> list[Cell]:
+    """Cells done and the metrics' means; where nothing is done, why."""
+    done = f"{row['done']} of {row['cells']}"
+    causes = ", ".join(map(escape, dict.fromkeys(missing)))
+    if not row["done"] and names:
+        return [Cell(done, 0, failed=True), Cell(causes, span=len(names), failed=True)]
+    count = Cell(done, int(row["done"]), tag=causes, failed=bool(causes))
+    return [count, *(measured(row, name, letters.get((row["quantizer"], name), "")) for name in names)]

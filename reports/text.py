@@ -1,12 +1,12 @@
-"""Values as text that is safe in markdown."""
+"""Values as inline markdown in which whatever users name shows as text."""
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 FEW_SEEDS = 3
 FAMILY = "family"
@@ -15,7 +15,7 @@ FAMILY = "family"
 def escape(text: object) -> str:
     """Text that shows as itself in markdown and in the HTML made of it."""
     shown = str(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for sign in "|*_`[]":
+    for sign in "|*_`[]~$":
         shown = shown.replace(sign, f"\\{sign}")
     return " ".join(shown.split())
 
@@ -73,6 +73,19 @@ def is_family(row: Mapping[str, Any]) -> bool:
     return role is None or role == FAMILY or bool(pd.isna(role))
 
 
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A table of texts that are escaped already."""
-    return str(tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)) if rows else ""
+def slug(text: str) -> str:
+    """Small letters, digits and hyphens for any text; it may be empty, and the same for different texts."""
+    return re.sub("[^a-z0-9-]+", "-", text.lower()).strip("-")
+
+
+def file_name(*parts: str) -> str:
+    """A name that every file system takes, and that no other parts give.
+
+    >>> file_name("use", "lorenz", "som-vq")
+    'use--lorenz--som-vq'
+    """
+    joined = "--".join(parts)
+    safe = [re.sub("[^a-z0-9_]+", "-", part.lower()).strip("-")[:40] for part in parts]
+    if safe == [*parts]:
+        return joined
+    return "--".join([*filter(None, safe), hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:8]])

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.claims import bounds, papers_order, seeds, topology
+from reports.page import Block, Bullets, Prose, Section
 from reports.text import FEW_SEEDS, code, escape, interval, is_family, known, listed, number, records
 
 Row = Mapping[str, Any]
@@ -55,8 +56,8 @@ def verdict(
     claims: pd.DataFrame | None,
     stand_ins: Mapping[str, str],
     protocol: Mapping[str, Any],
-) -> str:
-    """Who is best at what, who cannot be told from the best and what is left of the SOM-VQ paper's claims, as markdown.
+) -> list[Block]:
+    """Who is best at what, who cannot be told from the best and what is left of the SOM-VQ paper's claims.
 
     Args:
         table: One row a cell.
@@ -66,21 +67,21 @@ def verdict(
         stand_ins: Dataset that is not real -> what it stands in for.
         protocol: Its values.
     """
-    parts = ["## What can be said"]
+    sections: list[Block] = []
     concluded = False
     for dataset in dict.fromkeys(table["dataset"]):
         own = [[row for row in records(frame) if row["dataset"] == dataset] for frame in (summary, rankings, claims)]
         done = table[(table["dataset"] == dataset) & (table["status"] == "done")]
         n = int(done["seed"].nunique())
-        parts += [f"### {escape(dataset)}", _kind(dataset, stand_ins, protocol)]
+        kind = _kind(dataset, stand_ins, protocol)
+        blocks: list[Block] = [Prose(kind)] if kind else []
         if n < FEW_SEEDS or _untested(own[1], own[2]):
-            parts.append(_nothing(n))
+            blocks.append(Prose(_nothing(n)))
         else:
-            parts.append("\n".join(_dataset(*own)))
+            blocks.append(Bullets(tuple(_dataset(*own))))
             concluded = True
-    if concluded:
-        parts.insert(1, INTRODUCTION)
-    return "\n\n".join(part for part in parts if part)
+        sections.append(Section(escape(dataset), tuple(blocks)))
+    return [Prose(INTRODUCTION), *sections] if concluded else sections
 
 
 def _kind(dataset: str, stand_ins: Mapping[str, str], protocol: Mapping[str, Any]) -> str:
@@ -105,15 +106,15 @@ def _nothing(n: int) -> str:
     return f"**n = {n}: with fewer than {FEW_SEEDS} seeds nothing can be concluded.**"
 
 
-def _dataset(summary: Sequence[Row], rankings: Sequence[Row], claims: Sequence[Row]) -> list[str]:
+def _dataset(summary: Sequence[Row], rankings: Sequence[Row], claims: Sequence[Row]) -> list[str | Bullets]:
     families = [row for row in summary if is_family(row)]
-    told = _caution(summary)
+    told: list[str | Bullets] = [*_caution(summary)]
     for aspect in ASPECTS:
         ranked = [row for row in rankings if row["metric"] == aspect.metric]
         sentence = _ranking(aspect, ranked, families) if aspect.better and ranked else _fact(aspect, families)
-        told += [f"- {sentence}"] if sentence else []
+        told += [sentence] if sentence else []
     traded = [row for row in summary if is_family(row) or row["role"] == "curve"]
-    return told + _pareto(traded) + papers_order(claims, summary) + topology(claims)
+    return [*told, *_pareto(traded), *papers_order(claims, summary), *topology(claims)]
 
 
 def _caution(rows: Sequence[Row]) -> list[str]:
@@ -128,7 +129,7 @@ def _caution(rows: Sequence[Row]) -> list[str]:
     if not beaten:
         return []
     return [
-        "- **Caution:** a trigram, which needs no training, predicts better than the converged reader (`ngram_bits` "
+        "**Caution:** a trigram, which needs no training, predicts better than the converged reader (`ngram_bits` "
         f"against `bits_per_frame`) on {listed(beaten)}. There the reader is not trained well enough to be "
         "believed, nor is what follows from it."
     ]
@@ -220,6 +221,6 @@ def _pareto(rows: Sequence[Row]) -> list[str]:
     shown = [f"{code(q)} ({interval(of[q], 'bits_per_frame')}; {interval(of[q], 'explained')})" for q in kept]
     n = seeds([of[name].get("bits_per_frame_n", of[name]["done"]) for name in points])
     return [
-        f"- **Bits against quality** (`bits_per_frame`; `explained`, by means, untested, {n}): of {len(points)} "
+        f"**Bits against quality** (`bits_per_frame`; `explained`, by means, untested, {n}): of {len(points)} "
         f"rows no other is at once cheaper and better than {listed(shown)}."
     ]

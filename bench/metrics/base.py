@@ -79,6 +79,8 @@ class Trained:
         small_budget: The budget of each reader of an eighth of them, whatever its embedding.
         curve: Error on the validation split at each point of the training's learning curve.
         checks: Updates of training made at each of these points.
+        curves: Metric -> (update, perplexity on the validation split) at each check of its reader. Metrics that train
+            one fill it.
     """
 
     data: Sequences
@@ -96,6 +98,7 @@ class Trained:
     small_budget: ConvergedBudget = SMALL_READER
     curve: tuple[float, ...] = ()
     checks: tuple[int, ...] = ()
+    curves: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict, repr=False)
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property

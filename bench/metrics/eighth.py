@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from bench.metrics.base import Metric, Trained
 from bench.metrics.embeddings import GridEmbedding, VectorEmbedding, standardised, table_embedding
 from bench.metrics.gru import GRUReader
-from bench.metrics.reading import train_until_converged
+from bench.metrics.reading import Reading, train_until_converged
 
 SHARE = 8
-SMALL = "bits of an eighth"  # where `Trained.shared` keeps them
+SMALL = "reader of an eighth"  # where `Trained.shared` keeps them
 FEWEST = 8  # sequences: fewer say more about which were drawn than about the tokens
 
 # Streams of `Trained.generator`; 1 and 2 are the readers' of all sequences.
@@ -37,7 +37,7 @@ class Small:
     """A reader of the eighth.
 
     Attributes:
-        key: What `Trained.shared` keeps its bits under.
+        key: What `Trained.shared` keeps what it reached under.
         embed: Makes its embedding for a tokenizer, all of one width from the same stream of values.
     """
 
@@ -62,16 +62,18 @@ def grid(positions: Tensor) -> Small:
 
 
 def small_bits(trained: Trained, wanted: Sequence[Small]) -> list[float]:
-    """Bits a test token of these readers, in [0, inf), trained side by side where they have not been before.
+    """Bits a test token of these readers, in [0, inf): log2 of the test perplexity at the best validation check."""
+    return [math.log2(reading.perplexity) for reading in _small_readings(trained, wanted)]
 
-    log2 of the test perplexity at the best validation check.
-    """
+
+def _small_readings(trained: Trained, wanted: Sequence[Small]) -> list[Reading]:
+    """Trained side by side where they have not been before."""
     train_small([(trained, each) for each in wanted if trained.recall((SMALL, each.key)) is None])
     return [trained.recall((SMALL, each.key)) for each in wanted]
 
 
 def train_small(pairs: Sequence[tuple[Trained, Small]]) -> None:
-    """Train readers of tokenizers of one shape, and leave their bits where `small_bits` finds them.
+    """Train readers of tokenizers of one shape, and leave what they reached where `small_bits` finds it.
 
     All readers of one tokenizer share the eighth, the initial values beside the embedding, and the order of batches, so
     that the difference of two is due to their embeddings as far as it can be.
@@ -91,12 +93,14 @@ def train_small(pairs: Sequence[tuple[Trained, Small]]) -> None:
         val, test = ([trained.tokens[split] for trained, _ in block] for split in ("val", "test"))
         found = train_until_converged(readers, train, val, test, generators, first.small_budget)
         for (trained, small), reading in zip(block, found, strict=True):
-            trained.keep((SMALL, small.key), math.log2(reading.perplexity))
+            trained.keep((SMALL, small.key), reading)
 
 
 def bits_eighth(trained: Trained) -> float:
     """Bits a test token of the index reader trained on an eighth of the training sequences, in [0, inf)."""
-    return small_bits(trained, (INDEX, VECTOR))[0]  # `vector_gain` wants both, and two together cost less
+    reading, _ = _small_readings(trained, (INDEX, VECTOR))  # `vector_gain` wants both, and two together cost less
+    trained.curves["bits_eighth"] = reading.curve
+    return math.log2(reading.perplexity)
 
 
 METRICS = (

@@ -16,8 +16,8 @@ def barely_trained_readings(subjects: Sequence[Trained]) -> list[list[Reading]]:
     updates = subjects[0].budget.updates
     generators = [each.generator(1) for each in subjects]
     readers = [GRUReader(each.num_codes, own) for each, own in zip(subjects, generators, strict=True)]
-    train, test = ([each.tokens[split] for each in subjects] for split in ("train", "test"))
-    return barely_trained_at(readers, train, test, generators, (min(PUBLISHED_POINT, updates), updates))
+    train, val, test = ([each.tokens[split] for each in subjects] for split in ("train", "val", "test"))
+    return barely_trained_at(readers, train, test, generators, (min(PUBLISHED_POINT, updates), updates), val)
 
 
 def converged_readers(subjects: Sequence[Trained]) -> list[tuple[GRUReader, Reading]]:
@@ -38,7 +38,9 @@ def _seq_ppl_17(trained: Trained) -> float:
 
 
 def _seq_ppl(trained: Trained) -> float:
-    return _barely_trained(trained)[1].perplexity
+    reading = _barely_trained(trained)[1]
+    trained.curves["seq_ppl"] = reading.curve
+    return reading.perplexity
 
 
 def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
@@ -51,7 +53,9 @@ def _seq_ppl_converged(trained: Trained) -> float:
 
 
 def _bits_per_frame(trained: Trained) -> float:
-    return math.log2(converged_reader(trained)[1].perplexity)
+    reading = converged_reader(trained)[1]
+    trained.curves["bits_per_frame"] = reading.curve
+    return math.log2(reading.perplexity)
 
 
 _NEEDS = ("reader",)

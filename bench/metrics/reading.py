@@ -12,6 +12,7 @@ from bench.metrics.groups import group
 from bench.metrics.gru import BATCH, GRUReader
 
 CHUNK = 64
+CHECK_EVERY = 5  # updates of the barely trained reader between points of its curve: an epoch of the paper
 _RATE = 1e-3  # of the barely trained reader
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
@@ -61,20 +62,29 @@ def barely_trained_at(
     test: Sequence[Tensor],
     generators: Sequence[torch.Generator],
     updates: Sequence[int],
+    val: Sequence[Tensor] = (),
 ) -> list[list[Reading]]:
-    """`barely_trained` of several readers side by side, each read at several numbers of updates, ascending."""
+    """`barely_trained` of several readers side by side, each read at several numbers of updates, ascending.
+
+    Validation sequences (v, time), where given, are read every 5 updates and at those numbers, for the curve alone.
+    """
     _check(*train, *test)
     together, all_of_them = group(readers, train[0].device), range(len(readers))
     feeds = _feeds(train, train[0].shape[1] - 1, generators, BATCH)
     asked = torch.stack(list(test))
+    checked = torch.stack(list(val)) if val else None
     readings: list[list[Reading]] = [[] for _ in readers]
+    curves: list[list[tuple[int, float]]] = [[] for _ in readers]
     done = 0
     for goal in updates:
-        for _ in range(goal - done):
+        while done < goal:
             together.update(_next(feeds), _RATE, all_of_them)
-        done = goal
-        for found, loss in zip(readings, together.cross_entropies(asked, all_of_them), strict=True):
-            found.append(Reading(math.exp(loss), goal))
+            done += 1
+            if checked is not None and (done % CHECK_EVERY == 0 or done == goal):
+                for curve, loss in zip(curves, together.cross_entropies(checked, all_of_them), strict=True):
+                    curve.append((done, math.exp(loss)))
+        for found, curve, loss in zip(readings, curves, together.cross_entropies(asked, all_of_them), strict=True):
+            found.append(Reading(math.exp(loss), goal, curve=tuple(curve)))
     return readings
 
 

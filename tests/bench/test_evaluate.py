@@ -1,16 +1,16 @@
 """A run with references and controls, and what `bench evaluate` says of it, on the tiny protocol."""
 
-import contextlib
 import csv
 import dataclasses
-import io
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,8 @@ import torch
 
 from bench import cli, job, workshop
 from bench.controls import PERMUTATIONS
-from bench.executors import Children, Outcome
 from bench.job import Job
 from bench.metrics import METRICS
-from bench.store import Store
 from bench.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,34 +28,8 @@ RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu", "
 
 
 @pytest.fixture(scope="module")
-def bench():
-    """The command line and its jobs in this process: imports are paid once."""
-
-    def job_here(self, spec, log, timeout, threads):
-        try:
-            Job(json.loads(spec.read_text())).run()
-        except Exception as error:
-            return Outcome(1, timed_out=False, error=repr(error))
-        return Outcome(0, timed_out=False)
-
-    def run(*arguments):
-        with (
-            contextlib.redirect_stdout(io.StringIO()) as out,
-            contextlib.redirect_stderr(io.StringIO()) as err,
-            pytest.MonkeyPatch.context() as patch,
-        ):
-            patch.setattr(sys, "argv", ["bench", *map(str, arguments)])
-            patch.setattr(Children, "run", job_here)
-            patch.setattr(Store, "lock", lambda self: None)  # this process does not end between runs
-            patch.setattr(cli, "_cores", lambda: 1)
-            with pytest.raises(SystemExit) as stopped:
-                cli.main()
-        return subprocess.CompletedProcess(arguments, stopped.value.code, out.getvalue(), err.getvalue())
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield run
-    torch.set_num_threads(threads)
+def bench(bench_here):
+    return bench_here
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +104,37 @@ def test_a_null_line_keeps_its_draws_and_tells_their_mean(finished):
     draws = told["null"]["grid_step"]
     assert len(draws) == PERMUTATIONS
     assert told["metrics"]["grid_step"] == pytest.approx(sum(draws) / PERMUTATIONS)
+
+
+def test_the_curves_of_readers_are_kept_beside_their_metrics(bench, copy):
+    curves = {row: record(copy, row)["curves"] for row in ROWS}
+    readers = {"seq_ppl", "bits_per_frame", "bits_eighth"}
+    # On "tiny": two updates barely, four at most with a check every second.
+    assert {name: [at for at, _ in curve] for name, curve in curves["vq"].items()} == {
+        "seq_ppl": [2],
+        "bits_per_frame": [2, 4],
+        "bits_eighth": [2, 4],
+    }
+    assert {row: set(curves[row]) for row in ROWS} == {
+        row: set() if row in ("none", "vq+sorted", "som-vq+shuffled-grid") else readers for row in ROWS
+    }
+    assert all(ppl > 1.0 for curve in curves["vq+shuffled"].values() for _, ppl in curve)
+    told = record(copy, "vq")
+    keys = told["metric_keys"] | {"mse": "of another code", "bits_eighth": "of another code"}
+    altered = {name: [[at, 7.0] for at, _ in curve] for name, curve in curves["vq"].items()}
+    change(copy, "vq", metric_keys=keys, curves=altered)
+    assert bench(*RUN, ",".join(ROWS), "--out", copy).returncode == 0
+    assert record(copy, "vq")["curves"] == altered | {"bits_eighth": curves["vq"]["bits_eighth"]}
+    assert bench("evaluate", copy).returncode == 0
+    assert record(copy, "vq")["curves"] == curves["vq"]
+
+
+def test_a_reader_that_breaks_down_after_its_best_check_leaves_a_gap(monkeypatch):
+    subject = types.SimpleNamespace(curves={"broken": ((2, 3.5), (4, math.nan), (6, math.inf))})
+    monkeypatch.setitem(METRICS, "broken", dataclasses.replace(METRICS["seq_ppl"], function=lambda _: 3.0))
+    told = {"metrics": {}, "curves": {}}
+    Job._measure(None, {"control": ""}, "broken", subject, told)
+    assert told == {"metrics": {"broken": 3.0}, "curves": {"broken": [(2, 3.5), (4, None), (6, None)]}}
 
 
 def test_kmeans_codes_are_scikit_learns_and_its_error_theirs(finished):

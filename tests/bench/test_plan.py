@@ -5,7 +5,7 @@ import pytest
 
 from bench.cells import from_values, values
 from bench.errors import UsageError
-from bench.plan import make
+from bench.plan import make, trained_from
 from bench.request import Request
 
 
@@ -181,3 +181,14 @@ def test_the_capacity_of_a_control_is_told_where_its_row_is_not():
 
 def test_a_plain_autoencoder_has_no_codebook_to_remark_on():
     assert plan(quantizers="none,kmeans,vq").remarks == ()
+
+
+def test_a_cell_trained_from_another_seed_keeps_its_data():
+    for cell in plan(quantizers=EVERY_KIND, seeds="3,").cells:
+        other = trained_from(cell, 7)
+        assert (other.data_seed, other.train_seed, other.seed) == (3, 7, 7)
+        assert (other.batch, other.protocol, other.recipe) == (cell.batch, cell.protocol, cell.recipe)
+        assert len({cell.key, cell.tokenizer, other.key, other.tokenizer}) == (4 if cell.control else 2)
+        assert other.metric_keys.keys() == cell.metric_keys.keys()
+        assert not other.metric_keys.items() & cell.metric_keys.items()
+        assert trained_from(cell, 3) == cell

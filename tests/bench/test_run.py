@@ -49,7 +49,7 @@ def finished(bench, tmp_path_factory):
 
 def test_a_run_leaves_what_it_should(finished):
     found = {path.name for path in finished.iterdir()}
-    files = {"report.md", "plan.json", "environment.json", "environments", "cells", ".lock"}
+    files = {"report.html", "report.md", "tables", "plan.json", "environment.json", "environments", "cells", ".lock"}
     assert found == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls")}
     table = rows(finished)
     assert [(row["quantizer"], row["seed"], row["status"]) for row in table] == [

@@ -1,6 +1,7 @@
 import pandas as pd
 
-from reports import profile
+from reports import markdown
+from reports.profile import where_the_time_goes
 
 COLUMNS = ["quantizer", "dataset", "seed", "kind", "part", "seconds"]
 
@@ -23,14 +24,18 @@ ROWS = table(
 )
 
 
+def told(rows, eager=()):
+    return markdown.text(where_the_time_goes(rows, eager))
+
+
 def line(text, name):
     (found,) = [row for row in text.splitlines() if row.startswith(f"| {name} ")]
     return [cell.strip() for cell in found.strip("|").split("|")]
 
 
 def test_shares_add_up_and_means_are_a_cell():
-    text = profile.section(ROWS, "cpu")
-    assert "2 cells took 200 s of CPU time" in text
+    text = told(ROWS)
+    assert "2 cells took 200 s." in text
     assert line(text, "start-up")[2:] == ["4.00", "2.0%", "2.00"]
     assert line(text, "train")[2:] == ["80.0", "40.0%", "40.0"]
     assert line(text, "metrics that train readers")[2:] == ["100", "50.0%", "50.0"]
@@ -39,18 +44,16 @@ def test_shares_add_up_and_means_are_a_cell():
 
 
 def test_metrics_come_dearest_first_with_the_row_that_paid_most():
-    text = profile.section(ROWS, "cpu")
-    assert line(text, "seq\\_ppl") == ["seq\\_ppl", "100", "50.0%", "50.0", "ksom on aist: 60.0"]
-    assert text.index("seq\\_ppl") < text.index("| mse")
+    text = told(ROWS)
+    assert line(text, "`seq_ppl`") == ["`seq_ppl`", "100", "50.0%", "50.0", "60.0 (`ksom`, aist)"]
+    assert text.index("| `seq_ppl`") < text.index("| `mse`")
 
 
 def test_what_was_not_replayed_is_told_and_names_are_escaped():
     rows = ROWS.replace("ksom", "<b>*x*")
-    text = profile.section(rows, "cuda", [{"quantizer": "<b>*x*", "dataset": "aist", "reason": "it `waits`"}])
-    assert "&lt;b&gt;\\*x\\* on aist: its steps were not replayed as CUDA graphs: it \\`waits\\`" in text
-    assert "<b>" not in text
-    assert "CPU time" not in text
+    text = told(rows, [{"quantizer": "<b>*x*", "dataset": "aist", "reason": "it `waits`"}])
+    assert "`<b>*x*` on aist: its steps were not replayed as CUDA graphs: it \\`waits\\`" in text
 
 
 def test_nothing_done_nothing_told():
-    assert profile.section(table([]), "cpu") == ""
+    assert told(table([])) == ""

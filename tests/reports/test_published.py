@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import published
+from reports import markdown, published
 
 TABLES = ("main", "capacity", "grid")
 
@@ -27,6 +27,10 @@ def beside(*rows, protocol=PAPER, stand_ins=(), table="main"):
 def marks(*rows, **options):
     found = beside(*rows, **options)
     return dict(zip(found["reading"], found["mark"], strict=True))
+
+
+def section(*rows, stand_ins=()):
+    return markdown.text(published.section(pd.DataFrame(list(rows)), PAPER, dict(stand_ins), TABLES), level=3)
 
 
 def test_the_figures_are_whole():
@@ -149,10 +153,10 @@ def test_grids_stand_beside_their_own_size():
 
 def test_the_section_shows_every_table_with_its_marks():
     means = {"mse": 0.007, "active": 80.0, "distortion_max": 0.062, "distortion": 0.21, "seq_ppl": 900.0}
-    text = published.section(pd.DataFrame([row("som-vq", **means)]), PAPER, {}, TABLES)
+    text = section(row("som-vq", **means))
     assert "### Tables 1 and 2, the main comparison (32 x 32): `lorenz`" in text
     main = text.split("###")[1]
-    assert "| *published* som-vq 32 x 32 | 5 " in main
+    assert "| *published* som-vq 32 x 32 | 5 |" in main
     assert "0.007 ± 0.001" in main
     assert "0.06200 ± 0.00010 agrees" in main
     assert "80.00000 ± 0.00010 **differs**" in main
@@ -161,14 +165,14 @@ def test_the_section_shows_every_table_with_its_marks():
 
 
 def test_one_reason_for_a_whole_table_is_told_once():
-    text = published.section(
-        pd.DataFrame([row(dataset="aist-standin", mse=0.3)]), PAPER, {"aist-standin": "AIST++"}, TABLES
-    )
+    text = section(row(dataset="aist-standin", mse=0.3), stand_ins={"aist-standin": "AIST++"})
     assert text.count("All of it not comparable: stand-in data.") == 2  # the main table and table 3
+    assert text.count("| aist-standin") == 0
+    assert text.count("| vq (stand-in) |") == 2
     assert "(a)" not in text
 
 
 @pytest.mark.parametrize("rows", [[], [row("mine")], [row(dataset="music")], [row(mse=float("nan"))]])
 def test_nothing_published_nothing_shown(rows):
     frame = pd.DataFrame(rows, columns=["quantizer", "dataset", "codebook_size", "mse"])
-    assert published.section(frame, PAPER, {}, TABLES) == ""
+    assert published.section(frame, PAPER, {}, TABLES) == []

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from reports import tables
+from reports import markdown, tables
 
 
 def row(quantizer, role="family", **values):
@@ -17,18 +17,19 @@ def place(quantizer, standing, metric="mse", dataset="lorenz"):
 
 def shown(rows, places=None):
     rankings = None if places is None else pd.DataFrame(places)
-    return "\n\n".join(tables.results(pd.DataFrame(rows), rankings, {"mse": {"direction": "lower"}}, ""))
+    metrics = {"mse": {"direction": "lower"}}
+    return markdown.text(tables.results(pd.DataFrame(rows), rankings, metrics, "", missing={}, stand_in=False))
 
 
 def line(text, quantizer):
     return next(line for line in text.splitlines() if line.startswith(f"| {quantizer} "))
 
 
-def test_what_cannot_be_told_from_the_best_shares_its_mark():
+def test_what_cannot_be_told_from_the_best_shares_its_letter():
     standings = {"a": "best", "b": "tied", "c": "identical", "d": "behind", "e": "untested"}
     text = shown([row(name) for name in standings], [place(*item) for item in standings.items()])
     signs = {name: line(text, name).split("|")[3].strip().removeprefix("0.100 ± 0.010").strip() for name in standings}
-    assert signs == {"a": "†", "b": "†", "c": "†", "d": "", "e": "?"}
+    assert signs == {"a": "a", "b": "a", "c": "a", "d": "b", "e": "?"}
     assert "**0." not in text
 
 
@@ -36,10 +37,10 @@ def test_what_cannot_be_told_from_the_best_shares_its_mark():
     "places",
     [None, [], [place("a", "best")], [place("a", "best"), place("b", "untested")], [place("a", "tied", dataset="x")]],
 )
-def test_a_column_that_was_not_tested_has_no_marks(places):
+def test_a_column_that_was_not_tested_has_no_letters(places):
     text = shown([row("a"), row("b")], places)
-    assert "†" not in text
-    assert "?" not in text
+    assert line(text, "a") == "| a | 3 of 3 | 0.100 ± 0.010 |"
+    assert tables.KEY not in text
 
 
 def test_rows_that_are_never_ranked_stand_apart():

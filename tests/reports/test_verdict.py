@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from reports import markdown
 from reports.verdict import verdict
 
 QUANTITIES = {"mse": 0.1, "active": 50.0, "topographic_error": None, "bits_per_frame": 0.5, "explained": 0.9}
@@ -39,7 +40,7 @@ def said(summary, rankings=(), claims=(), seeds=5, stand_ins=(), protocol="paper
         for seed in range(seeds)
     ]
     frames = [pd.DataFrame(list(rows)) for rows in (cells, summary, rankings, claims)]
-    return verdict(*frames, dict(stand_ins), {"name": protocol})
+    return markdown.text(verdict(*frames, dict(stand_ins), {"name": protocol}), level=3)
 
 
 def about(text, title):
@@ -87,9 +88,7 @@ def test_a_metric_that_could_not_be_tested_says_so():
 def test_few_seeds_conclude_nothing(seeds):
     rows = [line("vq", n=seeds), line("a", n=seeds)]
     told = said(rows, [place("vq", "best", n=seeds), place("a", "untested", n=seeds)], seeds=seeds)
-    assert told == (
-        f"## What can be said\n\n### lorenz\n\n**n = {seeds}: with fewer than 3 seeds nothing can be concluded.**"
-    )
+    assert told == f"### lorenz\n\n**n = {seeds}: with fewer than 3 seeds nothing can be concluded.**"
 
 
 def test_no_finished_cell_concludes_nothing():
@@ -221,6 +220,6 @@ def test_datasets_are_told_apart_and_frames_may_be_absent():
     cells = pd.DataFrame(
         [{"dataset": row["dataset"], "seed": seed, "status": "done"} for row in rows for seed in (0, 1)]
     )
-    told = verdict(cells, pd.DataFrame(rows), None, None, {}, {"name": "paper"})
+    told = markdown.text(verdict(cells, pd.DataFrame(rows), None, None, {}, {"name": "paper"}), level=3)
     assert told.count("nothing can be concluded") == 2
     assert "### &lt;i&gt;" in told

@@ -84,7 +84,7 @@ def tokenized(updates):
     return Trained(
         **dict.fromkeys(fields, nothing),
         num_codes=9,
-        tokens={"train": walks(70, 12, 1), "test": walks(10, 12, 2)},
+        tokens={"train": walks(70, 12, 1), "val": walks(10, 12, 3), "test": walks(10, 12, 2)},
         seed=5,
         budget=ReaderBudget(updates=updates),
     )
@@ -115,6 +115,27 @@ def test_reading_at_seventeen_updates_is_stopping_there_and_changes_nothing_afte
         assert found == alone
         assert found == pytest.approx(plainly_trained(run, updates), rel=1e-4)
     assert METRICS["seq_ppl_17"].function(run) > 1.05 * METRICS["seq_ppl"].function(run)
+
+
+def test_a_curve_holds_the_validation_perplexity_at_each_check_and_moves_no_value():
+    run = tokenized(50)
+    value = METRICS["seq_ppl"].function(run)
+    train, val, test = (run.tokens[split] for split in ("train", "val", "test"))
+    assert value == barely_trained(train, test, 9, generator=run.generator(1)).perplexity
+    curve = dict(run.curves["seq_ppl"])
+    assert [*curve] == [5, 10, 15, 17, *range(20, 51, 5)]
+    for updates in (5, 17, 50):  # a reader that never saw the validation split before it stopped there
+        assert curve[updates] == barely_trained(train, val, 9, generator=run.generator(1), updates=updates).perplexity
+
+
+def test_a_curve_goes_by_the_name_of_its_metric():
+    run = tokenized(2)
+    METRICS["bits_per_frame"].function(run)
+    splits = (run.tokens[split] for split in ("train", "val", "test"))
+    assert run.curves == {"bits_per_frame": converged(*splits, 9, generator=run.generator(2), budget=run.budget).curve}
+    METRICS["bits_eighth"].function(run)
+    checks = [update for update, _ in run.curves["bits_eighth"]]
+    assert checks == [*range(run.small_budget.check_every, checks[-1] + 1, run.small_budget.check_every)]
 
 
 def test_a_budget_below_seventeen_updates_is_read_at_its_end():

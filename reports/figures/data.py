@@ -1,0 +1,106 @@
+"""What figures are drawn from, and what they are: plain values, no models, and no matplotlib."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reports.figures.palette import Look, looks
+from reports.text import is_family, records
+
+Row = Mapping[str, Any]
+Key = tuple[str, str, int]
+Curve = Sequence[tuple[float, float | None]]
+Arrays = Mapping[str, NDArray[Any]]
+
+ROWS = 40  # of a dataset in one figure: more cannot be told apart
+TURN = math.radians(25.0)  # about the vertical, so that limbs that reach forwards show
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset with one data seed, as far as figures show it.
+
+    Attributes:
+        frames: (n, time, F) test frames in data units, as they were before PCA.
+        points: (P, c) indices of the features that form one spatial point each.
+        unit: Of the points, "" where there is none.
+        joints: Name of each point where the points are the joints of a body with y up, else empty.
+        edges: Pairs of joints that a bone joins.
+        rate: Frames a second, or None.
+    """
+
+    frames: NDArray[Any]
+    points: NDArray[Any]
+    unit: str = ""
+    joints: tuple[str, ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
+    rate: float | None = None
+
+    def from_front(self, frames: NDArray[Any]) -> NDArray[np.float64]:
+        """A body's frames (n, F) -> (n, joints, 2): seen from the front and a little from one side, y up."""
+        joints = frames[:, self.points].astype(np.float64)
+        across = joints[..., 0] * math.cos(TURN) + joints[..., 2] * math.sin(TURN)
+        return np.stack([across, joints[..., 1]], axis=-1)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run, as far as figures show it.
+
+    Attributes:
+        summary: One row a (quantizer, dataset): summary.csv.
+        table: One row a cell: results.csv.
+        rankings: Which row stands where in which metric: rankings.csv.
+        metrics: The catalogue: name, direction, target.
+        families: Row -> its family; rows of one family share a colour.
+        units: Dataset -> unit of `error_units`.
+        curves: (dataset, row, seed) -> name -> (x, value) at each point. "epochs" or "updates" is the tokenizer's error
+            on the validation split; any other name is the metric whose reader's validation perplexity it is, by
+            updates. A value that was not finite is None.
+        codes: (dataset, row, seed) -> tokens of each split as "codes.SPLIT" (n, time), "prototypes" (K, F) in data
+            units and, where there are any, "positions" (K, g); None where nothing is stored.
+        source: (dataset, seed) -> the data, or None where they are not on this machine.
+    """
+
+    summary: pd.DataFrame
+    table: pd.DataFrame
+    rankings: pd.DataFrame
+    metrics: Sequence[Mapping[str, Any]]
+    families: Mapping[str, str]
+    units: Mapping[str, str]
+    curves: Mapping[Key, Mapping[str, Curve]]
+    codes: Callable[[str, str, int], Arrays | None]
+    source: Callable[[str, int], Source | None]
+
+    @cached_property
+    def rows(self) -> dict[str, list[Row]]:
+        """Dataset -> its rows of the summary, the ranked ones first."""
+        found: dict[str, list[Row]] = {}
+        for row in sorted(records(self.summary), key=lambda row: not is_family(row)):
+            found.setdefault(row["dataset"], []).append(row)
+        return {dataset: found[dataset] for dataset in dict.fromkeys(self.summary["dataset"])} if found else {}
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """Row -> how it is drawn."""
+        return looks(
+            self.families, {row["quantizer"]: str(row.get("role")) for rows in self.rows.values() for row in rows}
+        )
+
+    @cached_property
+    def done(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """(dataset, row) -> its cells that are done, by seed."""
+        cells = self.table[self.table["status"] == "done"].sort_values("seed", kind="stable")
+        return {(str(dataset), str(row)): own for (dataset, row), own in cells.groupby(["dataset", "quantizer"])}
+
+
+def plain(text: object) -> str:
+    """Text without what XML cannot hold."""
+    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", str(text))

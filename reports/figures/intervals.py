@@ -1,0 +1,118 @@
+"""Means with their 95 % t intervals and the seeds behind them, a figure a metric."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reports.figure import Figure
+from reports.figures.canvas import CHARACTER, FAINT, PALE, SMALL, Canvas, marker, shortened, styled
+from reports.figures.data import ROWS, Row, RunData
+from reports.figures.palette import INK, Look
+from reports.tables import MAIN
+from reports.text import file_name, interval, is_family, known, listed, number, records
+
+WIDTH, LINE, TOP, FOOT, KEY = 380, 19, 6, 40, 14
+MARK = "\N{MODIFIER LETTER SMALL A}"  # the letter of the tables
+CORE = ("family", "published")
+BETTER = {"lower": "lower is better", "higher": "higher is better"}
+
+
+def draw(run: RunData, dataset: str) -> Iterator[Figure]:
+    """One figure for each main metric that any row has on a dataset."""
+    best = _not_told_apart(run, dataset)
+    for name in MAIN:
+        rows = [r for r in run.rows[dataset] if known(r, name) is not None or (is_family(r) and r["done"] == 0)]
+        if any(known(row, name) is not None for row in rows[:ROWS]):
+            yield _intervals(run, dataset, name, rows[:ROWS], len(rows[ROWS:]), best.get(name, []))
+
+
+@styled
+def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more: int, best: Sequence[str]) -> Figure:
+    notes = [f"{MARK} cannot be told from the best"] if best else []
+    notes += [f"{more} more rows: in the tables"] if more else []
+    labels = [f"{shortened(row['quantizer'])}{f' {MARK}' if row['quantizer'] in best else ''}" for row in rows]
+    left = 12 + CHARACTER * max(map(len, labels))
+    canvas = Canvas(WIDTH, TOP + LINE * len(rows) + FOOT + KEY * len(notes))
+    for place, note in enumerate(reversed(notes)):
+        canvas.text(12, canvas.height - KEY * (place + 0.5), note)
+    axes = canvas.axes(left, TOP, WIDTH - left - 14, LINE * len(rows))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    limits = _limits(rows, name)
+    axes.set_xlim(limits)
+    for place, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        canvas.text(left - 8, TOP + LINE * (place + 0.5), label, align="right")
+        mean = known(row, name)
+        if mean is None:
+            axes.text(0.0, place, "no result", transform=axes.get_yaxis_transform(), va="center", alpha=FAINT)
+            continue
+        look = run.looks[row["quantizer"]]
+        if not limits[0] <= mean <= limits[1]:
+            words = (
+                f"{number(mean)} \N{RIGHTWARDS ARROW}" if mean > limits[1] else f"\N{LEFTWARDS ARROW} {number(mean)}"
+            )
+            end, align = (limits[1], "right") if mean > limits[1] else (limits[0], "left")
+            axes.text(end, place, words, ha=align, va="center", fontsize=SMALL, color=look.colour)
+            continue
+        ends = known(row, f"{name}_low"), known(row, f"{name}_high")
+        values = run.done[dataset, row["quantizer"]][name].dropna()
+        _row(axes, place, look, mean, ends, values[values.between(*limits)])
+    ranked = sum(is_family(row) for row in rows)
+    if 0 < ranked < len(rows):
+        axes.axhline(ranked - 0.5, color=INK, alpha=PALE, linewidth=0.8)
+    metric = next((metric for metric in run.metrics if metric["name"] == name), {})
+    target = metric.get("target")
+    if target is not None:
+        axes.axvline(target, color=INK, alpha=FAINT, linewidth=0.8, linestyle=":")
+    better = BETTER.get(str(metric.get("direction")), f"best at {target:g}" if target is not None else "")
+    unit = run.units.get(dataset) if name == "error_units" else ""
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel(", ".join(filter(None, (f"{name} ({unit})" if unit else name, better))))
+    title = f"{name} on {dataset}: means and 95 % t intervals over seeds"
+    alt = _alt(title, better, name, rows, more, best)
+    return canvas.finish(file_name("intervals", dataset, name), title, alt, f"dataset:{dataset}")
+
+
+def _not_told_apart(run: RunData, dataset: str) -> dict[str, list[str]]:
+    """Metric -> the rows that cannot be told from its best, where any row was tested against it."""
+    rows = records(run.rankings[run.rankings["dataset"] == dataset]) if len(run.rankings) else []
+    tested = {row["metric"] for row in rows if row["standing"] not in ("best", "untested")}
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["metric"] in tested and row["standing"] in ("best", "tied", "identical"):
+            found.setdefault(row["metric"], []).append(row["quantizer"])
+    return found
+
+
+def _limits(rows: Sequence[Row], name: str) -> tuple[float, float]:
+    """Of the axis: families and published rows whole; what lies far beyond (a control, say) gets an arrow instead."""
+    spans = []
+    for row in rows:
+        mean = known(row, name)
+        if mean is not None:
+            ends = (known(row, f"{name}{end}") for end in ("", "_low", "_high"))
+            spans.append((str(row.get("role")), [end for end in ends if end is not None]))
+    core = [end for role, ends in spans if role in CORE for end in ends] or [end for _, ends in spans for end in ends]
+    low, high = min(core), max(core)
+    span = high - low or abs(high) or 1.0
+    near = [end for _, ends in spans for end in ends if low - span <= ends[0] <= high + span]
+    low, high = min(low, *near), max(high, *near)
+    margin = 0.04 * (high - low or span)
+    return low - margin, high + margin
+
+
+def _row(axes: Any, place: int, look: Look, mean: float, ends: tuple[float | None, float | None], values: Any) -> None:
+    """Of small dots a seed each, the interval, and the mean on top."""
+    axes.plot(values, [place] * len(values), ".", color=look.colour, alpha=0.45, markersize=5, mew=0, clip_on=False)
+    low, high = ends
+    if low is not None and high is not None:
+        axes.plot([low, high], [place, place], color=look.colour, linewidth=1.6, linestyle=look.line, clip_on=False)
+    axes.plot([mean], [place], linestyle="none", clip_on=False, **marker(look, 6.5))
+
+
+def _alt(title: str, better: str, name: str, rows: Sequence[Row], more: int, best: Sequence[str]) -> str:
+    told = [f"{row['quantizer']} {interval(row, name) or 'no result'}" for row in rows]
+    told += [f"{more} more"] if more else []
+    few = [] if any(known(row, f"{name}_high") is not None for row in rows) else ["One seed, so there are no intervals"]
+    tied = [f"Cannot be told from the best: {listed([*best])}"] if best else []
+    return ". ".join([f"{title}{f' ({better})' if better else ''}: {'; '.join(told)}", *few, *tied]) + "."
