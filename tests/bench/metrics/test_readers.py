@@ -80,10 +80,11 @@ def walks(sequences, time, seed):
 def tokenized(updates):
     """Seventy training sequences: a large and a small batch an epoch, so that their order counts."""
     nothing = torch.empty(0)
-    fields = ("data", "prototypes", "decoded", "latents", "latent_codebook", "codebook", "positions", "sample")
+    fields = ("data", "prototypes", "decoded", "latents", "latent_codebook", "positions", "sample")
     return Trained(
         **dict.fromkeys(fields, nothing),
         num_codes=9,
+        codebook=torch.eye(9),
         tokens={"train": walks(70, 12, 1), "val": walks(10, 12, 3), "test": walks(10, 12, 2)},
         seed=5,
         budget=ReaderBudget(updates=updates),
