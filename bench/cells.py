@@ -1,7 +1,7 @@
 """Cells and plans: what a run consists of, kept in its folder as plan.json."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import datasets
 from bench.capacity import Capacity
@@ -27,6 +27,7 @@ class Cell:
         batch: The same for cells that differ in their seeds alone, which may be trained as one batch.
         metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
         code: Hashes of the code that trains; the child checks that it still is that code.
+        recipe: What identifies the data's source; the child checks that it still is that source.
     """
 
     row: str
@@ -47,6 +48,7 @@ class Cell:
     tokenizer: str
     batch: str
     metric_keys: JSON
+    recipe: JSON = field(default_factory=dict)
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -120,7 +122,8 @@ def from_values(told: JSON) -> Plan:
         raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
     cells = []
     for cell in plan.cells:
-        if cell.dataset not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+        of_ours = cell.dataset.partition(":")[0] in datasets.names()
+        if not (of_ours and (cell.quantizer in REFERENCES or known(cell.quantizer))):
             raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)

@@ -26,13 +26,9 @@ from bench.protocol import Protocol
 from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
 from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
 from bench.train import History
-from bench.workshop import Workshop, load_data
+from bench.workshop import ChangedError, Workshop, load_data
 
 JSON = dict[str, Any]
-
-
-class ChangedError(RuntimeError):
-    """The code on disk is not the code that the run was planned with."""
 
 
 def main(spec_path: str) -> None:

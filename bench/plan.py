@@ -14,7 +14,7 @@ from bench.cells import Cell, Plan
 from bench.errors import UsageError
 from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
 from bench.protocol import Protocol
-from bench.request import Request, names_of, parse_seeds, protocol_of, rows_of, settings_of
+from bench.request import Request, datasets_of, parse_seeds, protocol_of, rows_of, settings_of
 from bench.rows import PUBLISHED, SHUFFLED_GRID, Row
 
 FAR_FROM_K = 0.1
@@ -31,22 +31,23 @@ def make(request: Request) -> Plan:
     seeds = parse_seeds(request.seeds) if request.seeds else list(range(protocol.seeds))
     rows = rows_of(request, suite, protocol)
     asked = request.datasets or ",".join(suite.datasets if suite else ())
-    sources = names_of(asked, datasets.names(), "dataset")
-    settings = settings_of(request.settings, [row.quantizer for row, _ in rows], sources)
+    sources = datasets_of(asked)
+    settings = settings_of(request.settings, [row.quantizer for row, _ in rows], list(sources))
     remarks: list[str] = []
     absent: list[tuple[str, str, int, str]] = []
     pairs: list[_Pair] = []
-    for source in sources:
-        name, dataset, parameters, reason = _dataset(source, protocol, settings.get(source, {}), request, remarks)
+    for source, told in sources.items():
+        own = told | settings.get(source, {})
+        name, dataset, parameters, reason = _dataset(source, protocol, own, request, remarks)
         if any(pair.dataset == name for pair in pairs):
             if any(pair.dataset_parameters != parameters for pair in pairs if pair.dataset == name):
                 raise UsageError(f"--datasets {asked} asks for {name} twice, with different parameters")
             continue
-        own = [row for row, only in rows if only is None or source in _with_stand_ins(only)]
+        its = [row for row, only in rows if only is None or source in _with_stand_ins(only)]
         if dataset is None:
-            absent += [(row.name, name, seed, reason) for seed in seeds for row in own]
+            absent += [(row.name, name, seed, reason) for seed in seeds for row in its]
             continue
-        pairs += [_pair(row, settings.get(row.quantizer, {}), name, dataset, parameters, protocol) for row in own]
+        pairs += [_pair(row, settings.get(row.quantizer, {}), name, dataset, parameters, protocol) for row in its]
     remarks += [
         f"{pair.row.name} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {pair.protocol.codebook_size}."
         for pair in pairs
@@ -58,8 +59,8 @@ def make(request: Request) -> Plan:
     if suite and not cells and not absent:
         raise UsageError(f"suite {suite.name} has no rows for {asked}; it has some for {', '.join(suite.datasets)}")
     _check_distinct(cells)
-    told = (suite.name, suite.published, suite.columns) if suite else ()
-    return Plan(protocol, cells, tuple(absent), tuple(remarks), *told)
+    of_suite = (suite.name, suite.published, suite.columns) if suite else ()
+    return Plan(protocol, cells, tuple(absent), tuple(remarks), *of_suite)
 
 
 def _check_distinct(cells: Sequence[Cell]) -> None:
@@ -86,10 +87,16 @@ def _dataset(
     try:
         dataset = cls(**parameters)
         reason = dataset.missing()
+        settled = {} if reason else dataset.settled()
     except Exception as error:  # a plug-in's may raise anything
         raise UsageError(f"dataset {source}: {error}") from None
     if not reason:
-        return source, dataset, parameters, ""
+        given = settled.get("sequences", parameters.get("sequences"))
+        if given != parameters.get("sequences"):
+            remarks.append(f"{source} has {given} sequences to draw, not {parameters['sequences']}.")
+        return source, dataset, parameters | settled, ""
+    if cls.located:
+        raise UsageError(reason)
     if request.require_real:
         raise UsageError(f"--require-real: {reason}")
     if cls.stand_in is None:
@@ -109,6 +116,7 @@ class _Pair:
     parameters: JSON
     dataset: str
     dataset_parameters: JSON
+    located: bool
     real: bool
     protocol: Protocol
     capacity: Capacity
@@ -133,7 +141,8 @@ def _pair(
         parameters = {}
         capacity = of_reference(row.quantizer, dataset.width, protocol)
     code = training_code(row.quantizer, name)
-    return _Pair(row, parameters, name, dataset_parameters, dataset.real, protocol, capacity, code, dataset.recipe())
+    of_data = (name, dataset_parameters, dataset.located, dataset.real)
+    return _Pair(row, parameters, *of_data, protocol, capacity, code, dataset.recipe())
 
 
 def _of_row(row: Row, protocol: Protocol) -> Protocol:
@@ -169,7 +178,8 @@ def _cell(pair: _Pair, seed: int) -> Cell:
         "quantizer": row.quantizer,
         "parameters": pair.parameters,
         "dataset": pair.dataset,
-        "dataset_parameters": pair.dataset_parameters,
+        # The recipe tells which file it is; where it lies does not matter.
+        "dataset_parameters": {n: v for n, v in pair.dataset_parameters.items() if not (pair.located and n == "path")},
         "recipe": pair.recipe,
         "codebook_size": protocol.codebook_size,
         "hidden": pair.capacity.hidden,
@@ -193,6 +203,7 @@ def _cell(pair: _Pair, seed: int) -> Cell:
         protocol=protocol.values(),
         capacity=pair.capacity,
         code=pair.code,
+        recipe=pair.recipe,
         key=key,
         tokenizer=tokenizer,
         batch=digest(parts),

@@ -89,17 +89,21 @@ def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[
     return [(parse(name), None) for name in _names(request.quantizers, families, "quantizer")]
 
 
-def names_of(text: str, known: list[str], kind: str) -> list[str]:
-    """Names asked for, "all" spelt out, without repetition.
+def datasets_of(text: str) -> dict[str, JSON]:
+    """Datasets asked for, "all" spelt out, without repetition: name in tables -> parameters that the name tells.
 
     Raises:
-        UsageError: One is not known, or there is none.
+        UsageError: One is not known, there is none, or two files would have one name.
     """
-    names = _names(text, known, kind)
-    for name in names:
-        if name not in known:
-            raise UsageError(f"unknown {kind} {name!r}; {suggestion(name, known)}")
-    return names
+    found: dict[str, JSON] = {}
+    for typed in _names(text, [name for name in datasets.names() if not datasets.get(name).located], "dataset"):
+        try:
+            name, told = datasets.resolve(typed)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if found.setdefault(name, told) != told:
+            raise UsageError(f"--datasets {text}: two files would be called {name} in the tables; rename one")
+    return found
 
 
 def _names(text: str, known: list[str], kind: str) -> list[str]:

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import datasets
-from bench.keys import known
+from bench.keys import digest, known
 from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
 from bench.model import Autoencoder, build
@@ -24,9 +24,23 @@ from bench.train import History, train
 JSON = dict[str, Any]
 
 
+class ChangedError(RuntimeError):
+    """The code or the data on disk are not what the run was planned with."""
+
+
 def load_data(cell: JSON) -> datasets.Sequences:
-    """The sequences of a cell's data seed."""
-    return datasets.load(cell["dataset"], seed=cell["data_seed"], **cell["dataset_parameters"])
+    """The sequences of a cell's data seed.
+
+    Raises:
+        ChangedError: The files are not those that the run was planned with.
+    """
+    dataset = datasets.create(cell["dataset"], **cell["dataset_parameters"])
+    reason = dataset.missing()
+    if reason:
+        raise FileNotFoundError(reason)
+    if cell["recipe"] and digest(dataset.recipe()) != digest(cell["recipe"]):
+        raise ChangedError(f"the files of {cell['dataset']} are not those that this run was planned with")
+    return dataset.load(cell["data_seed"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,21 +1,25 @@
-"""Datasets: `lorenz`, `aist` (AIST++ motion) and its procedural stand-in `aist-standin`.
+"""Datasets: `lorenz`, `aist` (AIST++ motion), its stand-in `aist-standin`, `cmu` (motion), `npz:PATH` (one's own).
 
 import datasets
 sequences = datasets.load("lorenz", seed=0)
 sequences.frames["train"]  # (280, 297, 8)
+own = datasets.load("npz:walks.npz", window=60)
 """
 
 import difflib
 import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
-from datasets.base import SPLITS, DataError, Dataset, Sequences, Transform
+from datasets.base import SPLITS, DataError, Dataset, Sequences, Transform, short_name
 
 _MODULES = {
     "lorenz": ("datasets.lorenz", "Lorenz"),
     "aist": ("datasets.aist", "Aist"),
     "aist-standin": ("datasets.aist_standin", "AistStandIn"),
+    "cmu": ("datasets.cmu", "Cmu"),
+    "npz": ("datasets.npz", "Npz"),
 }
 _REGISTERED: dict[str, type[Dataset]] = {}
 
@@ -53,26 +57,54 @@ def names() -> list[str]:
 
 
 def get(name: str) -> type[Dataset]:
-    """The class registered under `name`.
+    """The class registered under `name`; what follows the colon of a located dataset does not matter.
 
     Raises:
         ValueError: There is none; the message lists the names.
     """
-    if name in _REGISTERED:
-        return _REGISTERED[name]
-    if name not in _MODULES:
-        close = difflib.get_close_matches(name, names(), n=1)
-        told = f"did you mean {close[0]!r}? " if close else ""
+    kind, colon, _ = name.partition(":")
+    if kind not in names() or (colon and not get(kind).located):
+        close = difflib.get_close_matches(kind, names(), n=1)
+        told = f"did you mean {close[0]!r}? " if close and close[0] != name else ""
         raise ValueError(f"unknown dataset {name!r}; {told}registered: {', '.join(names())}")
-    module, attribute = _MODULES[name]
+    if kind in _REGISTERED:
+        return _REGISTERED[kind]
+    module, attribute = _MODULES[kind]
     cls: type[Dataset] = getattr(importlib.import_module(module), attribute)
     return cls
+
+
+def resolve(name: str) -> tuple[str, dict[str, Any]]:
+    """A name as typed -> the name in tables, and the parameters that it tells.
+
+    A located dataset is named after its file, which is told apart from others by its content, not by its place:
+    "npz:data/walks.npz" -> "npz:walks", {"path": "/.../data/walks.npz"}.
+
+    Raises:
+        ValueError: Unknown name, or no path where one is needed.
+    """
+    kind, _, path = name.partition(":")
+    if not get(name).located:
+        return name, {}
+    if not short_name(path):
+        raise ValueError(f"expected the path of a file after {kind}, as in {kind}:walks.{kind}; got {name!r}")
+    return f"{kind}:{short_name(path)}", {"path": str(Path(path).expanduser().absolute())}
 
 
 def parameters(name: str) -> dict[str, Any]:
     """Parameters of a dataset with their defaults."""
     signature = inspect.signature(get(name).__init__)
     return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+
+def create(name: str, /, **values: Any) -> Dataset:
+    """The dataset of that name: `create("lorenz", sequences=400)`, `create("npz:walks.npz")`.
+
+    Raises:
+        ValueError: Unknown name, or a parameter out of range.
+    """
+    located = {} if "path" in values else resolve(name)[1]
+    return get(name)(**(located | values))
 
 
 def load(name: str, /, *, seed: int = 0, **values: Any) -> Sequences:
@@ -82,11 +114,24 @@ def load(name: str, /, *, seed: int = 0, **values: Any) -> Sequences:
         ValueError: Unknown name, or a parameter out of range.
         FileNotFoundError: The data are not on this machine; the message says how to get them.
     """
-    dataset = get(name)(**values)
+    dataset = create(name, **values)
     reason = dataset.missing()
     if reason:
         raise FileNotFoundError(reason)
     return dataset.load(seed)
 
 
-__all__ = ["SPLITS", "DataError", "Dataset", "Sequences", "Transform", "get", "load", "names", "parameters", "register"]
+__all__ = [
+    "SPLITS",
+    "DataError",
+    "Dataset",
+    "Sequences",
+    "Transform",
+    "create",
+    "get",
+    "load",
+    "names",
+    "parameters",
+    "register",
+    "resolve",
+]
