@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from bench import cli_data
+from bench.cli_data import DataDir, use_data
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,10 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data on this machine: list, check, import.", rich_markup_mode=None)
-app.add_typer(data_app, name="data")
+app.add_typer(cli_data.app, name="data")
 
-DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
 Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
 
 
@@ -123,7 +123,7 @@ def run(
     from bench.runner import RERUN, Options
     from bench.store import Store
 
-    _use_data(data_dir)
+    use_data(data_dir)
     _load(plugin)
     if rerun not in RERUN:
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
@@ -185,7 +185,7 @@ def evaluate(
     from bench.runner import Options
     from bench.store import Store
 
-    _use_data(data_dir)
+    use_data(data_dir)
     _load(plugin)
     if jobs is not None and jobs < 1:
         raise UsageError(f"expected --jobs of at least 1, got {jobs}")
@@ -249,55 +249,6 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
         return INTERRUPTED
     print(told)
     return DONE if done == total else INCOMPLETE
-
-
-@data_app.command("list")
-def data_list(
-    data_dir: DataDir = None,
-) -> None:
-    """Say which datasets are on this machine and how to get the others."""
-    from bench import listing
-
-    _use_data(data_dir)
-    print(listing.show("datasets"))
-
-
-@data_app.command("check")
-def data_check(
-    name: Annotated[str, typer.Argument(help="Dataset")],
-    data_dir: DataDir = None,
-) -> None:
-    """Verify a dataset's files and tell its facts."""
-    _use_data(data_dir)
-    for line in _with_dataset(name, lambda dataset: dataset.check()):
-        print(line)
-
-
-@data_app.command("import")
-def data_import(
-    name: Annotated[str, typer.Argument(help="Dataset")],
-    path: Annotated[Path, typer.Argument(help="Folder with its original files")],
-    data_dir: DataDir = None,
-) -> None:
-    """Convert a dataset's original files once; later runs read the converted file alone."""
-    _use_data(data_dir)
-    for line in _with_dataset(name, lambda dataset: dataset.install(path)):
-        print(line)
-
-
-def _with_dataset(name: str, act: Any) -> list[str]:
-    import datasets
-
-    try:
-        lines: list[str] = act(datasets.get(name)())
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from None
-    return lines
-
-
-def _use_data(folder: Path | None) -> None:
-    if folder is not None:
-        os.environ["BENCH_DATA"] = str(folder.resolve())
 
 
 def _load(plugin: list[str] | None) -> None:
