@@ -119,6 +119,7 @@ def run(
     interrupted.
     """
     from bench import plan as planning
+    from bench.environment import cores
     from bench.request import Request
     from bench.runner import RERUN, Options
     from bench.store import Store
@@ -148,7 +149,7 @@ def run(
         print(f"note: {remark}", file=sys.stderr)
     options = Options(
         device=chosen,
-        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        jobs=jobs or (cores() if chosen == "cpu" else 1),
         rerun=rerun,
         timeout=timeout,
         plugins=_absolute(plugin),
@@ -181,6 +182,7 @@ def evaluate(
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
     from bench import cells
+    from bench.environment import cores
     from bench.evaluation import differences
     from bench.runner import Options
     from bench.store import Store
@@ -199,7 +201,7 @@ def evaluate(
     former, _ = store.read_all(cell.key for cell in plan.cells)
     options = Options(
         device=chosen,
-        jobs=jobs or (_cores() if chosen == "cpu" else 1),
+        jobs=jobs or (cores() if chosen == "cpu" else 1),
         rerun="all",
         plugins=_absolute(plugin),
         trains=False,
@@ -208,6 +210,35 @@ def evaluate(
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
     return code if code else int(len(lines) > 1)
+
+
+@app.command()
+def export(
+    cell: Annotated[Path, typer.Argument(metavar="CELL", help="RUN/cells/KEY (the key may be cut short), or RUN")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")],
+    quantizer: Annotated[str, typer.Option(help="Of a RUN: the row.")] = "",
+    dataset: Annotated[str, typer.Option(help="Of a RUN: the dataset.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of a RUN: the seed.")] = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a trained tokenizer as safetensors, JSON and a model card; quantizers.load_tokenizer reads it."""
+    from bench.export import export as write
+
+    use_data(data_dir)
+    _load(plugin)
+    for line in write(cell, out, quantizer=quantizer, dataset=dataset, seed=seed):
+        print(line)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Say what versions, devices, extras and data are here, and the command for what is missing."""
+    from bench import doctor as diagnosis
+
+    use_data(data_dir)
+    for line in diagnosis.lines():
+        print(line)
 
 
 def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
@@ -271,10 +302,6 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: PyTorch finds no CUDA device on this machine; use --device cpu or auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _print_capacity(plan: "Plan") -> None:

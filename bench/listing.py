@@ -113,12 +113,8 @@ def _datasets() -> str:
         cls = datasets.get(name)
         parameters = ", ".join(f"{key}={value!r}" for key, value in datasets.parameters(name).items())
         kind = "" if cls.real else " stand-in, synthetic;"
-        try:
-            reason = cls().missing()
-        except (ValueError, OSError) as error:
-            reason = str(error)
-        lines = [f"{name}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
-        lines.append(f"    {reason}" if reason else "    on this machine")
+        lines = [f"{name}{':PATH' * cls.located}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
+        lines.append(f"    {datasets.missing(name) or 'on this machine'}")
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
 

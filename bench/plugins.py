@@ -41,6 +41,11 @@ def load(plugin: str) -> list[str]:
     return list(own)
 
 
+def source(module: str) -> str:
+    """What a user would call the plug-in that a module is: the name of its file, or the module's own."""
+    return Path(str(sys.modules[module].__file__)).name if module.startswith(PREFIX) else module
+
+
 def _registered() -> dict[str, type]:
     families = {name: family.cls for name, family in quantizers.families().items()}
     return families | {name: datasets.get(name) for name in datasets.names()}

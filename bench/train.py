@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
 from bench.adam import Adam
-from bench.model import Autoencoder, rows_at_once
+from bench.model import Autoencoder
+from quantizers.base import rows_at_once
 
 INITIAL_ROWS = 16_384
 

@@ -97,6 +97,18 @@ def parameters(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
+def missing(name: str) -> str | None:
+    """One line on what a dataset of default parameters lacks on this machine; None where it would load.
+
+    A located dataset lacks nothing that can be told before its path is.
+    """
+    cls = get(name)
+    try:
+        return None if cls.located else cls().missing()
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
 def create(name: str, /, **values: Any) -> Dataset:
     """The dataset of that name: `create("lorenz", sequences=400)`, `create("npz:walks.npz")`.
 
@@ -130,6 +142,7 @@ __all__ = [
     "create",
     "get",
     "load",
+    "missing",
     "names",
     "parameters",
     "register",

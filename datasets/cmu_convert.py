@@ -127,7 +127,7 @@ def convert(folder: Path, target: Path) -> None:
     for clip in CLIPS:
         joints, motion = parse((folder / f"{clip}.bvh").read_text(encoding="ascii"))
         clips[clip] = keypoints(joints, motion[FIRST::STEP])
-    np.savez_compressed(target, allow_pickle=False, **clips)  # type: ignore[arg-type]
+    np.savez_compressed(target, allow_pickle=False, **clips)
 
 
 def _about(axis: int, angle: Float) -> Float:

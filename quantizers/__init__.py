@@ -5,7 +5,8 @@
     quantizer.initialise(z)
     quantized, codes, loss = quantizer(z)
 
-`vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is `name:preset`.
+`vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is `name:preset`. A tokenizer
+that `bench export` wrote comes back with `quantizers.load_tokenizer(FOLDER)`.
 """
 
 from quantizers._registry import Family, create, families, get, register
@@ -14,6 +15,7 @@ from quantizers.fsq import FSQ
 from quantizers.ksom import KSOM
 from quantizers.som_hard import SOMHard
 from quantizers.som_vq import SOMVQ
+from quantizers.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from quantizers.vq import VQ
 from quantizers.vq_reset import VQReset
 from quantizers.vq_vae import VQVAE
@@ -29,10 +31,13 @@ __all__ = [
     "Quantized",
     "Quantizer",
     "SOMHard",
+    "Tokenizer",
+    "TokenizerError",
     "VQReset",
     "create",
     "families",
     "get",
+    "load_tokenizer",
     "nearest",
     "register",
 ]

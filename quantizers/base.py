@@ -220,6 +220,11 @@ def sample_rows(z: Tensor, count: int) -> Tensor:
     return z[torch.arange(count, device=z.device) % z.shape[0]].clone()
 
 
+def rows_at_once(num_codes: int) -> int:
+    """How many frames to compare with K codes at once, so that their distances stay below about 130 MB."""
+    return max(256, 2**25 // num_codes)
+
+
 def check_range(name: str, value: float, low: float, high: float) -> float:
     """Return `value` where low <= value < high.
 
