@@ -199,7 +199,7 @@ def _facts(cell: JSON, data: datasets.Sequences) -> JSON:
         "frame": cls.frame,
         "real": data.real,
         "unit": data.unit,
-        "facts": parameters | dict(data.notes) | cell["recipe"],
+        "facts": parameters | dict(data.notes) | cell.get("recipe", {}),
     }
 
 

@@ -38,7 +38,8 @@ def load_data(cell: JSON) -> datasets.Sequences:
     reason = dataset.missing()
     if reason:
         raise FileNotFoundError(reason)
-    if cell["recipe"] and digest(dataset.recipe()) != digest(cell["recipe"]):
+    recipe = cell.get("recipe")  # records of former versions have none
+    if recipe and digest(dataset.recipe()) != digest(recipe):
         raise ChangedError(f"the files of {cell['dataset']} are not those that this run was planned with")
     return dataset.load(cell["data_seed"])
 

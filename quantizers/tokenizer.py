@@ -233,7 +233,7 @@ def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
 def _read_facts(path: Path) -> dict[str, Any]:
     """What tokenizer.json tells, every value of the type that it should have."""
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        told: Any = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise TokenizerError(f"{path} is damaged ({error})") from error
     version = told.get("format") if isinstance(told, dict) else None
@@ -252,7 +252,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise TokenizerError(f"{path} lacks what a tokenizer needs ({type(error).__name__}: {error})") from error
     if not sound:
         raise TokenizerError(f"{path} tells what no tokenizer can be; export it again")
-    return told
+    facts: dict[str, Any] = told
+    return facts
 
 
 def _is_size(value: object) -> bool:

@@ -75,7 +75,11 @@ def call(monkeypatch, capsys, tmp_path):
         (("run", "--quantizers", "vq", "--datasets", "npz"), "path of a file after npz"),
         (("run", "--quantizers", "vq", "--datasets", "npz:absent.npz"), "npz:absent: there is no file"),
         (("run", "--quantizers", "vq", "--datasets", "npz:a/w.npz", "--set", "npz.x=1"), "known: vq, npz:w"),
+        (("export", "absent", "-o", "x"), "there is no such cell"),
+        (("export", str(ROOT), "-o", "x"), "no readable plan.json"),
         (("data", "check", "nope"), "unknown dataset"),
+        (("data", "check", "npz:absent.npz"), "there is no file"),
+        (("data", "fetch", "nope"), "unknown dataset"),
         (("data", "import", "lorenz", "."), "nothing to import"),
         (("data", "import", "aist", "absent"), "keypoints3d"),
         (("nope",), "nope"),
@@ -145,7 +149,9 @@ def test_lists_show_names_parameters_and_defaults(call):
     suites = call("list", "suites")[1]
     for name in ("main", "capacity", "grid", "ema", "rate"):
         assert f"\n{name} " in suites
-    assert "stand-in" in call("data", "list")[1]
+    listed = call("data", "list")[1]
+    for told in ("stand-in", "\ncmu  (", "\nnpz:PATH  ("):
+        assert told in listed
 
 
 def test_data_check_tells_the_facts(call):

@@ -192,6 +192,16 @@ def test_members_are_taken_by_name_wherever_they_lie(
     assert (manifest["ignore_list"], manifest["skipped"]) == (1, [])
 
 
+def test_a_list_of_sequences_to_ignore_may_lie_in_the_data_directory(
+    serve: Any, members: dict[str, bytes], data_directory: Path
+) -> None:
+    (data_directory / "aist").mkdir(parents=True)
+    (data_directory / "aist" / "ignore_list.txt").write_text(Path(next(iter(members))).stem)
+    fetch(serve())
+    manifest = json.loads((data_directory / "aist" / "manifest.json").read_text())
+    assert (len(manifest["sequences"]), manifest["ignore_list"]) == (2, 1)
+
+
 def damaged(content: bytes) -> bytes:
     middle = len(content) // 3
     return content[:middle] + bytes(byte ^ 255 for byte in content[middle : middle + 50]) + content[middle + 50 :]
@@ -204,14 +214,20 @@ def damaged(content: bytes) -> bytes:
         (lambda members: damaged(zipped(members)), "no readable zip archive"),
         (lambda members: zipped({"a.txt": b"a"}), r"holds no AIST\+\+ sequences"),
         (lambda members: zipped(members | {f"x/{Path(next(iter(members))).name}": b""}), "twice"),
-        (lambda members: zipped({next(iter(members)): b"0" * 70_000_000}), "70000000 bytes"),
+        (lambda members: zipped({next(iter(members)): b"0" * 700_000}), "700000 bytes"),
         (lambda members: zipped({next(iter(members)): pickle.dumps(print)}), "asks for builtins.print"),
     ],
     ids=["text", "damaged", "other", "twice", "huge", "malicious"],
 )
 def test_an_archive_that_cannot_be_used_leaves_nothing(
-    serve: Any, members: dict[str, bytes], data_directory: Path, change: Any, message: str
+    serve: Any,
+    members: dict[str, bytes],
+    data_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Any,
+    message: str,
 ) -> None:
+    monkeypatch.setattr(aist_fetch, "LARGEST_FILE_BYTES", 500_000)
     server = serve(change(members))
     with pytest.raises(DataError, match=message):
         fetch(server)
