@@ -39,9 +39,10 @@ class Npz(Dataset):
         window: Frames in a window. 0 cuts the shortest sequence into the fewest equal parts of at most 240 frames.
         width: Principal components kept; all features where there are fewer.
 
+    Values that the file decides are in effect after `settled` or `load`; the file is not looked at before.
+
     Raises:
         ValueError: A parameter is out of range.
-        DataError: The file is not what it should be.
     """
 
     located = True
@@ -60,8 +61,6 @@ class Npz(Dataset):
         self.sequences = sequences
         self.window = window
         self.width = width
-        if self.path.is_file():
-            self._settle()
 
     def missing(self) -> str | None:
         """One line where there is no such file."""
@@ -73,6 +72,7 @@ class Npz(Dataset):
 
     def settled(self) -> dict[str, Any]:
         """How many windows of how many frames and components there are; every number is looked at."""
+        self._settle()
         for name, values in self._arrays(self._shapes):
             _check_finite(name, values)
         return {"sequences": self.sequences, "window": self.window, "width": self.width}
@@ -87,6 +87,7 @@ class Npz(Dataset):
         reason = self.missing()
         if reason:
             raise FileNotFoundError(reason)
+        self._settle()
         drawn = _windows.draw(self._counts, self.sequences, seed)
         wanted = {name for windows in drawn.values() for name, _ in windows}
         cut = {name: self._cut(name, values) for name, values in self._arrays(wanted)}

@@ -78,7 +78,7 @@ def test_unless_told_the_shortest_sequence_is_cut_into_the_fewest_equal_parts(
     write: Any, shortest: int, window: int
 ) -> None:
     arrays = {str(number): np.zeros((shortest + number, 2)) for number in range(6)}
-    assert Npz(path=str(write(arrays))).window == window
+    assert Npz(path=str(write(arrays))).settled()["window"] == window
 
 
 def test_one_array_of_sequences_is_the_same_as_one_a_key(write: Any) -> None:
@@ -104,7 +104,9 @@ def test_integers_and_half_precision_are_numbers(write: Any) -> None:
     np.testing.assert_array_equal(exact.frames["train"], half.frames["train"])
 
 
-def test_what_was_asked_for_gives_way_to_what_there_is(walks: dict[str, np.ndarray], write: Any) -> None:
+def test_what_was_asked_for_gives_way_to_what_there_is(
+    walks: dict[str, np.ndarray], write: Any, tmp_path: Path
+) -> None:
     settled = Npz(path=str(write(walks)), sequences=400, width=32).settled()
     assert settled["width"] == 5
     assert settled["window"] == 40
@@ -112,7 +114,9 @@ def test_what_was_asked_for_gives_way_to_what_there_is(walks: dict[str, np.ndarr
     again = Npz(path=str(write(walks)), **settled)
     assert again.settled() == settled
     assert again.train_frames == datasets.load("npz", path=str(write(walks))).frames["train"][..., 0].size
-    assert Npz(path="absent.npz", **settled).train_frames == again.train_frames  # told without the file
+    (tmp_path / "damaged.npz").touch()
+    for path in ("absent.npz", str(tmp_path / "damaged.npz")):  # a report is written without the file
+        assert Npz(path=path, **settled).train_frames == again.train_frames
 
 
 def test_short_sequences_are_left_out_and_counted(walks: dict[str, np.ndarray], write: Any) -> None:
@@ -138,8 +142,10 @@ def test_short_sequences_are_left_out_and_counted(walks: dict[str, np.ndarray], 
     ],
 )
 def test_a_file_of_another_form_is_told(write: Any, arrays: dict[str, np.ndarray], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        Npz(path=str(write(arrays)))
+    dataset = Npz(path=str(write(arrays)))
+    for look in (dataset.settled, lambda: dataset.load(0)):
+        with pytest.raises(DataError, match=message):
+            look()
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e31])
@@ -159,7 +165,7 @@ def test_what_is_no_npz_is_told(tmp_path: Path) -> None:
     (tmp_path / "b.npz").write_bytes(b"PK not a zip")
     for name in ("a.npy", "b.npz"):
         with pytest.raises(DataError, match="Expected an npz file of arrays"):
-            Npz(path=str(tmp_path / name))
+            Npz(path=str(tmp_path / name)).settled()
     with pytest.raises(FileNotFoundError, match=r"npz:c: there is no file .*c\.npz"):
         datasets.load(f"npz:{tmp_path / 'c.npz'}")
     with pytest.raises(FileNotFoundError, match="no file"):
