@@ -73,11 +73,11 @@ def _fetch(dataset: "Dataset", url: str) -> None:
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     console = Console(file=sys.stderr)
     progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    bar = progress.add_task("")
+    bar = progress.add_task("", total=None)
 
     def watch(have: int, total: int) -> None:
-        progress.start()
         progress.update(bar, completed=have, total=total)
+        progress.start()
         if have == total:
             progress.stop()
 

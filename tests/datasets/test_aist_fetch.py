@@ -168,7 +168,7 @@ def test_what_was_fetched_before_has_to_come_again(serve: Any, members: dict[str
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil.pkl", "keypoints3d/../../evil.pkl", "/tmp/evil.pkl", "C:/evil.pkl", "a\\..\\evil.pkl", ".."]
+    "name", ["../evil.pkl", "keypoints3d/../../evil.pkl", "/evil.pkl", "C:/evil.pkl", "a\\..\\evil.pkl", ".."]
 )
 def test_a_member_that_leads_out_of_the_folder_condemns_the_archive(
     serve: Any, members: dict[str, bytes], data_directory: Path, tmp_path: Path, name: str
@@ -177,7 +177,7 @@ def test_a_member_that_leads_out_of_the_folder_condemns_the_archive(
     with pytest.raises(DataError, match=r"Refused the archive: its member .* would lie outside its folder"):
         fetch(server)
     assert left(data_directory) == []
-    assert not list(tmp_path.rglob("evil*")) and not Path("/tmp/evil.pkl").exists()
+    assert not list(tmp_path.rglob("evil*")) and not Path("/evil.pkl").exists()
 
 
 def test_members_are_taken_by_name_wherever_they_lie(
