@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 import datasets
+from bench import plugins
 from bench.capacity import Capacity
 from bench.errors import UsageError
 from bench.keys import JSON, known, metric_keys
@@ -122,9 +123,11 @@ def from_values(told: JSON) -> Plan:
         raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
     cells = []
     for cell in plan.cells:
-        of_ours = cell.dataset.partition(":")[0] in datasets.names()
-        if not (of_ours and (cell.quantizer in REFERENCES or known(cell.quantizer))):
-            raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH")
+        kind = cell.dataset.partition(":")[0]
+        if kind not in datasets.names() or not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+            plugins.refuse_broken("quantizer", cell.quantizer.partition(":")[0])
+            plugins.refuse_broken("dataset", kind)
+            raise UsageError(f"{cell.row} on {cell.dataset} was made by a plug-in; install it or add --plugin PATH")
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
         cells.append(dataclasses.replace(cell, metric_keys=keys))

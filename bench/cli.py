@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from bench import cli_data
-from bench.cli_data import DataDir, use_data
+from bench.cli_options import DataDir, Plugins, load, use_data
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_data.app, name="data")
-
-Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
 
 
 def main() -> NoReturn:
@@ -85,7 +83,7 @@ def list_(
     """List what is registered, with parameters and their defaults."""
     from bench import listing
 
-    _load(plugin)
+    load(plugin)
     print(listing.show(what))
 
 
@@ -125,7 +123,7 @@ def run(
     from bench.store import Store
 
     use_data(data_dir)
-    _load(plugin)
+    load(plugin)
     if rerun not in RERUN:
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
     if timeout is not None and not timeout > 0:
@@ -188,7 +186,7 @@ def evaluate(
     from bench.store import Store
 
     use_data(data_dir)
-    _load(plugin)
+    load(plugin)
     if jobs is not None and jobs < 1:
         raise UsageError(f"expected --jobs of at least 1, got {jobs}")
     chosen = _device(device)
@@ -226,7 +224,7 @@ def export(
     from bench.export import export as write
 
     use_data(data_dir)
-    _load(plugin)
+    load(plugin)
     for line in write(cell, out, quantizer=quantizer, dataset=dataset, seed=seed):
         print(line)
 
@@ -237,6 +235,7 @@ def doctor(data_dir: DataDir = None) -> None:
     from bench import doctor as diagnosis
 
     use_data(data_dir)
+    load(None)
     for line in diagnosis.lines():
         print(line)
 
@@ -280,14 +279,6 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
         return INTERRUPTED
     print(told)
     return DONE if done == total else INCOMPLETE
-
-
-def _load(plugin: list[str] | None) -> None:
-    if plugin:
-        from bench import plugins
-
-        for each in plugin:
-            plugins.load(each)
 
 
 def _absolute(plugin: list[str] | None) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
-"""The verbs under `bench data`, and what tells all verbs where data lie."""
+"""The verbs under `bench data`."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli_options import DataDir, load, use_data
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Data on this machine: list, check, fetch, import.", rich_markup_mode=None)
 
-DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
 Name = Annotated[str, typer.Argument(help="Dataset")]
-
-
-def use_data(folder: Path | None) -> None:
-    """Look for data in `folder`, here and in every child."""
-    if folder is not None:
-        os.environ["BENCH_DATA"] = str(folder.resolve())
 
 
 @app.command("list")
@@ -31,6 +24,7 @@ def list_(data_dir: DataDir = None) -> None:
     from bench import listing
 
     use_data(data_dir)
+    load(None)
     print(listing.show("datasets"))
 
 
@@ -95,6 +89,12 @@ def _print(lines: list[str]) -> None:
 def _with_dataset(name: str, act: Callable[["Dataset"], None]) -> None:
     import datasets
 
+    load(None)
+    kind = name.partition(":")[0]
+    if kind not in datasets.names():
+        from bench import plugins
+
+        plugins.refuse_broken("dataset", kind)
     try:
         act(datasets.create(name))
     except (ValueError, OSError) as error:

@@ -23,7 +23,7 @@ from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
 from bench.model import Autoencoder, tokenize
 from bench.protocol import Protocol
-from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
+from bench.rows import REFERENCES, SHUFFLED, SHUFFLED_GRID, SORTED
 from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
 from bench.train import History
 from bench.workshop import ChangedError, Workshop, load_data
@@ -43,7 +43,17 @@ def main(spec_path: str) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
     for plugin in spec["plugins"]:
         plugins.load(plugin)
+    plugins.discover(_needed(spec["cells"]))
     Job(spec).run()
+
+
+def _needed(cells: list[JSON]) -> dict[str, set[str]]:
+    """What the cells name that an installed plug-in may have to give."""
+    return {
+        plugins.OF_QUANTIZERS: {cell["quantizer"].partition(":")[0] for cell in cells} - REFERENCES.keys(),
+        plugins.OF_DATASETS: {cell["dataset"] for cell in cells},
+        plugins.OF_METRICS: {name for cell in cells for name in cell["metric_keys"]},
+    }
 
 
 def _die_with(driver: int) -> None:
@@ -51,6 +61,10 @@ def _die_with(driver: int) -> None:
     while os.getppid() == driver:
         time.sleep(0.5)
     os._exit(1)
+
+
+class MetricError(RuntimeError):
+    """A metric raised, or gave what is no number."""
 
 
 class Job:
@@ -130,7 +144,12 @@ class Job:
         overhead = time.process_time() - tick
         for name in cell["missing"]:
             tick = time.process_time()
-            self._measure(cell, name, subject, record)
+            try:
+                self._measure(cell, name, subject, record)
+            except DivergedError:
+                raise
+            except Exception as error:
+                raise MetricError(f"metric {name} raised {type(error).__name__}: {error}") from error
             record["metric_seconds"][name] = time.process_time() - tick
         record["eval_seconds"] = overhead + math.fsum(record["metric_seconds"].values())
 
@@ -162,6 +181,8 @@ class Job:
             value = math.fsum(draws) / len(draws) if draws else None
         else:
             value = function(subject)
+        if not isinstance(value, int | float | None):
+            raise TypeError(f"expected a float or None, got {type(value).__name__}; return value.item()")
         if value is not None and not math.isfinite(value):
             raise DivergedError(f"metric {name} is {value}")
         record["metrics"][name] = value

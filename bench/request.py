@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 import quantizers
-from bench import suite
+from bench import plugins, suite
 from bench.errors import UsageError
 from bench.protocol import PROTOCOLS, Protocol
 from bench.rows import REFERENCES, Row, parse
@@ -97,6 +97,9 @@ def datasets_of(text: str) -> dict[str, JSON]:
     """
     found: dict[str, JSON] = {}
     for typed in _names(text, [name for name in datasets.names() if not datasets.get(name).located], "dataset"):
+        kind = typed.partition(":")[0]
+        if kind not in datasets.names():
+            plugins.refuse_broken("dataset", kind)
         try:
             name, told = datasets.resolve(typed)
         except ValueError as error:

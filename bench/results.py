@@ -8,25 +8,11 @@ import pandas as pd
 import datasets
 import quantizers
 from bench.cells import Plan
+from bench.columns import LEADING, PARTS, SUMMARY, TRAILING
 from bench.metrics import METRICS, rate_excess
 from bench.rows import CONTROL
 from bench.stats import estimate
 from bench.store import DONE, UNAVAILABLE, Record
-
-LEADING = (
-    "quantizer",
-    "dataset",
-    "real",
-    "seed",
-    "protocol",
-    "status",
-    "codebook_size",
-    "bits_per_token",
-    "network_parameters",
-    "codebook_values",
-)
-SUMMARY = ("quantizer", "dataset", "role", "real", "protocol", "codebook_size", "cells", "done")
-TRAILING = ("train_seconds", "eval_seconds", "device", "key", "role")
 
 
 def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
@@ -90,8 +76,7 @@ def _add_rate_excess(table: pd.DataFrame, plan: Plan, records: Mapping[str, Reco
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row a (quantizer, dataset): for each metric its mean, `_std`, `_low` and `_high` (95 % t interval), `_n`."""
     measured = (*METRICS, "train_seconds", "eval_seconds")
-    parts = ("mean", "std", "low", "high", "n")
-    columns = {name: {part: name if part == "mean" else f"{name}_{part}" for part in parts} for name in measured}
+    columns = {name: {part: name if part == "mean" else f"{name}_{part}" for part in PARTS} for name in measured}
     rows = []
     for (quantizer, dataset), group in table.groupby(["quantizer", "dataset"], sort=False):
         done = group[group["status"] == DONE]

@@ -28,7 +28,7 @@ def register(name: str) -> Any:
     """Class decorator that adds a `Dataset` under `name`.
 
     Raises:
-        ValueError: The name is taken by another class or cannot be one, or a parameter has no default.
+        ValueError: The name is taken by another class or cannot be one, or the class is not what `Dataset` asks for.
     """
     if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
         raise ValueError(f"Expected a dataset name without any of ':,=.' and not 'all', got {name!r}.")
@@ -36,6 +36,8 @@ def register(name: str) -> Any:
     def add(cls: type[Dataset]) -> type[Dataset]:
         if name in names() and _REGISTERED.get(name) is not cls:
             raise ValueError(f"A dataset named {name!r} is already registered; choose another name.")
+        if not (isinstance(cls, type) and issubclass(cls, Dataset)):
+            raise ValueError(f"Expected {name!r} to be a subclass of datasets.Dataset, got {cls!r}.")
         for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
@@ -45,6 +47,9 @@ def register(name: str) -> Any:
                 )
             if parameter.name == "seed":
                 raise ValueError(f"Expected {name!r} to take its seed in `load`, not in `__init__`.")
+        missing = sorted(getattr(cls, "__abstractmethods__", ()))
+        if missing:
+            raise ValueError(f"Expected {cls.__name__} to define {', '.join(missing)}.")
         _REGISTERED[name] = cls
         return cls
 

@@ -9,7 +9,7 @@
 that `bench export` wrote comes back with `quantizers.load_tokenizer(FOLDER)`.
 """
 
-from quantizers._registry import Family, create, families, get, register
+from quantizers._registry import Family, create, families, get, names, register
 from quantizers.base import LearnedCodebook, Quantized, Quantizer, nearest
 from quantizers.fsq import FSQ
 from quantizers.ksom import KSOM
@@ -38,6 +38,7 @@ __all__ = [
     "families",
     "get",
     "load_tokenizer",
+    "names",
     "nearest",
     "register",
 ]

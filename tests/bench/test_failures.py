@@ -117,7 +117,10 @@ def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, m
 
     monkeypatch.setitem(job.METRICS, "active", dataclasses.replace(sound, function=broken))
     failed = run()
-    assert (failed["status"], failed["error"]["message"]) == ("failed", "broken metric")
+    assert (failed["status"], failed["error"]["message"]) == (
+        "failed",
+        "metric active raised RuntimeError: broken metric",
+    )
     assert failed["metrics"]["mse"] > 0
     weights = store.weights(failed["key"]).stat().st_mtime_ns
     assert run()["status"] == "failed"  # nothing has changed, so nothing runs
