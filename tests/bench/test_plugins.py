@@ -247,7 +247,7 @@ def test_two_distributions_of_one_name_are_told_apart(install: Install) -> None:
     assert "A quantizer named 'plain' is already registered" in told
 
 
-@pytest.mark.parametrize("arguments", [("run", "--quantizers", "it", "--datasets", "lorenz")])
+@pytest.mark.parametrize("arguments", [("run", "--quantizers", "it", "--datasets", "lorenz"), ("test", "it")])
 def test_asking_for_a_broken_one_tells_the_cause(
     install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
@@ -374,6 +374,20 @@ def test_lists_name_what_is_installed_and_what_a_family_needs(
             cli.main()
         out = capsys.readouterr().out
         assert all(name in out for name in names)
+
+
+def test_a_peer_that_is_not_installed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
+    for command in (("run", "--quantizers", "vqt-vq:rotation", "--datasets", "lorenz"), ("test", "vqt-lfq")):
+        monkeypatch.setattr(sys, "argv", ["bench", *command])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "pip install vector-quantize-pytorch" in err
 
 
 class _Silent:

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -185,3 +186,14 @@ def test_a_class_that_cannot_be_called_as_a_quantizer_is_refused(registry: None)
     with pytest.raises(ValueError, match=r"Expected NoSizes.__init__\(self, num_codes, code_dim\)"):
         quantizers.register("other")(NoSizes)
     assert "other" not in quantizers.names()
+
+
+def test_without_the_package_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
+    with pytest.raises(ValueError, match="pip install vector-quantize-pytorch"):
+        quantizers.create("vqt-vq", num_codes=8, code_dim=2)
+
+
+def test_peers_are_known_but_not_part_of_all() -> None:
+    assert {"vqt-vq", "vqt-rvq", "vqt-simvq", "vqt-fsq", "vqt-lfq"} <= set(quantizers.names())
+    assert not any(name.startswith("vqt") for name in quantizers.families())
