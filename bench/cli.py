@@ -240,6 +240,23 @@ def doctor(data_dir: DataDir = None) -> None:
         print(line)
 
 
+@app.command()
+def test(
+    name: Annotated[str, typer.Argument(help="Quantizer, with or without :preset, or dataset")],
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> int:
+    """Check that a quantizer or a dataset keeps its contract, and say what to change where it does not.
+
+    Exit codes: 0 it does, 1 it does not, 2 bad usage.
+    """
+    use_data(data_dir)
+    load(plugin)
+    from bench.testing import runner
+
+    return 0 if runner.run(runner.case(name)) else 1
+
+
 def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
     from bench import publish
     from bench.display import Display
