@@ -6,7 +6,7 @@ encoder outputs, as every one here does. The package is imported when one of the
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,17 @@ from torch import Tensor
 from quantizers._vqt import Averaged, Peer, peer, start
 from quantizers.base import check_range, sample_rows
 from quantizers.fsq import LARGEST, levels_for
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+
+def _averaging(trial: "BaseTrial") -> dict[str, Any]:
+    """How fast the averages move, and the encoder's tie to its codes: two decades about that package's values."""
+    return {
+        "decay": 1 - trial.suggest_float("1 - decay", 0.02, 0.999, log=True),
+        "commitment": trial.suggest_float("commitment", 0.1, 10.0, log=True),
+    }
 
 
 class VqtVQ(Averaged):
@@ -51,6 +62,11 @@ class VqtVQ(Averaged):
             raise ValueError(f"Expected a codebook of shape {tuple(self.codebook.shape)}, got {tuple(vectors.shape)}.")
         with torch.no_grad():
             start(self.peer, vectors)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Search space of `bench tune`."""
+        return _averaging(trial)
 
     def initialise(self, z: Tensor) -> None:
         """Random encoder outputs."""
@@ -112,6 +128,11 @@ class VqtRVQ(Averaged):
         """Stages, and codes of each."""
         return {"stages": self.stages, "codes_each": self.codes_each}
 
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Search space of `bench tune`."""
+        return _averaging(trial)
+
     def initialise(self, z: Tensor) -> None:
         """Each stage from random rows of what the stages before it leave."""
         with torch.no_grad():
@@ -160,6 +181,14 @@ class VqtSimVQ(Peer):
     def codebook(self) -> Tensor:
         """(K, D) the frozen vectors, mapped."""
         return self.peer.codebook  # type: ignore[no-any-return]
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Both weights: two decades about that package's values."""
+        return {
+            "commitment": trial.suggest_float("commitment", 0.1, 10.0, log=True),
+            "input_commitment": trial.suggest_float("input_commitment", 0.025, 2.5, log=True),
+        }
 
 
 class VqtFSQ(Peer):
@@ -266,5 +295,13 @@ class VqtLFQ(Peer):
         return self.peer.codebook  # type: ignore[no-any-return]
 
     def describe(self) -> dict[str, Any]:
-        """The channels."""
+        """How many channels."""
         return {"bits": self.num_codes.bit_length() - 1}
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Both weights of the entropy loss: two decades about that package's values."""
+        return {
+            "entropy": trial.suggest_float("entropy", 0.01, 1.0, log=True),
+            "diversity": trial.suggest_float("diversity", 0.1, 10.0, log=True),
+        }

@@ -29,14 +29,12 @@ def test_it_is_found_run_measured_and_reported(bench, site, tmp_path):
     listed = bench("list", "quantizers", PYTHONPATH=site)
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "neural-gas  (NeuralGas; Martinetz" in listed.stdout
-    command = ("run", "--quantizers", "neural-gas,vq", "--datasets", "circles", "--protocol", "tiny", "--seeds", 2)
-    done = bench(*command, "--device", "cpu", "--out", tmp_path, PYTHONPATH=site)
+    command = ("run", "--quantizers", "neural-gas,vq", "--datasets", "circles", "--protocol", "tiny", "--seeds", 1)
+    done = bench(*command, "--device", "cpu", "--out", tmp_path, timeout=1200, PYTHONPATH=site)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["quantizer"], row["dataset"]) for row in rows] == [
-        (name, "circles") for name in ("neural-gas", "neural-gas", "vq", "vq")
-    ]
+    assert [(row["quantizer"], row["dataset"]) for row in rows] == [(name, "circles") for name in ("neural-gas", "vq")]
     for row in rows:
         assert row["status"] == "done"
         assert 1 <= float(row["run_length"]) <= 200

@@ -79,8 +79,8 @@ class NeuralGas(Quantizer):
         means = torch.where(totals > 1e-6, weights.T @ z / totals.clamp_min(1e-6), self.vectors)
         self.vectors.copy_(torch.lerp(self.vectors, means, self.rate))
 
-    @staticmethod
-    def suggest(trial: Any) -> dict[str, Any]:
+    @classmethod
+    def suggest(cls, trial: Any) -> dict[str, Any]:
         """Search space of `bench tune`."""
         return {
             "rate": trial.suggest_float("rate", 0.01, 1.0, log=True),
