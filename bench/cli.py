@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from bench import cli_data
-from bench.cli_options import DataDir, Plugins, load, use_data
+from bench.cli_options import DataDir, Executor, Plugins, load, use_data
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.cells import Plan
+    from bench.executors import Engine
     from bench.store import Record, Store
 
 DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
@@ -101,6 +102,7 @@ def run(
     capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    executor: Executor = "local",
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/[SUITE-]PROTOCOL unless told.")] = None,
     rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
     timeout: Annotated[
@@ -128,9 +130,8 @@ def run(
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
     if timeout is not None and not timeout > 0:
         raise UsageError(f"expected --timeout in seconds above 0, got {timeout:g}")
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
-    chosen = _device(device)
+    check_executor(executor, jobs)
+    chosen = _device(device, executor)
     request = Request(
         quantizers=quantizers,
         datasets=datasets,
@@ -154,15 +155,16 @@ def run(
     )
     folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
     store = Store(folder, writable=not dry_run)
-    if not dry_run:
-        store.lock()
-    _print_capacity(plan)
     if dry_run:
         from bench.listing import dry_run as show
 
+        _print_capacity(plan)
         print(show(plan, store, options))
         return DONE
-    return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]])
+    store.lock()
+    with engine_of(executor, plan, store, options, jobs) as engine:
+        _print_capacity(plan)
+        return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine)
 
 
 @app.command()
@@ -170,6 +172,7 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
+    executor: Executor = "local",
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:
@@ -187,9 +190,8 @@ def evaluate(
 
     use_data(data_dir)
     load(plugin)
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
-    chosen = _device(device)
+    check_executor(executor, jobs)
+    chosen = _device(device, executor)
     if not folder.is_dir():
         raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
     told = Store(folder, writable=False).plan()  # before anything is written: it may be no run folder
@@ -204,7 +206,8 @@ def evaluate(
         plugins=_absolute(plugin),
         trains=False,
     )
-    code = _run(plan, store, options, told.get("command", []))
+    with engine_of(executor, plan, store, options, jobs) as engine:
+        code = _run(plan, store, options, told.get("command", []), engine)
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
     return code if code else int(len(lines) > 1)
@@ -257,10 +260,37 @@ def test(
     return 0 if runner.run(runner.case(name)) else 1
 
 
-def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
+def check_executor(name: str, jobs: int | None) -> None:
+    """Refuse what names no executor, and a number of jobs that cannot be.
+
+    Raises:
+        UsageError: Either.
+    """
+    from bench import executors
+
+    executors.check_name(name)
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
+    if jobs is not None and name.startswith("dask:") and executors.elsewhere(name):
+        raise UsageError(f"--jobs {jobs}: the workers of {name} say how many jobs run at a time; leave it out")
+
+
+def engine_of(name: str, plan: "Plan", store: "Store", options: Any, jobs: int | None) -> "Engine":
+    """Where a plan's jobs run."""
+    from bench.environment import cores
+    from bench.executors import open_engine
+
+    used = {cell.batch: (cell.dataset, cell.dataset_parameters) for cell in plan.cells}
+    return open_engine(
+        name, store, device=options.device, jobs=jobs, cores=cores(), plugins=options.plugins, data=used.values()
+    )
+
+
+def _run(plan: "Plan", store: "Store", options: Any, command: list[str], engine: "Engine") -> int:
     from bench import publish
     from bench.display import Display
     from bench.environment import environment
+    from bench.executors import LostError
     from bench.runner import Run, damaged_records
     from bench.store import DONE as CELL_DONE
 
@@ -272,16 +302,18 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
         )
     for line in damaged_records(plan, store):
         print(f"warning: {line}; the cell runs again", file=sys.stderr)
-    facts = environment(options.device)
+    facts = environment(engine.device)
     publish.write_plan(store, plan, command, facts)
     display = Display(plan)
-    work = Run(plan, store, options, facts, display)
-    interrupted = False
+    work = Run(plan, store, options, facts, display, engine)
+    interrupted, lost = False, ""
     try:
         with display:
             work.run()
     except KeyboardInterrupt:
         interrupted = True
+    except LostError as error:
+        lost = str(error)
     records: dict[str, Record] = work.records
     publish.write(store, plan, records, command=command, environment=facts)
     done = sum(record["status"] == CELL_DONE for record in records.values())
@@ -294,6 +326,9 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str]) -> int:
         then = "goes on from here" if options.trains else "starts over"
         print(f"interrupted: {told}; the same command {then}", file=sys.stderr)
         return INTERRUPTED
+    if lost:
+        print(f"error: {lost}: {told}; the same command goes on from here", file=sys.stderr)
+        return INCOMPLETE
     print(told)
     return DONE if done == total else INCOMPLETE
 
@@ -302,11 +337,15 @@ def _absolute(plugin: list[str] | None) -> tuple[str, ...]:
     return tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ())
 
 
-def _device(name: str) -> str:
+def _device(name: str, executor: str) -> str:
     import torch
+
+    from bench.executors import elsewhere
 
     if name not in ("auto", "cpu", "cuda"):
         raise UsageError(f"expected --device to be auto, cpu or cuda, got {name!r}")
+    if elsewhere(executor) and (name != "auto" or executor.startswith("dask:")):
+        return name  # the workers' matter
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: PyTorch finds no CUDA device on this machine; use --device cpu or auto")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
+Executor = Annotated[
+    str, typer.Option(help="local, dask:local, dask:tcp://HOST:PORT or an installed executor's name: docs/cluster.md.")
+]
 Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
 
 

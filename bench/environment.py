@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._packages import ROOT
+from bench.store import write_json
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
 
@@ -29,7 +30,7 @@ def environment(device: str) -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "device": device,
     }
-    if device == "cuda":
+    if device == "cuda" and torch.cuda.is_available():  # it may be another machine's
         facts["gpu"] = torch.cuda.get_device_name()
         facts["cuda"] = torch.version.cuda
     return facts
@@ -38,6 +39,14 @@ def environment(device: str) -> dict[str, Any]:
 def digest(facts: dict[str, Any]) -> str:
     """Short hash by which a record names its environment."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def keep(folder: Path, facts: dict[str, Any]) -> str:
+    """Write facts into a run's folder, under the short hash that is returned."""
+    name = digest(facts)
+    (folder / "environments").mkdir(exist_ok=True)
+    write_json(folder / "environments" / f"{name}.json", facts)
+    return name
 
 
 def version() -> str:

@@ -13,14 +13,19 @@ PACKAGES = ("bench", "quantizers", "datasets", "reports")
 @cache
 def fingerprint(*files: Path) -> str:
     """SHA-256 over the syntax trees of files and of everything of ours that they import, directly or not."""
-    waiting, seen = [path.resolve() for path in files], dict[Path, str]()
+    trees = sorted(ast.dump(_without_docstrings(path)) for path in sources(*files))
+    return hashlib.sha256("\n".join(trees).encode()).hexdigest()
+
+
+def sources(*files: Path) -> list[Path]:
+    """Files, everything of ours that they import, directly or not, and the modules beside a plug-in."""
+    waiting, seen = [path.resolve() for path in files], dict[Path, None]()
     while waiting:
         path = waiting.pop()
         if path not in seen:
-            tree = _parse(path)
-            seen[path] = ast.dump(_without_docstrings(path))
-            waiting.extend(_imports(tree, path.parent))
-    return hashlib.sha256("\n".join(sorted(seen.values())).encode()).hexdigest()
+            seen[path] = None
+            waiting.extend(_imports(_parse(path), path.parent))
+    return [*seen]
 
 
 def module_file(name: str) -> Path | None:

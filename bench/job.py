@@ -18,6 +18,7 @@ import torch
 
 import datasets
 from bench import plugins
+from bench.environment import environment, keep
 from bench.keys import training_code
 from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
@@ -71,7 +72,7 @@ class Job:
     """Cells of one pair that differ in their seeds, and the controls made of the same tokenizers.
 
     Args:
-        spec: What the runner wrote: folder, device and cells.
+        spec: What the runner wrote: folder, device and cells. Without an environment the job tells its own.
     """
 
     def __init__(self, spec: JSON) -> None:
@@ -80,7 +81,7 @@ class Job:
         self.device: str = spec["device"]
         protocol = Protocol.from_values(self.cells[0]["protocol"])
         self.workshop = Workshop(self.store, self.device, protocol)
-        self.environment: str = spec["environment"]
+        self.environment: str = spec["environment"] or keep(self.store.root, environment(self.device))
         self.trains: bool = spec["trains"]
 
     def run(self) -> None:

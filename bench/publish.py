@@ -14,7 +14,7 @@ import datasets
 from bench import cells
 from bench.cells import Plan
 from bench.comparisons import claims, rankings
-from bench.environment import digest, version
+from bench.environment import digest, keep, version
 from bench.metrics import METRICS
 from bench.nulls import null_lines
 from bench.results import overlaps, results, summary
@@ -96,9 +96,7 @@ def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[s
     }
     write_json(store.root / "plan.json", value)
     write_json(store.root / "environment.json", environment)
-    folder = store.root / "environments"
-    folder.mkdir(exist_ok=True)
-    write_json(folder / f"{digest(environment)}.json", environment)
+    keep(store.root, environment)
 
 
 def other_cells(store: Store, plan: Plan) -> int:

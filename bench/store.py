@@ -27,11 +27,16 @@ KEPT = ("metrics", "metric_seconds", "null")
 Record = dict[str, Any]
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, whatever is killed when."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The same for text."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -102,7 +107,7 @@ class Store:
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""
-        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*")]
+        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*"), (self.root, ".running.*")]
         patterns += [(self.cells, pattern) for pattern in (".*.tmp", "*.job", "*.failure")]
         for leftover in [path for folder, pattern in patterns for path in folder.glob(pattern)]:
             with contextlib.suppress(FileNotFoundError):

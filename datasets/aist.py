@@ -99,6 +99,10 @@ class Aist(Dataset):
         manifest = store.read_manifest(_folder())
         return {} if manifest is None else {"sha256": manifest["sha256"]}
 
+    def files(self) -> list[Path]:
+        """The manifest and the npz."""
+        return [_folder() / store.MANIFEST, _folder() / self._manifest()["file"]]
+
     def install(self, path: Path) -> list[str]:
         """Import the unzipped AIST++ annotations under `path`."""
         manifest = aist_import.import_aist(path)

@@ -177,6 +177,10 @@ class Dataset(ABC):
         """
         return {}
 
+    def files(self) -> list[Path]:
+        """Files of the data directory that `load` reads: workers on other machines are sent them."""
+        return []
+
     def install(self, path: Path) -> list[str]:
         """Import the files under `path` that a user has fetched; lines that tell what was done.
 
