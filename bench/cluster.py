@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import threading
 import time
 import uuid
@@ -204,7 +205,8 @@ class Dask(Engine):
 def _cluster(device: str, jobs: int | None) -> SpecCluster:
     """This machine's: a process a worker, as many as jobs; on GPUs each is given one."""
     own = visible_gpus()[:jobs] if device == "cuda" else [""] * (jobs or 1)
-    common = {"nthreads": 1, "host": HOST, "dashboard": False, "silence_logs": logging.CRITICAL}
+    quiet = {"host": HOST, "dashboard": False, "dashboard_address": f"{HOST}:0"}
+    common = {"nthreads": 1, "silence_logs": logging.CRITICAL} | quiet
     workers = {
         number: {
             "cls": Nanny,
@@ -212,8 +214,13 @@ def _cluster(device: str, jobs: int | None) -> SpecCluster:
         }
         for number, gpu in enumerate(own)
     }
-    scheduler = {"host": HOST, "port": 0, "dashboard": False, "allowed_failures": MOST_LOSSES - 1}
-    return SpecCluster(workers, {"cls": Scheduler, "options": scheduler}, silence_logs=logging.CRITICAL)
+    scheduler = {"cls": Scheduler, "options": {"port": 0, "allowed_failures": MOST_LOSSES - 1} | quiet}
+    # On a terminal Ctrl-C reaches the workers, too, which the driver ends: what is ignored here is ignored by children.
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL)
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def visible_gpus() -> list[str]:

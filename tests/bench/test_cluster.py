@@ -22,7 +22,8 @@ TROUBLED = ROOT / "tests" / "plugins" / "troubled.py"
 DEADLY = ROOT / "tests" / "plugins" / "deadly.py"
 RUN = ("run", "--datasets", "lorenz", "--protocol", "tiny", "--device", "cpu")
 TIMINGS = ("train_seconds", "eval_seconds")
-PATIENCE = 120
+PATIENCE = 600
+LONG = 3600
 
 pytestmark = pytest.mark.slow
 
@@ -114,8 +115,8 @@ def local(bench, tmp_path_factory):
     plugin = tmp_path_factory.mktemp("plugin") / "macqueen.py"
     plugin.write_text(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0])
     folder = tmp_path_factory.mktemp("runs") / "local"
-    arguments = ("--quantizers", "macqueen,som-vq,som-vq+shuffled-grid,none", "--plugin", plugin)
-    done = bench(*RUN, *arguments, "--out", folder)
+    arguments = ("--quantizers", "macqueen,som-vq,som-vq+shuffled-grid,none", "--plugin", plugin, "--seeds", 1)
+    done = bench(*RUN, *arguments, "--out", folder, timeout=LONG)
     assert done.returncode == 0, done.stderr
     return folder, arguments
 
@@ -126,7 +127,7 @@ def test_two_processes_give_what_this_machine_gives(bench, cluster, local, tmp_p
     if executor == "dask:tcp":
         executor = f"dask:{cluster.schedule().work().work().ready().address}"
     more = ("--jobs", 2) if executor == "dask:local" else ()
-    done = bench(*RUN, *arguments, "--executor", executor, *more, "--out", tmp_path / "run", timeout=1800)
+    done = bench(*RUN, *arguments, "--executor", executor, *more, "--out", tmp_path / "run", timeout=LONG)
     assert done.returncode == 0, done.stderr
     assert measured(tmp_path / "run") == measured(folder)
     assert {path.name for path in (tmp_path / "run").rglob("*")} == {path.name for path in folder.rglob("*")}
@@ -141,7 +142,7 @@ def test_a_lost_workers_job_is_done_elsewhere(cluster, local, tmp_path):
     orphans = jobs_of(victim)
     os.kill(victim.pid, signal.SIGKILL)
     until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in orphans))
-    _, err = process.communicate(timeout=1800)
+    _, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
     assert measured(tmp_path / "run") == measured(folder)
 
@@ -151,10 +152,10 @@ def test_a_job_that_kills_two_workers_is_recorded_and_the_others_are_done(cluste
     cluster.schedule().work().work().ready()
     more = ("--seeds", 1, "--plugin", DEADLY, "--executor", f"dask:{cluster.address}")
     process = begin(tmp_path / "run", "kills-its-worker,vq", *more)
-    _, err = process.communicate(timeout=1800)
+    _, err = process.communicate(timeout=LONG)
     assert process.returncode == 3, err
     told = {row["quantizer"]: row["status"] for row in measured(tmp_path / "run")}
-    assert told == {"kills-its-worker": "failed", "vq": "done"}
+    assert told == {"kills-its-worker": "failed", "vq": "done"}, err
     assert "lost 2 workers (KilledWorker)" in err
 
 
@@ -165,7 +166,7 @@ def test_a_lost_scheduler_is_one_line_and_the_same_command_goes_on(cluster, loca
     process = begin(*command)
     until(lambda: list((tmp_path / "run" / "cells").glob("*.json")) and jobs_of(cluster.workers[0]))
     os.kill(cluster.scheduler.pid, signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 3
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
@@ -178,7 +179,7 @@ def test_a_lost_scheduler_is_one_line_and_the_same_command_goes_on(cluster, loca
     os.kill(cluster.workers.pop().pid, signal.SIGKILL)
     cluster.schedule().work("--no-nanny").ready()
     process = begin(*command)
-    _, err = process.communicate(timeout=1800)
+    _, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
     assert measured(tmp_path / "run") == measured(folder)
     for key in kept:
@@ -191,7 +192,7 @@ def test_ctrl_c_ends_the_jobs_on_the_workers(cluster, tmp_path):
     process = begin(tmp_path / "run", "hangs", *more)
     until(lambda: jobs_of(cluster.workers[0]))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
@@ -204,7 +205,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_local_cluster_too_and_leaves_nothing_b
     until(lambda: jobs_of(process))
     everything = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
@@ -223,7 +224,7 @@ def test_a_killed_drivers_jobs_end_on_the_workers(cluster, tmp_path):
 def test_a_timeout_holds_on_the_worker(bench, cluster, tmp_path):
     cluster.schedule().work().ready()
     more = ("--seeds", 1, "--timeout", 20, "--executor", f"dask:{cluster.address}", "--out", tmp_path)
-    done = bench(*RUN, "--quantizers", "hangs", "--plugin", TROUBLED, *more)
+    done = bench(*RUN, "--quantizers", "hangs", "--plugin", TROUBLED, *more, timeout=LONG)
     assert done.returncode == 3
     assert "took longer than 20 s" in (tmp_path / "report.md").read_text()
 

@@ -150,6 +150,17 @@ def test_plug_ins_travel_with_what_they_import_from_beside_them(store, child, tm
     assert travel(store, shared, shared.contents()) == Outcome(0, timed_out=False)
 
 
+def test_plug_ins_that_were_sent_before_keep_their_names(store, child, tmp_path):
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text("VALUE = 1\n")
+    shared = remote.luggage([str(plugin)], {})
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / hashlib.sha256(plugin.read_bytes()).hexdigest()).write_bytes(plugin.read_bytes())
+    child(lambda folder, spec: Path(spec["plugins"][0]).resolve().name == "plugin.py" or 1 / 0)
+    assert travel(store, shared, cache=cache) == Outcome(0, timed_out=False)
+
+
 def test_data_are_found_by_their_hash_in_the_workers_cache(store, child, tmp_path):
     (tmp_path / "data" / "aist").mkdir(parents=True)
     source = tmp_path / "data" / "aist" / "manifest.json"

@@ -13,3 +13,4 @@ class KillsItsWorker(LearnedCodebook):
 
     def update(self, z, codes, progress):
         os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(1)  # before it is somebody else's child
