@@ -17,7 +17,7 @@ from quantizers._registry import suggestion
 JSON = dict[str, Any]
 DEFAULT = "quick"
 MOST_SEEDS = 10_000
-LARGEST_SEED = (1 << 31) - 1
+LARGEST_SEED = datasets.TUNING - 1
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Request:
     settings: tuple[str, ...] = ()
     capacity: str = "matched"
     require_real: bool = False
+    params: str = ""
 
     def loaded(self) -> Suite | None:
         """The suite, where one was named.

@@ -41,7 +41,7 @@ def load_data(cell: JSON) -> datasets.Sequences:
     recipe = cell.get("recipe")  # records of former versions have none
     if recipe and digest(dataset.recipe()) != digest(recipe):
         raise ChangedError(f"the files of {cell['dataset']} are not those that this run was planned with")
-    return dataset.load(cell["data_seed"])
+    return datasets.draw(dataset, cell["data_seed"])
 
 
 @dataclasses.dataclass(frozen=True)

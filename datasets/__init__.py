@@ -14,6 +14,9 @@ from typing import Any
 
 from datasets.base import SPLITS, DataError, Dataset, Sequences, Transform, short_name
 
+TUNING = 1 << 31
+"""Data seeds from here on are the tuner's: `load` gives them no test split. A run's own seeds lie below."""
+
 _MODULES = {
     "lorenz": ("datasets.lorenz", "Lorenz"),
     "aist": ("datasets.aist", "Aist"),
@@ -127,24 +130,43 @@ def create(name: str, /, **values: Any) -> Dataset:
 def load(name: str, /, *, seed: int = 0, **values: Any) -> Sequences:
     """Load a dataset: `load("lorenz", seed=0, sequences=400)`.
 
+    A seed of the tuner's, TUNING and above, has the validation split in the place of the test split.
+
     Raises:
         ValueError: Unknown name, or a parameter out of range.
         FileNotFoundError: The data are not on this machine; the message says how to get them.
     """
-    dataset = create(name, **values)
+    return draw(create(name, **values), seed)
+
+
+def draw(dataset: Dataset, seed: int) -> Sequences:
+    """What `load` does with a dataset that was created before.
+
+    Raises:
+        ValueError: The seed is the tuner's, and the dataset has no test split that tuning could not see.
+        FileNotFoundError: The data are not on this machine; the message says how to get them.
+    """
     reason = dataset.missing()
     if reason:
         raise FileNotFoundError(reason)
-    return dataset.load(seed)
+    if seed < TUNING:
+        return dataset.load(seed)
+    if not dataset.test_apart:
+        raise ValueError(
+            f"on {type(dataset).__name__} a seed may train on what another tests, so nothing can be tuned on it"
+        )
+    return dataset.load(seed).without_test()
 
 
 __all__ = [
     "SPLITS",
+    "TUNING",
     "DataError",
     "Dataset",
     "Sequences",
     "Transform",
     "create",
+    "draw",
     "get",
     "load",
     "missing",

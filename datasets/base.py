@@ -4,7 +4,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,6 +110,12 @@ class Sequences:
         notes = dict(notes or {}) | {"pca_variance_kept": kept}
         return cls(name, real, frames, standardised, transform, points, unit, notes)
 
+    def without_test(self) -> "Sequences":
+        """The same with the validation split in the place of the test split, which is let go."""
+        frames, standardised = ({**parts, "test": parts["val"]} for parts in (self.frames, self.standardised))
+        notes = {**self.notes, "measured": "the validation split"}
+        return replace(self, frames=frames, standardised=standardised, notes=notes)
+
     @property
     def width(self) -> int:
         """Features a frame after PCA."""
@@ -160,6 +166,11 @@ class Dataset(ABC):
     @abstractmethod
     def train_frames(self) -> int:
         """Frames in the train split, the same for every seed: known without loading."""
+
+    @property
+    def test_apart(self) -> bool:
+        """Whether no seed trains or validates on what another seed tests: else nothing can be tuned on it."""
+        return not self.resplit
 
     def missing(self) -> str | None:
         """One line on what is missing and the command that gets it; None where `load` would work."""

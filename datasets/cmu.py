@@ -61,6 +61,11 @@ class Cmu(Dataset):
         return {"sequences": self.sequences}
 
     @property
+    def test_apart(self) -> bool:
+        """Test sequences are told by their names."""
+        return True
+
+    @property
     def train_frames(self) -> int:
         """Frames of the training windows."""
         return split_sizes(self.sequences)["train"] * self.window

@@ -78,6 +78,11 @@ class Npz(Dataset):
         return {"sequences": self.sequences, "window": self.window, "width": self.width}
 
     @property
+    def test_apart(self) -> bool:
+        """Test sequences are told by their names."""
+        return True
+
+    @property
     def train_frames(self) -> int:
         """Frames of the training windows."""
         return split_sizes(self.sequences)["train"] * self.window

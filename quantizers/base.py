@@ -1,11 +1,14 @@
 """What a quantizer is: a plain module for one codebook, on vectors (B, D)."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 INITIALISATIONS = ("data", "normal")
 
@@ -105,6 +108,16 @@ class Quantizer(nn.Module, ABC):
     def network_parameters(self) -> int:
         """Trainable parameters beside the codebook (projections): they count as the network's."""
         return sum(parameter.numel() for name, parameter in self.named_parameters() if name != self.codebook_parameter)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """The family's search space: draw the parameters that are worth tuning from an Optuna trial.
+
+        The same freedom for every family: at most four parameters, numbers over two decades around the published value
+        (`quantizers._search`). What depends on the codebook's size (a bandwidth to start from) is left alone, so that
+        tuned values serve other sizes. Empty where a family declares none: it cannot be tuned then.
+        """
+        return {}
 
     def describe(self) -> dict[str, Any]:
         """Facts about this instance that a table should show (levels of a lattice, sides of a grid)."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import datasets
-from bench import executors, remote
+from bench import executors, plugins, remote
 from bench.errors import UsageError
 from bench.executors import Children, Job, LostError, Outcome, check_name, open_engine
 from bench.store import DONE, Store
@@ -215,7 +215,7 @@ def installed(monkeypatch):
 
     def install(value):
         point = EntryPoint("threads", f"{__name__}:{value}", executors.GROUP)
-        monkeypatch.setattr(executors, "entry_points", lambda group: [point] if group == executors.GROUP else [])
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == executors.GROUP else [])
 
     return install
 
