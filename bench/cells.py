@@ -1,6 +1,7 @@
 """Cells and plans: what a run consists of, kept in its folder as plan.json."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import datasets
@@ -74,6 +75,7 @@ class Plan:
         suite: Name of the suite, or "".
         published: Published tables to set beside the results.
         columns: Of the results' table in the report; empty for the usual ones.
+        trials: Pair -> trials that a tuner spent on its parameters, for pairs that it was told them for.
     """
 
     protocol: Protocol
@@ -83,6 +85,7 @@ class Plan:
     suite: str = ""
     published: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    trials: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int | None]]:
         """Pair -> capacity and frames seen in training; None for K-means, which stops when it settles."""
@@ -108,6 +111,7 @@ def values(plan: Plan) -> JSON:
         "suite": plan.suite,
         "published": list(plan.published),
         "columns": list(plan.columns),
+        "trials": [[*pair, count] for pair, count in plan.trials.items()],
     }
 
 
@@ -144,4 +148,5 @@ def _from_values(told: JSON) -> Plan:
         told["suite"],
         tuple(told["published"]),
         tuple(told.get("columns", ())),
+        {(row, name): count for row, name, count in told.get("trials", ())},
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from bench import cli_data
-from bench.cli_options import DataDir, Executor, Plugins, load, use_data
+from bench.cli_options import DataDir, Executor, Plugins, engine_of, load, options_of, use_data, used_by
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def main() -> NoReturn:
 
         probe(arguments[1])
         sys.exit(DONE)
+    from bench import cli_tune  # noqa: F401 - adds its verbs
+
     if arguments in ([], ["data"]):
         arguments = [*arguments, "--help"]
     signal.signal(signal.SIGTERM, _interrupt)
@@ -99,6 +101,7 @@ def run(
     seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
     codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
+    params: Annotated[Path | None, typer.Option(help="tuned.toml that bench tune wrote.")] = None,
     capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, one on a GPU.")] = None,
@@ -119,19 +122,15 @@ def run(
     interrupted.
     """
     from bench import plan as planning
-    from bench.environment import cores
     from bench.request import Request
-    from bench.runner import RERUN, Options
+    from bench.runner import RERUN
     from bench.store import Store
 
     use_data(data_dir)
     load(plugin)
     if rerun not in RERUN:
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
-    if timeout is not None and not timeout > 0:
-        raise UsageError(f"expected --timeout in seconds above 0, got {timeout:g}")
-    check_executor(executor, jobs)
-    chosen = _device(device, executor)
+    options = options_of(device, jobs, executor, plugin, timeout=timeout, rerun=rerun)
     request = Request(
         quantizers=quantizers,
         datasets=datasets,
@@ -142,17 +141,11 @@ def run(
         settings=tuple(set_ or ()),
         capacity=capacity,
         require_real=require_real,
+        params=str(params or ""),
     )
     plan = planning.make(request)
     for remark in plan.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    options = Options(
-        device=chosen,
-        jobs=jobs or (cores() if chosen == "cpu" else 1),
-        rerun=rerun,
-        timeout=timeout,
-        plugins=_absolute(plugin),
-    )
     folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
     store = Store(folder, writable=not dry_run)
     if dry_run:
@@ -162,9 +155,9 @@ def run(
         print(show(plan, store, options))
         return DONE
     store.lock()
-    with engine_of(executor, plan, store, options, jobs) as engine:
+    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
         _print_capacity(plan)
-        return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine)
+        return run_plan(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine)
 
 
 @app.command()
@@ -183,15 +176,12 @@ def evaluate(
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
     from bench import cells
-    from bench.environment import cores
     from bench.evaluation import differences
-    from bench.runner import Options
     from bench.store import Store
 
     use_data(data_dir)
     load(plugin)
-    check_executor(executor, jobs)
-    chosen = _device(device, executor)
+    options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
     if not folder.is_dir():
         raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
     told = Store(folder, writable=False).plan()  # before anything is written: it may be no run folder
@@ -199,15 +189,8 @@ def evaluate(
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
-    options = Options(
-        device=chosen,
-        jobs=jobs or (cores() if chosen == "cpu" else 1),
-        rerun="all",
-        plugins=_absolute(plugin),
-        trains=False,
-    )
-    with engine_of(executor, plan, store, options, jobs) as engine:
-        code = _run(plan, store, options, told.get("command", []), engine)
+    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
+        code = run_plan(plan, store, options, told.get("command", []), engine)
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
     return code if code else int(len(lines) > 1)
@@ -260,33 +243,8 @@ def test(
     return 0 if runner.run(runner.case(name)) else 1
 
 
-def check_executor(name: str, jobs: int | None) -> None:
-    """Refuse what names no executor, and a number of jobs that cannot be.
-
-    Raises:
-        UsageError: Either.
-    """
-    from bench import executors
-
-    executors.check_name(name)
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {jobs}")
-    if jobs is not None and name.startswith("dask:") and executors.elsewhere(name):
-        raise UsageError(f"--jobs {jobs}: the workers of {name} say how many jobs run at a time; leave it out")
-
-
-def engine_of(name: str, plan: "Plan", store: "Store", options: Any, jobs: int | None) -> "Engine":
-    """Where a plan's jobs run."""
-    from bench.environment import cores
-    from bench.executors import open_engine
-
-    used = {cell.batch: (cell.dataset, cell.dataset_parameters) for cell in plan.cells}
-    return open_engine(
-        name, store, device=options.device, jobs=jobs, cores=cores(), plugins=options.plugins, data=used.values()
-    )
-
-
-def _run(plan: "Plan", store: "Store", options: Any, command: list[str], engine: "Engine") -> int:
+def run_plan(plan: "Plan", store: "Store", options: Any, command: list[str], engine: "Engine") -> int:
+    """Run a plan with a live view, write what a run leaves, and return the exit code."""
     from bench import publish
     from bench.display import Display
     from bench.environment import environment
@@ -331,24 +289,6 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str], engine:
         return INCOMPLETE
     print(told)
     return DONE if done == total else INCOMPLETE
-
-
-def _absolute(plugin: list[str] | None) -> tuple[str, ...]:
-    return tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ())
-
-
-def _device(name: str, executor: str) -> str:
-    import torch
-
-    from bench.executors import elsewhere
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"expected --device to be auto, cpu or cuda, got {name!r}")
-    if elsewhere(executor) and (name != "auto" or executor.startswith("dask:")):
-        return name  # the workers' matter
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: PyTorch finds no CUDA device on this machine; use --device cpu or auto")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def _print_capacity(plan: "Plan") -> None:

@@ -120,6 +120,7 @@ def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
             "mismatch": capacity.mismatch,
             "codebook_values": capacity.codebook_values,
             "frames_seen": seen,
+            "trials": plan.trials.get((label, dataset), 0),
         }
         for (label, dataset), (capacity, seen) in plan.capacities().items()
     ]

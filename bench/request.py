@@ -87,7 +87,7 @@ def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[
     if chosen:
         return chosen.rows(protocol)
     families = list(quantizers.families())
-    return [(parse(name), None) for name in _names(request.quantizers, families, "quantizer")]
+    return [(parse(name), None) for name in names_of(request.quantizers, families, "quantizer")]
 
 
 def datasets_of(text: str) -> dict[str, JSON]:
@@ -97,7 +97,7 @@ def datasets_of(text: str) -> dict[str, JSON]:
         UsageError: One is not known, there is none, or two files would have one name.
     """
     found: dict[str, JSON] = {}
-    for typed in _names(text, [name for name in datasets.names() if not datasets.get(name).located], "dataset"):
+    for typed in names_of(text, [name for name in datasets.names() if not datasets.get(name).located], "dataset"):
         kind = typed.partition(":")[0]
         if kind not in datasets.names():
             plugins.refuse_broken("dataset", kind)
@@ -110,7 +110,12 @@ def datasets_of(text: str) -> dict[str, JSON]:
     return found
 
 
-def _names(text: str, known: list[str], kind: str) -> list[str]:
+def names_of(text: str, known: list[str], kind: str) -> list[str]:
+    """Names asked for, known or not, "all" spelt out, without repetition.
+
+    Raises:
+        UsageError: There is none.
+    """
     asked = [part.strip() for part in text.split(",") if part.strip()]
     if not asked:
         other = " (or --suite)" if kind == "quantizer" else ""

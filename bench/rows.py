@@ -67,6 +67,11 @@ class Row:
     metrics: tuple[str, ...] | None = None
 
     @property
+    def plain(self) -> bool:
+        """Whether it is a family by its plain name, or a control of it: parameters that were tuned are for these."""
+        return ":" not in self.quantizer and not self.parameters and self.codebook_size is None
+
+    @property
     def measured(self) -> tuple[str, ...]:
         """Metrics that this row may have."""
         return tuple(name for name, metric in METRICS.items() if metric.function and self._may_have(name))

@@ -15,6 +15,8 @@ CAPACITY = {
     "published": "Each family has the hidden width of its publication, so sizes differ; the codebook is counted apart.",
 }
 
+TRIALS = " Trials: how many a tuner spent on a row's parameters; 0 are the family's defaults, a preset's or `--set`."
+
 
 def report(
     *,
@@ -70,7 +72,7 @@ def report(
         _opening(table, protocol, stand_ins, done, planned),
         verdict(table, summary, rankings, claims, stand_ins, protocol),
         "## Capacity",
-        CAPACITY[protocol["capacity"]] + (_unmatched(capacities) if protocol["capacity"] == "matched" else ""),
+        CAPACITY[protocol["capacity"]] + (_unmatched(capacities) if protocol["capacity"] == "matched" else "") + TRIALS,
         _capacity(capacities),
     ]
     if failures:
@@ -150,6 +152,7 @@ def _capacity(rows: Sequence[dict[str, Any]]) -> str:
             "against reference": f"{row['mismatch']:+.2%}",
             "codebook values": f"{row['codebook_values']:,}",
             "frames seen": "" if row["frames_seen"] is None else f"{row['frames_seen']:,}",
+            "trials": row["trials"],
         }
         if row["built"]
         else {"quantizer": escape(row["quantizer"]), "dataset": escape(row["dataset"]), "hidden": "cannot be built"}

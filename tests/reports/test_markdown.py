@@ -37,7 +37,7 @@ def page(names=("vq", "fsq"), seeds=3, status="done", real=True, levels=None, va
     capacities = [
         {"quantizer": name, "dataset": "lorenz", "codebook_size": 16, "bits_per_token": 4.0, "hidden": 128}
         | {"network_parameters": 4368, "mismatch": 0.0, "codebook_values": 128, "frames_seen": 6912, "levels": levels}
-        | {"built": True}
+        | {"built": True, "trials": 40}
         for name in names
     ]
     return markdown.report(
@@ -66,6 +66,14 @@ def test_an_interval_shows_as_many_digits_as_it_justifies():
 @pytest.mark.parametrize(("seeds", "claim"), [(1, True), (2, True), (3, False)])
 def test_with_fewer_than_three_seeds_nothing_is_concluded(seeds, claim):
     assert ("nothing can be concluded" in page(seeds=seeds)) == claim
+
+
+def test_what_a_rows_parameters_cost_stands_beside_its_capacity():
+    head, _, *rows = [
+        line for line in page().splitlines() if "frames seen" in line or "4,368" in line or "|--" in line
+    ][:3]
+    column = [cell.strip() for cell in head.split("|")].index("trials")
+    assert rows[0].split("|")[column].strip() == "40"
 
 
 def test_a_stand_in_is_marked_in_opening_and_title():
