@@ -87,7 +87,7 @@ class Dask(Engine):
 
     def __init__(self, store: Store, address: str, device: str, jobs: int | None, shared: Luggage) -> None:
         super().__init__(store, device)
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told in one line
+        _hush()
         self._address = address
         self._cluster = _cluster(device, jobs) if address == "local" else None
         try:
@@ -221,6 +221,13 @@ def _cluster(device: str, jobs: int | None) -> SpecCluster:
         return SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL)
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def _hush() -> None:
+    """What matters is told in one line; Dask's loggers have levels of their own."""
+    for name in logging.root.manager.loggerDict:
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def visible_gpus() -> list[str]:
