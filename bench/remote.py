@@ -35,6 +35,7 @@ from datasets.store import data_directory
 JSON = dict[str, Any]
 SUFFIXES = (".safetensors", ".codes.safetensors", ".log", ".failure", ".json")  # a record comes last: it tells of all
 LONGEST_LOG = 1 << 20
+DATA, LOCATED = "data/", "located/"  # in a job's folder: what the data directory holds, and files of the user's own
 AHEAD = 256  # jobs handed to an executor that does not tell how many it runs
 
 
@@ -68,11 +69,13 @@ class Luggage:
         plugins: Plug-ins: names in the job's folder, or of modules that are installed on the workers.
         places: Name in the job's folder -> SHA-256.
         files: SHA-256 -> the file on this machine.
+        located: Path of a user's own file of data on this machine -> its name in the job's folder.
     """
 
     plugins: tuple[str, ...]
     places: Mapping[str, str]
     files: Mapping[str, Path]
+    located: Mapping[str, str]
 
     def contents(self) -> dict[str, bytes]:
         """SHA-256 -> bytes."""
@@ -84,9 +87,9 @@ def luggage(plugins: Iterable[str], data: Mapping[str, Path]) -> Luggage:
 
     Args:
         plugins: Paths of files, or names of modules.
-        data: Name under the data directory -> file.
+        data: What `data_files` returns.
     """
-    names, places = [], {f"data/{name}": path for name, path in data.items()}
+    names, places = [], dict(data)
     for number, plugin in enumerate(plugins):
         path = Path(plugin)
         if not path.is_file():
@@ -97,11 +100,12 @@ def luggage(plugins: Iterable[str], data: Mapping[str, Path]) -> Luggage:
         places |= {f"plugins/{number}/{each.relative_to(base).as_posix()}": each for each in own}
         names.append(f"plugins/{number}/{path.resolve().relative_to(base).as_posix()}")
     hashes = {name: file_hash(path) for name, path in places.items()}
-    return Luggage(tuple(names), hashes, {hashes[name]: path for name, path in places.items()})
+    located = {str(path): name for name, path in data.items() if name.startswith(LOCATED)}
+    return Luggage(tuple(names), hashes, {hashes[name]: path for name, path in places.items()}, located)
 
 
 def data_files(used: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Path]:
-    """Name under the data directory -> file, of all that datasets (name, parameters) read.
+    """Name in a job's folder -> file, of all that datasets (name, parameters) read.
 
     Raises:
         UsageError: A file lies elsewhere, where a worker would not look.
@@ -109,10 +113,14 @@ def data_files(used: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Path]
     root = data_directory().resolve()
     found = {}
     for name, parameters in used:
-        for path in datasets.get(name)(**parameters).files():
+        dataset = datasets.get(name)(**parameters)
+        for path in dataset.files():
+            if dataset.located:
+                found[f"{LOCATED}{path.name}"] = path
+                continue
             if not path.resolve().is_relative_to(root):
                 raise UsageError(f"dataset {name} reads {path}; a cluster is sent files of {root} alone: move it there")
-            found[path.resolve().relative_to(root).as_posix()] = path
+            found[f"{DATA}{path.resolve().relative_to(root).as_posix()}"] = path
     return found
 
 
@@ -154,7 +162,8 @@ class Delivery:
 
 def pack(job: Job, store: Store, shared: Luggage, contents: Mapping[str, bytes]) -> Parcel:
     """A job with what the store holds of its cells: weights to go on from, records not to lose."""
-    spec = job.spec | {"plugins": list(shared.plugins), "environment": None}
+    cells = [_moved(cell, shared.located) for cell in job.spec["cells"]]
+    spec = job.spec | {"plugins": list(shared.plugins), "environment": None, "cells": cells}
     paths = [store.weights(cell["tokenizer"]) for cell in spec["cells"]]
     paths += [store.path(cell["key"]) for cell in spec["cells"]]
     former = {path.name: path.read_bytes() for path in paths if path.exists()}
@@ -182,16 +191,25 @@ def perform(parcel: Parcel, cache: Path | None = None, wanted: Callable[[], bool
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             if digest in parcel.contents:
                 (folder / place).write_bytes(parcel.contents[digest])
-            elif cache is not None and place.startswith("data/"):
+            elif cache is not None and place.startswith((DATA, LOCATED)):
                 (folder / place).symlink_to(cache / digest)  # it may be large
             elif cache is not None:
                 shutil.copyfile(cache / digest, folder / place)  # a plug-in is known by its name
-        plugins = [str(folder / each) if each in parcel.places else each for each in parcel.job.spec["plugins"]]
-        job = dataclasses.replace(parcel.job, spec=parcel.job.spec | {"plugins": plugins})
+        here = {place: str(folder / place) for place in parcel.places}
+        plugins = [here.get(each, each) for each in parcel.job.spec["plugins"]]
+        cells = [_moved(cell, here) for cell in parcel.job.spec["cells"]]
+        job = dataclasses.replace(parcel.job, spec=parcel.job.spec | {"plugins": plugins, "cells": cells})
         children = Children({"BENCH_DATA": str(folder / "data")} if (folder / "data").exists() else None)
         with _ended_when_unwanted(children, wanted):
             outcome = job.run(store, children)
         return Delivery(outcome, _written(store, parcel.former))
+
+
+def _moved(cell: JSON, places: Mapping[str, str]) -> JSON:
+    """A cell whose file of data lies in another place."""
+    parameters = cell["dataset_parameters"]
+    path = places.get(str(parameters.get("path")))
+    return cell if path is None else cell | {"dataset_parameters": parameters | {"path": path}}
 
 
 @contextmanager
@@ -241,7 +259,11 @@ def unpack(delivery: Delivery, job: Job, store: Store) -> Outcome:
         path = store.root / name
         if name.startswith("cells/") and path.suffix == ".json":
             # By this machine's clock: that of the worker may differ, and the run compares.
-            write_json(path, json.loads(content) | {"finished": time.time()})
+            record = json.loads(content) | {"finished": time.time()}
+            for cell in job.spec["cells"]:
+                if cell["key"] == path.stem and "cell" in record:  # which tells where the worker had a file
+                    record["cell"]["dataset_parameters"] = cell["dataset_parameters"]
+            write_json(path, record)
         else:
             path.parent.mkdir(exist_ok=True)
             write_bytes(path, content)

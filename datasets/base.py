@@ -189,7 +189,7 @@ class Dataset(ABC):
         return {}
 
     def files(self) -> list[Path]:
-        """Files of the data directory that `load` reads: workers on other machines are sent them."""
+        """Files of the data directory, or those that its name locates, that `load` reads: they are sent to workers."""
         return []
 
     def install(self, path: Path) -> list[str]:

@@ -70,6 +70,10 @@ class Npz(Dataset):
         """SHA-256 of the file."""
         return {"sha256": self._digest}
 
+    def files(self) -> list[Path]:
+        """The file."""
+        return [self.path]
+
     def settled(self) -> dict[str, Any]:
         """How many windows of how many frames and components there are; every number is looked at."""
         self._settle()

@@ -13,4 +13,4 @@ def decades(trial: "BaseTrial", name: str, centre: float, *, below: float = floa
 
 def kept_share(trial: "BaseTrial", name: str, centre: float) -> float:
     """The same for what is lost each step, 1 - `centre`, where `centre` is the share kept."""
-    return 1 - decades(trial, f"1 - {name}", 1 - centre)
+    return 1 - decades(trial, f"1 - {name}", 1 - centre, below=0.999)

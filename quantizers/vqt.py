@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from quantizers._search import decades, kept_share
 from quantizers._vqt import Averaged, Peer, peer, start
 from quantizers.base import check_range, sample_rows
 from quantizers.fsq import LARGEST, levels_for
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 def _averaging(trial: "BaseTrial") -> dict[str, Any]:
     """How fast the averages move, and the encoder's tie to its codes: two decades about that package's values."""
     return {
-        "decay": 1 - trial.suggest_float("1 - decay", 0.02, 0.999, log=True),
-        "commitment": trial.suggest_float("commitment", 0.1, 10.0, log=True),
+        "decay": kept_share(trial, "decay", 0.8),
+        "commitment": decades(trial, "commitment", 1.0),
     }
 
 
@@ -186,8 +187,8 @@ class VqtSimVQ(Peer):
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
         """Both weights: two decades about that package's values."""
         return {
-            "commitment": trial.suggest_float("commitment", 0.1, 10.0, log=True),
-            "input_commitment": trial.suggest_float("input_commitment", 0.025, 2.5, log=True),
+            "commitment": decades(trial, "commitment", 1.0),
+            "input_commitment": decades(trial, "input_commitment", 0.25),
         }
 
 
@@ -302,6 +303,6 @@ class VqtLFQ(Peer):
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
         """Both weights of the entropy loss: two decades about that package's values."""
         return {
-            "entropy": trial.suggest_float("entropy", 0.01, 1.0, log=True),
-            "diversity": trial.suggest_float("diversity", 0.1, 10.0, log=True),
+            "entropy": decades(trial, "entropy", 0.1),
+            "diversity": decades(trial, "diversity", 1.0),
         }

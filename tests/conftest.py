@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def bench():
     """Run `python -m bench ...` from the checkout and return the finished process."""
 
-    def run(*arguments, timeout=300, **environment):
+    def run(*arguments, timeout=900, **environment):
         return subprocess.run(
             [sys.executable, "-m", "bench", *map(str, arguments)],
             cwd=ROOT,

@@ -19,7 +19,7 @@ class DatasetTestCase:
     Inherit it in a class whose name begins with `Test`, set `name`, and let pytest run it.
 
     Attributes:
-        name: That it is registered under.
+        name: That it is registered under; of a file of your own npz:PATH.
         parameters: Values that replace its defaults. One that takes `sequences` is tested with 12 unless told.
     """
 
@@ -31,10 +31,11 @@ class DatasetTestCase:
         """The dataset, as small as it can be told to be; where its data are absent, the check is left out."""
         expect(bool(self.name), f"Expected {type(self).__name__} to name its dataset, got none; set name = 'name'.")
         few = {"sequences": 12} if "sequences" in datasets.parameters(self.name) else {}
-        dataset = datasets.get(self.name)(**(few | self.parameters))
+        dataset = datasets.create(self.name, **(few | self.parameters))
         reason = dataset.missing()
         if reason:
             skip(reason)
+        dataset.settled()
         return dataset
 
     def load(self, seed: int = 0) -> Sequences:

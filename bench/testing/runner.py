@@ -28,8 +28,11 @@ def case(name: str) -> type[QuantizerTestCase] | type[DatasetTestCase]:
         except ValueError as error:
             raise UsageError(f"quantizer {name}: {error}") from None
         return type("Case", (QuantizerTestCase,), {"label": name})
-    if name in datasets.names():
-        reason = datasets.get(name)().missing()
+    if name.partition(":")[0] in datasets.names():
+        try:
+            reason = datasets.create(name).missing()
+        except ValueError as error:
+            raise UsageError(f"dataset {name}: {error}") from None
         if reason:
             raise UsageError(reason)
         return type("Case", (DatasetTestCase,), {"name": name})

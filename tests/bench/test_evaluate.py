@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import cli, job, workshop
+from bench import cli, cli_options, environment, job, workshop
 from bench.controls import PERMUTATIONS
 from bench.executors import Children, Outcome
 from bench.job import Job
@@ -49,7 +49,7 @@ def bench():
             patch.setattr(sys, "argv", ["bench", *map(str, arguments)])
             patch.setattr(Children, "run", job_here)
             patch.setattr(Store, "lock", lambda self: None)  # this process does not end between runs
-            patch.setattr(cli, "_cores", lambda: 1)
+            patch.setattr(environment, "cores", lambda: 1)
             with pytest.raises(SystemExit) as stopped:
                 cli.main()
         return subprocess.CompletedProcess(arguments, stopped.value.code, out.getvalue(), err.getvalue())
@@ -315,7 +315,7 @@ def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_pat
 
     monkeypatch.setattr(Job, "__init__", on_cpu)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "none")
-    monkeypatch.setattr(cli, "_device", lambda name: "cuda")
+    monkeypatch.setattr(cli_options, "_device", lambda name, executor: "cuda")
     wanted = ["vq", "vq@8", "vq+sorted", "vq@8+shuffled", "kmeans"]
     done = bench(*RUN[:-2], 2, "--quantizers", ",".join(wanted), "--out", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -399,7 +399,7 @@ class _Silent:
 def test_a_plug_ins_metric_is_measured_and_one_that_fails_is_named(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bench import job, runner
+    from bench import executors, job, runner
     from bench.results import results
     from bench.store import Store
 
@@ -413,12 +413,13 @@ def test_a_plug_ins_metric_is_measured_and_one_that_fails_is_named(
             for name in set(cell.metric_keys) - {"mse", "longest"}:
                 del cell.metric_keys[name]
         work = runner.Run(plan, store, runner.Options(device="cpu", jobs=1), {}, _Silent())
-        monkeypatch.setattr(work, "_run_job", lambda cells: call(work, cells))
         return plan, work.run()
 
-    def call(work: Any, cells: Any) -> runner.Outcome:
-        job.Job(json.loads(json.dumps(work._spec(cells)))).run()
+    def call(self: Any, spec: Path, log: Path, timeout: Any, threads: int) -> runner.Outcome:
+        job.Job(json.loads(spec.read_text())).run()
         return runner.Outcome(0, timed_out=False)
+
+    monkeypatch.setattr(executors.Children, "run", call)
 
     plan, records = run()
     assert results(plan, records)["longest"].tolist() == [2.0]

@@ -17,8 +17,9 @@ from bench.executors import Children, Job, LostError, Outcome, check_name, open_
 from bench.store import DONE, Store
 
 KEY, OTHER = "a" * 64, "b" * 64
-SPEC = {"cells": [{"key": KEY, "tokenizer": KEY}], "device": "cpu", "plugins": [], "environment": "of the driver"}
-NOTHING = remote.Luggage((), {}, {})
+CELL = {"key": KEY, "tokenizer": KEY, "dataset_parameters": {}}
+SPEC = {"cells": [CELL], "device": "cpu", "plugins": [], "environment": "of the driver"}
+NOTHING = remote.Luggage((), {}, {}, {})
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_data_are_found_by_their_hash_in_the_workers_cache(store, child, tmp_pat
     (tmp_path / "data" / "aist").mkdir(parents=True)
     source = tmp_path / "data" / "aist" / "manifest.json"
     source.write_bytes(b"content")
-    shared = remote.luggage([], {"aist/manifest.json": source})
+    shared = remote.luggage([], {"data/aist/manifest.json": source})
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / hashlib.sha256(b"content").hexdigest()).write_bytes(b"content")
@@ -174,13 +175,36 @@ def test_data_are_found_by_their_hash_in_the_workers_cache(store, child, tmp_pat
     assert seen[0]["BENCH_DATA"].endswith("/data")
 
 
+def test_a_file_of_ones_own_is_read_where_the_worker_has_it_and_recorded_where_the_driver_has_it(
+    store, child, tmp_path
+):
+    own = tmp_path / "walks.npz"
+    own.write_bytes(b"content")
+    shared = remote.luggage([], remote.data_files([("npz:walks", {"path": str(own)})]))
+    cell = CELL | {"dataset": "npz:walks", "dataset_parameters": {"path": str(own), "window": 4}}
+
+    def write(at, spec):
+        (sent,) = spec["cells"]
+        assert sent["dataset_parameters"]["window"] == 4
+        path = Path(sent["dataset_parameters"]["path"])
+        assert (path.name, path.is_relative_to(at), path.read_bytes()) == ("walks.npz", True, b"content")
+        (at / "cells" / f"{KEY}.json").write_text(record(cell=sent))
+
+    child(write)
+    job = Job(KEY, SPEC | {"cells": [cell]}, None)
+    parcel = remote.pack(job, store, shared, shared.contents())
+    own.unlink()
+    remote.unpack(remote.perform(parcel), job, store)
+    assert store.read(KEY)["cell"] == cell
+
+
 def test_the_files_of_a_dataset_are_those_of_the_data_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path))
     (tmp_path / "aist").mkdir()
     (tmp_path / "aist" / "manifest.json").write_text('{"format": 1, "file": "x.npz"}')
     (tmp_path / "aist" / "x.npz").touch()
     monkeypatch.setattr(datasets.get("aist"), "missing", lambda self: None)
-    assert set(remote.data_files([("aist", {}), ("lorenz", {})])) == {"aist/manifest.json", "aist/x.npz"}
+    assert set(remote.data_files([("aist", {}), ("lorenz", {})])) == {"data/aist/manifest.json", "data/aist/x.npz"}
     monkeypatch.setattr(datasets.get("lorenz"), "files", lambda self: [Path("/elsewhere.npz")])
     with pytest.raises(UsageError, match="move it there"):
         remote.data_files([("lorenz", {})])

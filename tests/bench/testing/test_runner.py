@@ -52,6 +52,9 @@ def test_a_name_is_a_quantizers_or_a_datasets() -> None:
         ("lorentz", r"unknown quantizer or dataset 'lorentz'; did you mean 'lorenz'\?"),
         ("som-vq:papr", "did you mean 'paper'"),
         ("aist", "bench data"),
+        ("npz", "expected the path of a file after npz"),
+        ("npz:absent.npz", "there is no file"),
+        ("lorenz:x", "unknown dataset 'lorenz:x'"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(
