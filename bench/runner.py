@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import queue
+import sys
 import time
 from collections import deque
 from concurrent.futures import Future
@@ -280,7 +281,11 @@ class Run:
 
 
 def _light(cell: Cell, record: Record) -> Record:
-    """A record with the plan's own objects in the place of their copies: a run keeps every record in memory."""
-    same = {name: getattr(cell, name) for name in ("parameters", "dataset_parameters", "protocol", "code")}
-    known = {"metric_keys": cell.metric_keys} if record.get("metric_keys") == cell.metric_keys else {}
-    return record | known | {"cell": record["cell"] | same}
+    """What a run keeps of each record in memory: the plan's own objects for copies, nothing that only its file tells."""
+    kept = {name: value for name, value in record.items() if name not in ("history", "metric_seconds")}
+    kept["cell"] = {name: getattr(cell, name, value) for name, value in record["cell"].items() if name != "capacity"}
+    if "metrics" in record:
+        kept["metrics"] = {sys.intern(name): value for name, value in record["metrics"].items()}
+    if record.get("metric_keys") == cell.metric_keys:
+        kept["metric_keys"] = cell.metric_keys
+    return kept
