@@ -281,7 +281,7 @@ class Run:
 
 
 def _light(cell: Cell, record: Record) -> Record:
-    """What a run keeps of each record in memory: the plan's own objects for copies, nothing that only its file tells."""
+    """What a run keeps of each record in memory: the plan's own objects for copies, nothing that no table needs."""
     kept = {name: value for name, value in record.items() if name not in ("history", "metric_seconds")}
     kept["cell"] = {name: getattr(cell, name, value) for name, value in record["cell"].items() if name != "capacity"}
     if "metrics" in record:
