@@ -1,4 +1,4 @@
-"""What an executor costs the driver, measured: `python tests/bench/executors_benchmark.py [local] [dask] [threads]`.
+"""What an executor costs the driver, measured: `python tests/bench/executors_benchmark.py local|dask|threads|dask:ADDRESS`.
 
 Runs a plan of 10,000 cells whose children are replaced by a function that writes files of the usual size, so that what
 is left is the project's own: planning, handing over, collecting, storing, showing. Prints for each executor
@@ -103,7 +103,7 @@ def measure(name, cells):
         used = {"device": "cpu", "jobs": 2, "cores": 2, "plugins": (), "data": ()}
         executors._installed = lambda: {"threads": Threads()}
         engine = stack.enter_context(open_engine({"dask": "dask:local"}.get(name, name), store, **used))
-        if name == "dask":
+        if name.startswith("dask"):
             engine._client.register_plugin(patch())
         display = Watched(plan, Screen())
         run = Run(plan, store, Options(device="cpu", jobs=2), {}, display, engine)
