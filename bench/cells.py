@@ -1,9 +1,11 @@
 """Cells and plans: what a run consists of, kept in its folder as plan.json."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import datasets
+from bench import plugins
 from bench.capacity import Capacity
 from bench.errors import UsageError
 from bench.keys import JSON, known, metric_keys
@@ -28,7 +30,7 @@ class Cell:
         batch: The same for cells that differ in their seeds alone, which may be trained as one batch.
         metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
         code: Hashes of the code that trains; the child checks that it still is that code.
-        recipe: What identifies the data's source beside code and parameters.
+        recipe: What identifies the data's source; the child checks that it still is that source.
     """
 
     row: str
@@ -74,6 +76,7 @@ class Plan:
         suite: Name of the suite, or "".
         published: Published tables to set beside the results.
         columns: Of the results' table in the report; empty for the usual ones.
+        trials: Pair -> trials that a tuner spent on its parameters, for pairs that it was told them for.
     """
 
     protocol: Protocol
@@ -83,6 +86,7 @@ class Plan:
     suite: str = ""
     published: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    trials: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def capacities(self) -> dict[tuple[str, str], tuple[Capacity, int | None]]:
         """Pair -> capacity and frames seen in training; None for K-means, which stops when it settles."""
@@ -108,6 +112,7 @@ def values(plan: Plan) -> JSON:
         "suite": plan.suite,
         "published": list(plan.published),
         "columns": list(plan.columns),
+        "trials": [[*pair, count] for pair, count in plan.trials.items()],
     }
 
 
@@ -126,6 +131,7 @@ def as_kept(told: JSON) -> Plan:
             told["suite"],
             tuple(told["published"]),
             tuple(told.get("columns", ())),
+            {(row, name): count for row, name, count in told.get("trials", ())},
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
@@ -139,7 +145,9 @@ def to_report(told: JSON) -> Plan:
     """
     plan = as_kept(told)
     for cell in plan.cells:
-        if cell.dataset not in datasets.names():
+        kind = cell.dataset.partition(":")[0]
+        if kind not in datasets.names():
+            plugins.refuse_broken("dataset", kind)
             raise UsageError(_made_elsewhere(cell))
     return plan
 
@@ -154,6 +162,7 @@ def from_values(told: JSON) -> Plan:
     cells = []
     for cell in plan.cells:
         if not (cell.quantizer in REFERENCES or known(cell.quantizer)):
+            plugins.refuse_broken("quantizer", cell.quantizer.partition(":")[0])
             raise UsageError(_made_elsewhere(cell))
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
@@ -162,4 +171,4 @@ def from_values(told: JSON) -> Plan:
 
 
 def _made_elsewhere(cell: Cell) -> str:
-    return f"{cell.row} on {cell.dataset} was made by a plug-in; add --plugin PATH"
+    return f"{cell.row} on {cell.dataset} was made by a plug-in; install it or add --plugin PATH"

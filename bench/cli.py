@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from bench import cli_data
+from bench.cli_options import DataDir, Executor, Jobs, Plugins, engine_of, existing, load, options_of, use_data, used_by
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.cells import Plan
+    from bench.executors import Engine
     from bench.store import Record, Store
 
 DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
@@ -26,11 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data on this machine: list, check, import.", rich_markup_mode=None)
-app.add_typer(data_app, name="data")
-
-DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
-Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
+app.add_typer(cli_data.app, name="data")
 
 
 def main() -> NoReturn:
@@ -46,6 +45,8 @@ def main() -> NoReturn:
 
         probe(arguments[1])
         sys.exit(DONE)
+    from bench import cli_report, cli_tune  # noqa: F401 - they add their verbs
+
     if arguments in ([], ["data"]):
         arguments = [*arguments, "--help"]
     signal.signal(signal.SIGTERM, _interrupt)
@@ -85,7 +86,7 @@ def list_(
     """List what is registered, with parameters and their defaults."""
     from bench import listing
 
-    _load(plugin)
+    load(plugin)
     print(listing.show(what))
 
 
@@ -100,11 +101,11 @@ def run(
     seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
     codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
+    params: Annotated[Path | None, typer.Option(help="tuned.toml that bench tune wrote.")] = None,
     capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")
-    ] = None,
+    jobs: Jobs = None,
+    executor: Executor = "local",
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/[SUITE-]PROTOCOL unless told.")] = None,
     rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
     timeout: Annotated[
@@ -123,17 +124,14 @@ def run(
     """
     from bench import plan as planning
     from bench.request import Request
-    from bench.runner import RERUN, Options
+    from bench.runner import RERUN
     from bench.store import Store
 
-    _use_data(data_dir)
-    _load(plugin)
+    use_data(data_dir)
+    load(plugin)
     if rerun not in RERUN:
         raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
-    if timeout is not None and not timeout > 0:
-        raise UsageError(f"expected --timeout in seconds above 0, got {timeout:g}")
-    chosen = _device(device)
-    at_once = _jobs(jobs, chosen)
+    options = options_of(device, jobs, executor, plugin, timeout=timeout, rerun=rerun)
     request = Request(
         quantizers=quantizers,
         datasets=datasets,
@@ -144,31 +142,31 @@ def run(
         settings=tuple(set_ or ()),
         capacity=capacity,
         require_real=require_real,
+        params=str(params or ""),
     )
     plan = planning.make(request)
     for remark in plan.remarks:
         print(f"note: {remark}", file=sys.stderr)
-    options = Options(device=chosen, jobs=at_once, rerun=rerun, timeout=timeout, plugins=_absolute(plugin))
     folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
     store = Store(folder, writable=not dry_run)
-    if not dry_run:
-        store.lock()
-    _print_capacity(plan)
     if dry_run:
         from bench.listing import dry_run as show
 
+        _print_capacity(plan)
         print(show(plan, store, options))
         return DONE
-    return _run(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], profile)
+    store.lock()
+    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
+        _print_capacity(plan)
+        return run_plan(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine, profile=profile)
 
 
 @app.command()
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")
-    ] = None,
+    jobs: Jobs = None,
+    executor: Executor = "local",
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:
@@ -180,106 +178,78 @@ def evaluate(
     """
     from bench import cells
     from bench.evaluation import differences
-    from bench.runner import Options
     from bench.store import Store
 
-    _use_data(data_dir)
-    _load(plugin)
-    chosen = _device(device)
-    at_once = _jobs(jobs, chosen)
-    told = _existing(folder).plan()  # before anything is written: it may be no run folder
+    use_data(data_dir)
+    load(plugin)
+    options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
+    told = existing(folder).plan()  # before anything is written: it may be no run folder
     plan = cells.from_values(told)
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
-    options = Options(device=chosen, jobs=at_once, rerun="all", plugins=_absolute(plugin), trains=False)
-    code = _run(plan, store, options, told.get("command", []))
+    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
+        code = run_plan(plan, store, options, told.get("command", []), engine)
     lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
     return code if code else int(len(lines) > 1)
 
 
 @app.command()
-def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR [DIR]", help="Run folder; two are set side by side.")],
-    format_: Annotated[
-        str, typer.Option("--format", help="html, md, tex, csv, separated by commas; all, of two runs html and md.")
-    ] = "",
-    out: Annotated[Path | None, typer.Option(help="Where the comparison of two runs goes; else this folder.")] = None,
+def export(
+    cell: Annotated[Path, typer.Argument(metavar="CELL", help="RUN/cells/KEY (the key may be cut short), or RUN")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")],
+    quantizer: Annotated[str, typer.Option(help="Of a RUN: the row.")] = "",
+    dataset: Annotated[str, typer.Option(help="Of a RUN: the dataset.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Of a RUN: the seed.")] = None,
     plugin: Plugins = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Write the report of a run again from what lies in its folder, or set two runs side by side. Nothing is run."""
-    from bench import reporting
+    """Write a trained tokenizer as safetensors, JSON and a model card; quantizers.load_tokenizer reads it."""
+    from bench.export import export as write
 
-    _load(plugin)
-    print("\n".join(map(str, reporting.write(folders, out, format_))))
+    use_data(data_dir)
+    load(plugin)
+    for line in write(cell, out, quantizer=quantizer, dataset=dataset, seed=seed):
+        print(line)
 
 
 @app.command()
-def baseline(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
-    null_pairs: Annotated[int, typer.Option(help="Trainings of every row on the run's data, from other seeds.")] = 10,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")
-    ] = None,
+def doctor(data_dir: DataDir = None) -> None:
+    """Say what versions, devices, extras and data are here, and the command for what is missing."""
+    from bench import doctor as diagnosis
+
+    use_data(data_dir)
+    load(None)
+    for line in diagnosis.lines():
+        print(line)
+
+
+@app.command()
+def test(
+    name: Annotated[str, typer.Argument(help="Quantizer, with or without :preset, or dataset")],
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:
-    """Keep a run's metrics for bench check, with how far trainings on the same data differ.
+    """Check that a quantizer or a dataset keeps its contract, and say what to change where it does not.
 
-    That is measured: null pairs are trained into RUN/null. Running the same command again resumes it.
-
-    Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
+    Exit codes: 0 it does, 1 it does not, 2 bad usage.
     """
-    from bench import gate
-    from bench.null_pairs import device_of, finished, null_plan
-    from bench.runner import Options
-    from bench.store import Store
+    use_data(data_dir)
+    load(plugin)
+    from bench.testing import runner
 
-    _use_data(data_dir)
-    _load(plugin)
-    plan, records = finished(_existing(folder))
-    null = null_plan(plan, null_pairs)
-    device = _device(device_of(records))
-    options = Options(device=device, jobs=_jobs(jobs, device), rerun="failed", plugins=_absolute(plugin))
-    store = Store(folder / "null")
-    store.lock()
-    code = _run(null, store, options, ["python", "-m", "bench", *sys.argv[1:]])
-    if code == DONE:
-        gate.keep(plan, records, null, store, out)
-    return code
+    return 0 if runner.run(runner.case(name)) else 1
 
 
-@app.command()
-def check(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
-    baseline: Annotated[Path, typer.Option(help="What bench baseline wrote.")],
-    github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions, too.")] = False,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file, too.")] = None,
+def run_plan(
+    plan: "Plan", store: "Store", options: Any, command: list[str], engine: "Engine", *, profile: bool = False
 ) -> int:
-    """Compare a run with a baseline: has quality fallen by more than chance?
-
-    Exit codes: 0 it holds, 1 it fell, 2 something was not measured or not comparable, 3 a cell failed.
-    """
-    from bench import gate
-
-    return gate.check(_existing(folder), baseline, github=github, junit=junit)
-
-
-def _existing(folder: Path) -> "Store":
-    """A run folder, to be read."""
-    from bench.store import Store
-
-    if not folder.is_dir():
-        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
-    return Store(folder, writable=False)
-
-
-def _run(plan: "Plan", store: "Store", options: Any, command: list[str], profile: bool = False) -> int:
+    """Run a plan with a live view, write what a run leaves, and return the exit code."""
     from bench import publish
     from bench.display import Display
     from bench.environment import environment
+    from bench.executors import LostError
     from bench.runner import Run, damaged_records
     from bench.store import DONE as CELL_DONE
 
@@ -291,16 +261,18 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str], profile
         )
     for line in damaged_records(plan, store):
         print(f"warning: {line}; the cell runs again", file=sys.stderr)
-    facts = environment(options.device)
+    facts = environment(engine.device)
     publish.write_plan(store, plan, command, facts)
     display = Display(plan)
-    work = Run(plan, store, options, facts, display)
-    interrupted = False
+    work = Run(plan, store, options, facts, display, engine)
+    interrupted, lost = False, ""
     try:
         with display:
             work.run()
     except KeyboardInterrupt:
         interrupted = True
+    except LostError as error:
+        lost = str(error)
     records: dict[str, Record] = work.records
     publish.write(store, plan, records, profiled=profile)
     done = sum(record["status"] == CELL_DONE for record in records.values())
@@ -313,90 +285,11 @@ def _run(plan: "Plan", store: "Store", options: Any, command: list[str], profile
         then = "goes on from here" if options.trains else "starts over"
         print(f"interrupted: {told}; the same command {then}", file=sys.stderr)
         return INTERRUPTED
+    if lost:
+        print(f"error: {lost}: {told}; the same command goes on from here", file=sys.stderr)
+        return INCOMPLETE
     print(told)
     return DONE if done == total else INCOMPLETE
-
-
-@data_app.command("list")
-def data_list(
-    data_dir: DataDir = None,
-) -> None:
-    """Say which datasets are on this machine and how to get the others."""
-    from bench import listing
-
-    _use_data(data_dir)
-    print(listing.show("datasets"))
-
-
-@data_app.command("check")
-def data_check(
-    name: Annotated[str, typer.Argument(help="Dataset")],
-    data_dir: DataDir = None,
-) -> None:
-    """Verify a dataset's files and tell its facts."""
-    _use_data(data_dir)
-    for line in _with_dataset(name, lambda dataset: dataset.check()):
-        print(line)
-
-
-@data_app.command("import")
-def data_import(
-    name: Annotated[str, typer.Argument(help="Dataset")],
-    path: Annotated[Path, typer.Argument(help="Folder with its original files")],
-    data_dir: DataDir = None,
-) -> None:
-    """Convert a dataset's original files once; later runs read the converted file alone."""
-    _use_data(data_dir)
-    for line in _with_dataset(name, lambda dataset: dataset.install(path)):
-        print(line)
-
-
-def _with_dataset(name: str, act: Any) -> list[str]:
-    import datasets
-
-    try:
-        lines: list[str] = act(datasets.get(name)())
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from None
-    return lines
-
-
-def _use_data(folder: Path | None) -> None:
-    if folder is not None:
-        os.environ["BENCH_DATA"] = str(folder.resolve())
-
-
-def _load(plugin: list[str] | None) -> None:
-    if plugin:
-        from bench import plugins
-
-        for each in plugin:
-            plugins.load(each)
-
-
-def _absolute(plugin: list[str] | None) -> tuple[str, ...]:
-    return tuple(str(Path(each).resolve()) if Path(each).is_file() else each for each in plugin or ())
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"expected --device to be auto, cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: PyTorch finds no CUDA device on this machine; use --device cpu or auto")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _jobs(told: int | None, device: str) -> int:
-    if told is not None and told < 1:
-        raise UsageError(f"expected --jobs of at least 1, got {told}")
-    # Of a GPU's jobs one computes while another starts up and a third measures on the CPU.
-    return told or (_cores() if device == "cpu" else min(3, _cores()))
 
 
 def _print_capacity(plan: "Plan") -> None:

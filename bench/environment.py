@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench._packages import ROOT
+from bench.store import write_json
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
 
@@ -24,12 +25,12 @@ def environment(device: str) -> dict[str, Any]:
         "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processor": processor(),
+        "cores": cores(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "device": device,
     }
-    if device == "cuda":
+    if device == "cuda" and torch.cuda.is_available():  # it may be another machine's
         facts["gpu"] = torch.cuda.get_device_name()
         facts["cuda"] = torch.version.cuda
     return facts
@@ -38,6 +39,14 @@ def environment(device: str) -> dict[str, Any]:
 def digest(facts: dict[str, Any]) -> str:
     """Short hash by which a record names its environment."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def keep(folder: Path, facts: dict[str, Any]) -> str:
+    """Write facts into a run's folder, under the short hash that is returned."""
+    name = digest(facts)
+    (folder / "environments").mkdir(exist_ok=True)
+    write_json(folder / "environments" / f"{name}.json", facts)
+    return name
 
 
 def version() -> str:
@@ -56,7 +65,18 @@ def _git(*arguments: str) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-def _processor() -> str:
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def jobs_on(device: str) -> int:
+    """At a time: of a GPU's jobs one computes while another starts up and a third measures on the CPU."""
+    return cores() if device == "cpu" else min(3, cores())
+
+
+def processor() -> str:
+    """Its name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,18 +1,35 @@
-"""Where jobs run: any `concurrent.futures.Executor` whose workers may start a child process.
+"""Where jobs run: this machine, a Dask cluster, or any `concurrent.futures.Executor`.
 
-The child, not the executor, isolates jobs: a pool of processes loses every waiting job when one worker is killed.
+A job is always a child process. The child, not the executor, isolates jobs: a pool of processes loses every waiting job
+when one worker is killed. On this machine the child writes into the run's folder itself, so that what it has finished
+outlives the driver; elsewhere it writes into a folder of its own, and the driver alone writes the store
+(`bench.remote`).
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import Executor, ThreadPoolExecutor
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from bench._packages import ROOT
+from bench.errors import UsageError
+from bench.store import Store, write_json
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "quantizer_bench.executors"  # of entry points: name -> function that returns a concurrent.futures.Executor
+ADDRESS = re.compile(r"dask:[a-z]+://\S+:\d+")
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -59,9 +76,14 @@ class Outcome:
 
 
 class Children:
-    """Starts child processes and can end all of them."""
+    """Starts child processes and can end all of them.
 
-    def __init__(self) -> None:
+    Args:
+        environment: Variables that they get beside this process's own.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = dict(environment or {})
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -74,7 +96,11 @@ class Children:
                 if self._closed:
                     return Outcome(-signal.SIGTERM, timed_out=False)
                 child = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(threads)
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=job_environment(threads) | self.environment,
                 )
                 self._running.add(child)
             try:
@@ -94,18 +120,189 @@ class Children:
                 child.kill()
 
 
-def environment(threads: int) -> dict[str, str]:
+def job_environment(threads: int) -> dict[str, str]:
     """What a job finds in its environment: ours, the number of threads, and where our packages are."""
     return os.environ | {
         **dict.fromkeys(THREADS, str(threads)),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may choose another sum order each time
-        "GLIBC_TUNABLES": ":".join(
-            filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])
-        ),  # the last one counts
+        # the last one of a name counts
+        "GLIBC_TUNABLES": ":".join(filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
 
 
-def local(jobs: int) -> Executor:
-    """This machine, `jobs` at a time; the threads only wait for children."""
-    return ThreadPoolExecutor(jobs)
+@dataclass(frozen=True)
+class Job:
+    """What one child does.
+
+    Attributes:
+        key: Of the tokenizer of its first cell: names its files.
+        spec: What the child reads, but for the folder and the process that it belongs to.
+        timeout: Seconds that it may take, or None.
+    """
+
+    key: str
+    spec: dict[str, Any]
+    timeout: float | None
+
+    def run(self, store: Store, children: Children) -> Outcome:
+        """Run the child on this machine; it writes into the store's folder."""
+        path = store.cells / f"{self.key}.job"
+        write_json(path, self.spec | {"root": str(store.root.resolve()), "driver": os.getpid(), "begun": time.time()})
+        outcome = children.run(path, store.log(self.key), self.timeout, threads=1)
+        path.unlink(missing_ok=True)
+        return outcome
+
+
+class LostError(Exception):
+    """What runs the jobs is gone: one line. Cells that are done are kept."""
+
+
+class Engine(ABC):
+    """Takes jobs, runs them somewhere and has their files written into the store.
+
+    Attributes:
+        store: Where the results of jobs go.
+        device: "cpu" or "cuda", what jobs run on.
+    """
+
+    def __init__(self, store: Store, device: str) -> None:
+        self.store = store
+        self.device = device
+
+    @property
+    @abstractmethod
+    def room(self) -> int:
+        """How many jobs to hand over at a time; the driver keeps the others back, so that its memory stays flat."""
+
+    @abstractmethod
+    def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
+        """Hand over a job; `started` is called, by any thread, when it begins."""
+
+    @abstractmethod
+    def outcome(self, job: Job, future: Future[Any]) -> Outcome:
+        """How a job ended whose future is done; what it wrote is in the store afterwards.
+
+        Raises:
+            LostError: It can never end, nor can any other.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every job and take no more; may be called twice."""
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Local(Engine):
+    """This machine.
+
+    Args:
+        store: The run's.
+        device: "cpu" or "cuda".
+        jobs: Children at a time.
+    """
+
+    def __init__(self, store: Store, device: str, jobs: int) -> None:
+        super().__init__(store, device)
+        self._jobs = jobs
+        self._children = Children()
+        self._threads = ThreadPoolExecutor(jobs)  # they only wait for children
+
+    @property
+    def room(self) -> int:
+        """As many as run."""
+        return self._jobs
+
+    def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
+        """Start a child."""
+        started()
+        return self._threads.submit(job.run, self.store, self._children)
+
+    def outcome(self, job: Job, future: Future[Any]) -> Outcome:
+        """What the child's end tells."""
+        try:
+            outcome: Outcome = future.result()
+        except OSError as error:  # no child could be started, or its files not written
+            return Outcome(1, timed_out=False, error=str(error))
+        return outcome
+
+    def close(self) -> None:
+        """Kill the children."""
+        self._children.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def check_name(name: str) -> None:
+    """Refuse what names no executor.
+
+    Raises:
+        UsageError: It is neither local, dask:local, dask:ADDRESS nor the name of an entry point.
+    """
+    if name in ("local", "dask:local") or ADDRESS.fullmatch(name) or name in _installed():
+        return
+    if name.partition(":")[0] == "dask":
+        raise UsageError(f"expected --executor dask:local or dask:tcp://HOST:PORT, got {name!r}")
+    known = ["local", "dask:local", "dask:tcp://HOST:PORT", *_installed()]
+    raise UsageError(f"unknown executor {name!r}; known: {', '.join(known)}")
+
+
+def elsewhere(name: str) -> bool:
+    """Whether jobs may run on other machines than the driver's."""
+    return name not in ("local", "dask:local")
+
+
+def open_engine(
+    name: str,
+    store: Store,
+    *,
+    device: str,
+    jobs: int | None,
+    cores: int,
+    plugins: Iterable[str],
+    data: Iterable[tuple[str, Mapping[str, Any]]],
+) -> Engine:
+    """What `--executor` names.
+
+    Args:
+        name: As `check_name` accepts it.
+        store: Where results go.
+        device: "cpu" or "cuda"; "auto" where workers elsewhere decide.
+        jobs: How many at a time, where the user said.
+        cores: Jobs at a time on this machine's CPU, unless told.
+        plugins: Files or modules.
+        data: Names and parameters of the datasets whose files the jobs need.
+
+    Raises:
+        UsageError: It cannot be had.
+    """
+    if name == "local":
+        from bench.environment import jobs_on
+
+        return Local(store, device, jobs or jobs_on(device))
+    from bench import remote  # what follows is heavy, and few runs need it
+
+    if name.startswith("dask:"):
+        from bench import cluster
+
+        shared = remote.luggage(plugins, remote.data_files(data))
+        return cluster.Dask(
+            store, name.removeprefix("dask:"), device, jobs or (None if device == "cuda" else cores), shared
+        )
+    try:
+        executor = _installed()[name].load()()
+    except Exception as error:  # whatever a stranger's function raises is the user's to read, in one line
+        raise UsageError(f"executor {name} cannot be made: {type(error).__name__}: {error}") from None
+    return remote.Foreign(store, device, executor, jobs or remote.AHEAD, remote.luggage(plugins, {}))
+
+
+def _installed() -> "dict[str, EntryPoint]":
+    from bench.plugins import entry_points  # which imports every metric
+
+    return {each.name: each for each in entry_points(GROUP)}

@@ -13,14 +13,19 @@ PACKAGES = ("bench", "quantizers", "datasets", "reports")
 @cache
 def fingerprint(*files: Path) -> str:
     """SHA-256 over the syntax trees of files and of everything of ours that they import, directly or not."""
-    waiting, seen = [path.resolve() for path in files], dict[Path, str]()
+    trees = sorted(ast.dump(_without_docstrings(path)) for path in sources(*files))
+    return hashlib.sha256("\n".join(trees).encode()).hexdigest()
+
+
+def sources(*files: Path) -> list[Path]:
+    """Files, everything of ours that they import, directly or not, and the modules beside a plug-in."""
+    waiting, seen = [path.resolve() for path in files], dict[Path, None]()
     while waiting:
         path = waiting.pop()
         if path not in seen:
-            tree = _parse(path)
-            seen[path] = ast.dump(_without_docstrings(path))
-            waiting.extend(_imports(tree, path.parent))
-    return hashlib.sha256("\n".join(sorted(seen.values())).encode()).hexdigest()
+            seen[path] = None
+            waiting.extend(_imports(_parse(path), path.parent))
+    return [*seen]
 
 
 def module_file(name: str) -> Path | None:
@@ -50,18 +55,39 @@ def _imports(tree: ast.Module, folder: Path) -> list[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                found += [module_file(alias.name), _beside(folder, alias.name)]
+                found += [module_file(alias.name), _own(folder, alias.name)]
         elif isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names]
             module = node.module or ""
-            above = folder.joinpath(*[".."] * (node.level - 1)) if node.level else folder
-            found += [_beside(above, ".".join(filter(None, (module, each)))) for each in ("", *names)]
-            found += _sources(module, names) if module and not node.level else []
+            within = [".".join(filter(None, (module, each))) for each in ("", *names)]
+            if node.level:
+                above = folder.joinpath(*[".."] * (node.level - 1))
+                found += [_beside(above, each) for each in within]
+            else:
+                found += [*(_own(folder, each) for each in within), *_sources(module, names)]
     return [path for path in found if path is not None]
 
 
+def _own(folder: Path, name: str) -> Path | None:
+    """A plug-in's own module that one of its files, which lies in `folder`, imports by its full name.
+
+    It is of the same package, or beside a plug-in that is a single file; what lies beside one where distributions are
+    installed is other people's.
+    """
+    top = name.partition(".")[0]
+    if top in PACKAGES:
+        return None
+    packages = [parent.parent for parent in (folder, *folder.parents) if parent.name == top]
+    places = packages if _installed(folder) else [*packages, folder]
+    return next((path for path in (_beside(place, name) for place in places) if path), None)
+
+
+@cache
+def _installed(folder: Path) -> bool:
+    return any(folder.glob("*.dist-info"))
+
+
 def _beside(folder: Path, name: str) -> Path | None:
-    """A module that lies beside the file that imports it: a plug-in's own helper."""
     path = folder.joinpath(*name.split(".")) if name else folder
     return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 

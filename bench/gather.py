@@ -71,7 +71,7 @@ def run_data(
         metrics=metrics,
         families=_families(plan),
         units={cell.dataset: records[cell.key]["data"]["unit"] for cell in done.values()},
-        curves={place: _curves(cell, records[cell.key]) for place, cell in done.items()},
+        curves={place: _curves(cell, store.whole(records[cell.key])) for place, cell in done.items()},
         codes=codes,
         source=source,
     )

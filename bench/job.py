@@ -20,22 +20,19 @@ import torch
 import datasets
 from bench import plugins
 from bench.clock import seconds
+from bench.environment import environment, keep
 from bench.keys import training_code
 from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
 from bench.metrics.together import train_readers
 from bench.model import Autoencoder, tokenize
 from bench.protocol import Protocol
-from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
+from bench.rows import REFERENCES, SHUFFLED, SHUFFLED_GRID, SORTED
 from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
 from bench.train import History
-from bench.workshop import Workshop
+from bench.workshop import ChangedError, Workshop
 
 JSON = dict[str, Any]
-
-
-class ChangedError(RuntimeError):
-    """The code on disk is not the code that the run was planned with."""
 
 
 def main(spec_path: str) -> None:
@@ -47,6 +44,7 @@ def main(spec_path: str) -> None:
     set_up(spec["device"])
     for plugin in spec["plugins"]:
         plugins.load(plugin)
+    plugins.discover(_needed(spec["cells"]))
     Job(spec).run()
 
 
@@ -60,6 +58,15 @@ def set_up(device: str) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.cuda.synchronize()  # starts the device, so that this is counted as start-up
+
+
+def _needed(cells: list[JSON]) -> dict[str, set[str]]:
+    """What the cells name that an installed plug-in may have to give."""
+    return {
+        plugins.OF_QUANTIZERS: {cell["quantizer"].partition(":")[0] for cell in cells} - REFERENCES.keys(),
+        plugins.OF_DATASETS: {cell["dataset"] for cell in cells},
+        plugins.OF_METRICS: {name for cell in cells for name in cell["metric_keys"]},
+    }
 
 
 def _die_with(driver: int) -> None:
@@ -78,11 +85,15 @@ class _Evaluation:
     subject: Trained
 
 
+class MetricError(RuntimeError):
+    """A metric raised, or gave what is no number."""
+
+
 class Job:
     """Cells of one pair that differ in their seeds, and the controls made of the same tokenizers.
 
     Args:
-        spec: What the runner wrote: folder, device and cells.
+        spec: What the runner wrote: folder, device and cells. Without an environment the job tells its own.
     """
 
     def __init__(self, spec: JSON) -> None:
@@ -91,7 +102,7 @@ class Job:
         self.device: str = spec["device"]
         protocol = Protocol.from_values(self.cells[0]["protocol"])
         self.workshop = Workshop(self.store, self.device, protocol)
-        self.environment: str = spec["environment"]
+        self.environment: str = spec["environment"] or keep(self.store.root, environment(self.device))
         self.trains: bool = spec["trains"]
         self.as_batch = self.device != "cpu"  # so that readers are trained as one; a CPU gains nothing by it
         start_up = time.process_time() if self.device == "cpu" else time.time() - spec["begun"]
@@ -179,7 +190,12 @@ class Job:
         try:
             for name in cell["missing"]:
                 tick = seconds(self.device)
-                self._measure(cell, name, evaluation.subject, record)
+                try:
+                    self._measure(cell, name, evaluation.subject, record)
+                except DivergedError:
+                    raise
+                except Exception as error:
+                    raise MetricError(f"metric {name} raised {type(error).__name__}: {error}") from error
                 record["metric_seconds"][name] = seconds(self.device) - tick
         except Exception as error:
             self._write_failure(cell, error, "evaluate", record)
@@ -219,6 +235,8 @@ class Job:
             value = math.fsum(draws) / len(draws) if draws else None
         else:
             value = function(subject)
+        if not isinstance(value, int | float | None):
+            raise TypeError(f"expected a float or None, got {type(value).__name__}; return value.item()")
         if value is not None and not math.isfinite(value):
             raise DivergedError(f"metric {name} is {value}")
         record["metrics"][name] = value

@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,26 @@ def digest(value: Any) -> str:
 def training_code(quantizer: str, dataset: str) -> JSON:
     """Hashes of the code that decides a trained tokenizer: the family's, the trainer's and the data's.
 
+    Of another distribution that the family runs on, the version stands for the code.
+
     Args:
         quantizer: Name, preset included, or that of a reference.
         dataset: Name.
     """
-    code = Path(inspect.getfile(quantizers.get(quantizer)[0].cls)) if known(quantizer) else _file("bench.references")
-    return {
+    family = quantizers.get(quantizer)[0] if known(quantizer) else None
+    code = Path(inspect.getfile(family.cls)) if family else _file("bench.references")
+    hashes = {
         "family": fingerprint(code, Path(train.__file__)),
         "data": fingerprint(Path(inspect.getfile(datasets.get(dataset)))),
     }
+    if family and family.requires:
+        hashes[family.requires] = metadata.version(family.requires)
+    return hashes
 
 
 def known(label: str) -> bool:
     """Whether a label names a family rather than a reference."""
-    return label.partition(":")[0] in quantizers.families()
+    return label.partition(":")[0] in quantizers.names()
 
 
 def _file(module: str) -> Path:

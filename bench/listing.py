@@ -1,6 +1,7 @@
 """What `bench list` and `bench run --dry-run` print."""
 
 import math
+from importlib import metadata
 from typing import Any
 
 from tabulate import tabulate
@@ -94,9 +95,11 @@ def _seconds(cell: Cell, former: list[Record]) -> float:
 
 def _quantizers() -> str:
     blocks = []
-    for family in quantizers.families().values():
+    for family in (quantizers.get(name)[0] for name in quantizers.names()):
         parameters = ", ".join(f"{name}={value!r}" for name, value in family.parameters.items())
         lines = [f"{family.name}  ({family.cls.__name__}; {family.paper or 'no source given'})", f"    {parameters}"]
+        if family.requires:
+            lines.append(f"    {_requirement(family.requires)}; not part of all")
         for preset, values in family.presets.items():
             lines.append(
                 f"    {family.name}:{preset}  " + ", ".join(f"{name}={value!r}" for name, value in values.items())
@@ -107,18 +110,21 @@ def _quantizers() -> str:
     return "\n".join(blocks)
 
 
+def _requirement(distribution: str) -> str:
+    try:
+        return f"needs {distribution}, which is here in version {metadata.version(distribution)}"
+    except metadata.PackageNotFoundError:
+        return f"needs {distribution}, which is not installed: pip install {distribution}"
+
+
 def _datasets() -> str:
     blocks = []
     for name in datasets.names():
         cls = datasets.get(name)
         parameters = ", ".join(f"{key}={value!r}" for key, value in datasets.parameters(name).items())
         kind = "" if cls.real else " stand-in, synthetic;"
-        try:
-            reason = cls().missing()
-        except (ValueError, OSError) as error:
-            reason = str(error)
-        lines = [f"{name}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
-        lines.append(f"    {reason}" if reason else "    on this machine")
+        lines = [f"{name}{':PATH' * cls.located}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
+        lines.append(f"    {datasets.missing(name) or 'on this machine'}")
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bench.joint_loss import joint_loss
 from bench.perceptron import Perceptron
 from quantizers import create
-from quantizers.base import LearnedCodebook, Quantizer
+from quantizers.base import LearnedCodebook, Quantizer, rows_at_once
 
 QUANTIZER_STREAM = 1 << 32
 
@@ -93,11 +93,6 @@ def reconstruct(model: Autoencoder, codes: Tensor) -> Tensor:
     everything = torch.arange(model.quantizer.num_codes, device=codes.device)
     prototypes: Tensor = model.decoder(model.quantizer.decode(everything))
     return prototypes[codes]
-
-
-def rows_at_once(num_codes: int) -> int:
-    """How many frames to compare with K codes at once, so that their distances stay below about 130 MB."""
-    return max(256, 2**25 // num_codes)
 
 
 def build(label: str, parameters: dict[str, Any], *, num_codes: int, width: int, hidden: int, seed: int) -> Autoencoder:

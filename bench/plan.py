@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -14,8 +15,9 @@ from bench.cells import Cell, Plan
 from bench.errors import UsageError
 from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
 from bench.protocol import Protocol
-from bench.request import Request, names_of, parse_seeds, protocol_of, rows_of, settings_of
+from bench.request import Request, datasets_of, parse_seeds, protocol_of, rows_of, settings_of
 from bench.rows import PUBLISHED, SHUFFLED_GRID, Row
+from bench.tuned import load
 
 FAR_FROM_K = 0.1
 
@@ -31,22 +33,33 @@ def make(request: Request) -> Plan:
     seeds = parse_seeds(request.seeds) if request.seeds else list(range(protocol.seeds))
     rows = rows_of(request, suite, protocol)
     asked = request.datasets or ",".join(suite.datasets if suite else ())
-    sources = names_of(asked, datasets.names(), "dataset")
-    settings = settings_of(request.settings, [row.quantizer for row, _ in rows], sources)
+    sources = datasets_of(asked)
+    settings = settings_of(request.settings, [row.quantizer for row, _ in rows], list(sources))
+    tuned = load(Path(request.params)) if request.params else {}
     remarks: list[str] = []
     absent: list[tuple[str, str, int, str]] = []
-    pairs: list[_Pair] = []
-    for source in sources:
-        name, dataset, parameters, reason = _dataset(source, protocol, settings.get(source, {}), request, remarks)
-        if any(pair.dataset == name for pair in pairs):
-            if any(pair.dataset_parameters != parameters for pair in pairs if pair.dataset == name):
-                raise UsageError(f"--datasets {asked} asks for {name} twice, with different parameters")
+    pairs: list[Pair] = []
+    trials: dict[tuple[str, str], int] = {}
+    for asked_for, told in sources.items():
+        own = told | settings.get(asked_for, {})
+        source = source_of(asked_for, protocol, own, request.require_real, remarks)
+        if any(pair.dataset == source.name for pair in pairs):
+            if any(pair.dataset_parameters != source.parameters for pair in pairs if pair.dataset == source.name):
+                raise UsageError(f"--datasets {asked} asks for {source.name} twice, with different parameters")
             continue
-        own = [row for row, only in rows if only is None or source in _with_stand_ins(only)]
-        if dataset is None:
-            absent += [(row.name, name, seed, reason) for seed in seeds for row in own]
+        its = [row for row, only in rows if only is None or asked_for in _with_stand_ins(only)]
+        if source.dataset is None:
+            absent += [(row.name, source.name, seed, source.reason) for seed in seeds for row in its]
             continue
-        pairs += [_pair(row, settings.get(row.quantizer, {}), name, dataset, parameters, protocol) for row in own]
+        for row in its:
+            found = tuned.get((row.quantizer, source.name)) if row.plain else None
+            if found:
+                trials[row.name, source.name] = found.trials
+            values = (found.parameters if found else {}) | settings.get(row.quantizer, {})
+            pairs.append(pair_of(row, values, source, protocol))
+    if tuned and not trials:
+        known = ", ".join(f"{quantizer} on {name}" for quantizer, name in tuned)
+        raise UsageError(f"--params {request.params} is for {known}; none of them is in this run")
     remarks += [
         f"{pair.row.name} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {pair.protocol.codebook_size}."
         for pair in pairs
@@ -54,12 +67,14 @@ def make(request: Request) -> Plan:
         and not pair.row.control
         and abs(pair.capacity.codebook_size / pair.protocol.codebook_size - 1) > FAR_FROM_K
     ]
-    cells = tuple(_cell(pair, seed) for seed in seeds for pair in pairs)
+    cells = tuple(cell_of(pair, seed) for seed in seeds for pair in pairs)
     if suite and not cells and not absent:
         raise UsageError(f"suite {suite.name} has no rows for {asked}; it has some for {', '.join(suite.datasets)}")
     _check_distinct(cells)
-    told = (suite.name, suite.published, suite.columns) if suite else ()
-    return Plan(protocol, cells, tuple(absent), tuple(remarks), *told)
+    plan = Plan(protocol, cells, tuple(absent), tuple(remarks), trials=trials)
+    if suite is None:
+        return plan
+    return dataclasses.replace(plan, suite=suite.name, published=suite.published, columns=suite.columns)
 
 
 def _check_distinct(cells: Sequence[Cell]) -> None:
@@ -75,36 +90,79 @@ def _with_stand_ins(names: Sequence[str]) -> set[str]:
     return {*names, *(datasets.get(name).stand_in or name for name in names)}
 
 
-def _dataset(
-    source: str, protocol: Protocol, own: JSON, request: Request, remarks: list[str]
-) -> tuple[str, datasets.Dataset | None, JSON, str]:
-    """Name, dataset, parameters and, where there are no data and no stand-in, the reason."""
-    cls = datasets.get(source)
-    defaults = datasets.parameters(source)
+def _telling(dataset: str, parameters: JSON) -> JSON:
+    located = datasets.get(dataset).located
+    return {name: value for name, value in parameters.items() if not (located and name == "path")}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset as it will be run on.
+
+    Attributes:
+        name: Its own, a stand-in's where it stands in.
+        dataset: None where there are no data and no stand-in.
+        parameters: All of them.
+        reason: Why there is none.
+    """
+
+    name: str
+    dataset: datasets.Dataset | None
+    parameters: JSON
+    reason: str = ""
+
+    @property
+    def typed(self) -> str:
+        """What to type for it."""
+        located = self.dataset is not None and self.dataset.located
+        return f"{self.name.partition(':')[0]}:{self.parameters['path']}" if located else self.name
+
+    @property
+    def telling(self) -> JSON:
+        """The parameters but for where a file lies: which file it is the recipe tells, by its content."""
+        return _telling(self.name, self.parameters)
+
+
+def source_of(name: str, protocol: Protocol, own: JSON, require_real: bool, remarks: list[str]) -> Source:
+    """The dataset that a user means, or its stand-in; what has to be said of it is added to `remarks`.
+
+    Raises:
+        UsageError: It refuses its parameters, or there are no real data and `require_real` asks for them.
+    """
+    cls = datasets.get(name)
+    defaults = datasets.parameters(name)
     size = {"sequences": protocol.sequences} if "sequences" in defaults else {}
     parameters = defaults | size | own
     try:
         dataset = cls(**parameters)
         reason = dataset.missing()
+        settled = {} if reason else dataset.settled()
     except Exception as error:  # a plug-in's may raise anything
-        raise UsageError(f"dataset {source}: {error}") from None
+        raise UsageError(f"dataset {name}: {error}") from None
     if not reason:
-        return source, dataset, parameters, ""
-    if request.require_real:
+        given = settled.get("sequences", parameters.get("sequences"))
+        if given != parameters.get("sequences"):
+            remarks.append(f"{name} has {given} sequences to draw, not {parameters['sequences']}.")
+        return Source(name, dataset, parameters | settled)
+    if cls.located:
+        raise UsageError(reason)
+    if require_real:
         raise UsageError(f"--require-real: {reason}")
     if cls.stand_in is None:
         remarks.append(reason)
-        return source, None, parameters, reason
-    remarks.append(f"{reason} Running on the stand-in {cls.stand_in} (synthetic, not {source}).")
-    kept = {name: value for name, value in parameters.items() if name in datasets.parameters(cls.stand_in)}
+        return Source(name, None, parameters, reason)
+    remarks.append(f"{reason} Running on the stand-in {cls.stand_in} (synthetic, not {name}).")
+    kept = {key: value for key, value in parameters.items() if key in datasets.parameters(cls.stand_in)}
     lost = sorted(own.keys() - kept.keys())
     if lost:
-        remarks.append(f"--set {source}.{lost[0]}: the stand-in {cls.stand_in} has no such parameter.")
-    return cls.stand_in, datasets.get(cls.stand_in)(**kept), kept, ""
+        remarks.append(f"--set {name}.{lost[0]}: the stand-in {cls.stand_in} has no such parameter.")
+    return Source(cls.stand_in, datasets.get(cls.stand_in)(**kept), kept)
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
+    """A row on a dataset: what its cells have in common."""
+
     row: Row
     parameters: JSON
     dataset: str
@@ -116,10 +174,14 @@ class _Pair:
     recipe: JSON
 
 
-def _pair(
-    row: Row, own: JSON, name: str, dataset: datasets.Dataset, dataset_parameters: JSON, protocol: Protocol
-) -> _Pair:
-    protocol = _of_row(row, protocol)
+def pair_of(row: Row, own: JSON, source: Source, protocol: Protocol) -> Pair:
+    """A row on a dataset that is there; `own` are values of its parameters that the user chose.
+
+    Raises:
+        UsageError: The family refuses its parameters, or its capacity does not match.
+    """
+    protocol, name, dataset = _of_row(row, protocol), source.name, source.dataset
+    assert dataset is not None
     if known(row.quantizer):
         family, values = quantizers.get(row.quantizer)
         fixed = sorted(own.keys() & row.parameters.keys())
@@ -133,7 +195,8 @@ def _pair(
         parameters = {}
         capacity = of_reference(row.quantizer, dataset.width, protocol)
     code = training_code(row.quantizer, name)
-    return _Pair(row, parameters, name, dataset_parameters, dataset.real, protocol, capacity, code, dataset.recipe())
+    of_data = (name, source.parameters, dataset.real)
+    return Pair(row, parameters, *of_data, protocol, capacity, code, dataset.recipe())
 
 
 def _of_row(row: Row, protocol: Protocol) -> Protocol:
@@ -163,7 +226,8 @@ def _capacity(
     return capacity
 
 
-def _cell(pair: _Pair, seed: int) -> Cell:
+def cell_of(pair: Pair, seed: int) -> Cell:
+    """The cell of a pair and a seed."""
     row = pair.row
     cell = Cell(
         row=row.name,
@@ -199,7 +263,7 @@ def _with_keys(cell: Cell, metrics: Iterable[str]) -> Cell:
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
         "dataset": cell.dataset,
-        "dataset_parameters": cell.dataset_parameters,
+        "dataset_parameters": _telling(cell.dataset, cell.dataset_parameters),
         "recipe": cell.recipe,
         "codebook_size": cell.protocol["codebook_size"],
         "hidden": cell.capacity.hidden,

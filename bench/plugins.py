@@ -1,16 +1,120 @@
-"""Loads a user's file or module so that its `@register` decorators run."""
+"""Other people's quantizers, datasets and metrics: from a file or module, or from distributions that are installed.
+
+An installed distribution offers them as entry points of the groups in `GROUPS`, each under its name:
+
+    [project.entry-points."quantizer_bench.quantizers"]
+    neural-gas = "my_package.quantizer:NeuralGas"
+"""
 
 import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import quantizers
 from bench.errors import UsageError
+from bench.metrics import METRICS, Metric
+from bench.metrics._registry import add
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 PREFIX = "bench_plugin_"  # of the module names that files get
+
+OF_QUANTIZERS, OF_DATASETS, OF_METRICS = (
+    "quantizer_bench.quantizers",
+    "quantizer_bench.datasets",
+    "quantizer_bench.metrics",
+)
+GROUPS = {OF_QUANTIZERS: "quantizer", OF_DATASETS: "dataset", OF_METRICS: "metric"}
+"""Groups that `discover` imports -> what one of them is called."""
+
+_BROKEN: dict[tuple[str, str], str] = {}
+
+
+def entry_points(group: str) -> "EntryPoints":
+    """What installed distributions offer under a group, those of `GROUPS` or "quantizer_bench.executors".
+
+    Nothing of theirs is imported: `entry_points(group)[name].load()` imports one.
+    """
+    from importlib import metadata  # slow to import, and most commands need it not
+
+    return metadata.entry_points(group=group)
+
+
+def discover(needed: Mapping[str, Collection[str]] | None = None) -> list[str]:
+    """Import and register what installed distributions offer; one that cannot be used is skipped.
+
+    Args:
+        needed: Group -> names; what is registered already is not looked for. None takes everything.
+
+    Returns:
+        A line for each that was skipped, with the cause.
+    """
+    skipped = []
+    for group in GROUPS:
+        wanted = None if needed is None else set(needed.get(group, ())) - set(_names(group))
+        if wanted is not None and not wanted:
+            continue
+        offered = entry_points(group)
+        if wanted is not None and not wanted <= offered.names:
+            wanted = None  # a module may register more names than its distribution tells
+        for offer in offered:
+            if wanted is None or offer.name in wanted:
+                skipped += _try(group, offer)
+    return skipped
+
+
+def refuse_broken(kind: str, name: str) -> None:
+    """Say why a name that is asked for is not registered.
+
+    Args:
+        kind: One of the values of `GROUPS`.
+        name: The name.
+
+    Raises:
+        UsageError: An installed distribution offers it, and it cannot be used.
+    """
+    if (kind, name) in _BROKEN:
+        raise UsageError(_BROKEN[kind, name])
+
+
+def _try(group: str, offer: "EntryPoint") -> list[str]:
+    """Import and register one; a line where that cannot be."""
+    try:
+        if group == OF_QUANTIZERS:
+            _refuse_references([offer.name])
+        _add(group, offer.name, offer.load())
+    except (Exception, SystemExit) as error:  # whatever a stranger's code raises is the user's to read, in one line
+        source = f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value
+        what = f"{GROUPS[group]} {offer.name!r} of {source}"
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        _BROKEN[GROUPS[group], offer.name] = f"{what} cannot be used: {cause}"
+        return [f"{what} is skipped: {cause}"]
+    return []
+
+
+def _add(group: str, name: str, found: Any) -> None:
+    """Register what an entry point led to, unless its own decorator has just done so.
+
+    Raises:
+        ValueError: The name is taken, or it is not what the group asks for.
+    """
+    present = _present(group, name) if name in _names(group) else None
+    if present is not None and present is (found.function if isinstance(found, Metric) else found):
+        return
+    if group == OF_QUANTIZERS:
+        quantizers.register(name)(found)
+    elif group == OF_DATASETS:
+        datasets.register(name)(found)
+    elif isinstance(found, Metric) and found.name == name:
+        add(found)
+    else:
+        raise ValueError(f"Expected a Metric or a function with @bench.metrics.register({name!r}, ...), got {found!r}.")
 
 
 def load(plugin: str) -> list[str]:
@@ -25,25 +129,59 @@ def load(plugin: str) -> list[str]:
     Raises:
         UsageError: It is not there, raises, or registers nothing.
     """
-    before = _registered()
+    before = _all()
     try:
         module = _import(plugin)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # whatever a stranger's file raises is the user's to read, in one line
         raise UsageError(f"plug-in {plugin} cannot be loaded: {type(error).__name__}: {error}") from error
-    own = {name: cls for name, cls in _registered().items() if cls.__module__ == module}
-    if not (own or _registered().keys() - before.keys()):
+    own = [name for (_, name), found in _all().items() if getattr(found, "__module__", None) == module]
+    if not (own or _all().keys() - before.keys()):
         raise UsageError(
             f"plug-in {plugin} registers nothing; put @quantizers.register('name') above a class derived from "
-            "quantizers.Quantizer, or @datasets.register('name') above one derived from datasets.Dataset"
+            "quantizers.Quantizer, @datasets.register('name') above one derived from datasets.Dataset, or "
+            "@bench.metrics.register('name', ...) above a function"
         )
-    return list(own)
+    _refuse_references(own)
+    return own
 
 
-def _registered() -> dict[str, type]:
-    families = {name: family.cls for name, family in quantizers.families().items()}
-    return families | {name: datasets.get(name) for name in datasets.names()}
+def source(module: str) -> str:
+    """What a user would call the plug-in that a module is: the name of its file, or the module's own."""
+    return Path(str(sys.modules[module].__file__)).name if module.startswith(PREFIX) else module
+
+
+def _refuse_references(names: list[str]) -> None:
+    """Raise UsageError where one is the name of a reference, which would be run in its place."""
+    from bench.rows import REFERENCES  # which imports this module
+
+    for name in names:
+        if name in REFERENCES:
+            raise UsageError(f"{name!r} is the name of a reference; choose another for the plug-in")
+
+
+def origin(cls: type[quantizers.Quantizer]) -> str:
+    """What `load` takes to register a plug-in's class in another process."""
+    module = cls.__module__
+    return str(sys.modules[module].__file__) if module.startswith(PREFIX) else module
+
+
+def _names(group: str) -> list[str]:
+    if group == OF_QUANTIZERS:
+        return quantizers.names()
+    return datasets.names() if group == OF_DATASETS else list(METRICS)
+
+
+def _present(group: str, name: str) -> Any:
+    """The class or function that is registered."""
+    if group == OF_QUANTIZERS:
+        return quantizers.get(name)[0].cls
+    return datasets.get(name) if group == OF_DATASETS else METRICS[name].function
+
+
+def _all() -> dict[tuple[str, str], Any]:
+    return {(group, name): _present(group, name) for group in GROUPS for name in _names(group)}
 
 
 def _import(plugin: str) -> str:

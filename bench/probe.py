@@ -25,9 +25,7 @@ def capacity(label: str, parameters: dict[str, Any], cls: type[Quantizer], width
         UsageError: It refuses its parameters with a ValueError.
     """
     if cls.__module__.partition(".")[0] != "quantizers":
-        module = cls.__module__
-        plugin = str(sys.modules[module].__file__) if module.startswith(plugins.PREFIX) else module
-        return _in_a_child(label, parameters, plugin, width, protocol)
+        return _in_a_child(label, parameters, plugins.origin(cls), width, protocol)
     try:
         return match(_build(label, parameters, width, protocol), protocol)
     except ValueError as error:
@@ -58,7 +56,11 @@ def _in_a_child(label: str, parameters: dict[str, Any], plugin: str, width: int,
 def main(text: str) -> None:
     """What the child does: build, and print the capacity or the refusal as one line of JSON."""
     spec = json.loads(text)
-    plugins.load(spec["plugin"])
+    name = spec["label"].partition(":")[0]
+    if not spec["plugin"].endswith(".py"):
+        plugins.discover({plugins.OF_QUANTIZERS: [name]})
+    if name not in quantizers.names():
+        plugins.load(spec["plugin"])
     protocol = Protocol.from_values(spec["protocol"])
     try:
         found = match(_build(spec["label"], spec["parameters"], spec["width"], protocol), protocol)

@@ -7,13 +7,13 @@ import pandas as pd
 
 from bench.cells import Plan
 from bench.metrics import METRICS
-from bench.store import DONE, Record
+from bench.store import DONE, Record, Store
 
 COLUMNS = ("quantizer", "dataset", "seed", "kind", "part", "seconds")
 _TRAINING = ("warm-up", "train")
 
 
-def profile(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
+def profile(store: Store, plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
     """Seconds of every part of every cell that is done: phases of its job, readers trained as a batch, metrics.
 
     A training that several rows share (a control's) counts for the first of them. The kinds are "phase", "reader" for
@@ -25,6 +25,7 @@ def profile(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
         record = records.get(cell.key)
         if record is None or record["status"] != DONE:
             continue
+        record = store.whole(record)
         phases = record.get("phases", {})  # none in a record of an earlier version
         parts = {part: ("reader" if part == "readers" else "phase", spent) for part, spent in phases.items()}
         if cell.tokenizer in counted:
@@ -43,11 +44,12 @@ def _kind(metric: str) -> str:
     return "reader" if {"reader", "small_reader"} & {*needs} else "metric"
 
 
-def eager_rows(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, str]]:
+def eager_rows(store: Store, plan: Plan, records: Mapping[str, Record]) -> list[dict[str, str]]:
     """Rows whose training steps were not replayed as CUDA graphs, and why."""
-    found = {
-        (cell.row, cell.dataset): reason
-        for cell in plan.cells
-        if (reason := records.get(cell.key, {}).get("history", {}).get("eager"))
-    }
+    found: dict[tuple[str, str], str] = {}
+    for cell in plan.cells:
+        record = records.get(cell.key)
+        if record is not None and record["status"] == DONE and record["device"] != "cpu":
+            reason = store.whole(record)["history"].get("eager")
+            found |= {(cell.row, cell.dataset): reason} if reason else {}
     return [{"quantizer": row, "dataset": dataset, "reason": reason} for (row, dataset), reason in found.items()]

@@ -14,7 +14,7 @@ import datasets
 from bench import cells
 from bench.cells import Plan
 from bench.comparisons import claims, rankings
-from bench.environment import digest, version
+from bench.environment import keep, version
 from bench.gather import run_data
 from bench.metrics import METRICS
 from bench.nulls import null_lines
@@ -139,8 +139,8 @@ def gather(store: Store, plan: Plan, records: Mapping[str, Record], *, profiled:
         title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",
         published_tables=plan.published,
         columns=plan.columns,
-        profile=profile(plan, records) if profiled else None,
-        eager=eager_rows(plan, records),
+        profile=profile(store, plan, records) if profiled else None,
+        eager=eager_rows(store, plan, records),
     )
 
 
@@ -154,9 +154,7 @@ def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[s
     }
     write_json(store.root / "plan.json", value)
     write_json(store.root / "environment.json", environment)
-    folder = store.root / "environments"
-    folder.mkdir(exist_ok=True)
-    write_json(folder / f"{digest(environment)}.json", environment)
+    keep(store.root, environment)
 
 
 def other_cells(store: Store, plan: Plan) -> int:
@@ -180,6 +178,7 @@ def capacity_rows(plan: Plan) -> list[dict[str, Any]]:
             "mismatch": capacity.mismatch,
             "codebook_values": capacity.codebook_values,
             "frames_seen": seen,
+            "trials": plan.trials.get((label, dataset), 0),
         }
         for (label, dataset), (capacity, seen) in plan.capacities().items()
     ]

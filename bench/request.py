@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 import quantizers
-from bench import suite
+from bench import plugins, suite
 from bench.errors import UsageError
 from bench.protocol import PROTOCOLS, Protocol
 from bench.rows import REFERENCES, Row, parse
@@ -17,7 +17,7 @@ from quantizers._registry import suggestion
 JSON = dict[str, Any]
 DEFAULT = "quick"
 MOST_SEEDS = 10_000
-LARGEST_SEED = (1 << 31) - 1
+LARGEST_SEED = datasets.TUNING - 1
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Request:
     settings: tuple[str, ...] = ()
     capacity: str = "matched"
     require_real: bool = False
+    params: str = ""
 
     def loaded(self) -> Suite | None:
         """The suite, where one was named.
@@ -86,23 +87,35 @@ def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[
     if chosen:
         return chosen.rows(protocol)
     families = list(quantizers.families())
-    return [(parse(name), None) for name in _names(request.quantizers, families, "quantizer")]
+    return [(parse(name), None) for name in names_of(request.quantizers, families, "quantizer")]
+
+
+def datasets_of(text: str) -> dict[str, JSON]:
+    """Datasets asked for, "all" spelt out, without repetition: name in tables -> parameters that the name tells.
+
+    Raises:
+        UsageError: One is not known, there is none, or two files would have one name.
+    """
+    found: dict[str, JSON] = {}
+    for typed in names_of(text, [name for name in datasets.names() if not datasets.get(name).located], "dataset"):
+        kind = typed.partition(":")[0]
+        if kind not in datasets.names():
+            plugins.refuse_broken("dataset", kind)
+        try:
+            name, told = datasets.resolve(typed)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if found.setdefault(name, told) != told:
+            raise UsageError(f"--datasets {text}: two files would be called {name} in the tables; rename one")
+    return found
 
 
 def names_of(text: str, known: list[str], kind: str) -> list[str]:
-    """Names asked for, "all" spelt out, without repetition.
+    """Names asked for, known or not, "all" spelt out, without repetition.
 
     Raises:
-        UsageError: One is not known, or there is none.
+        UsageError: There is none.
     """
-    names = _names(text, known, kind)
-    for name in names:
-        if name not in known:
-            raise UsageError(f"unknown {kind} {name!r}; {suggestion(name, known)}")
-    return names
-
-
-def _names(text: str, known: list[str], kind: str) -> list[str]:
     asked = [part.strip() for part in text.split(",") if part.strip()]
     if not asked:
         other = " (or --suite)" if kind == "quantizer" else ""

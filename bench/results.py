@@ -8,26 +8,11 @@ import pandas as pd
 import datasets
 import quantizers
 from bench.cells import Plan
+from bench.columns import LEADING, PARTS, SUMMARY, TRAILING
 from bench.metrics import METRICS, rate_excess
 from bench.rows import CONTROL
 from bench.stats import estimate
 from bench.store import DONE, UNAVAILABLE, Record
-
-LEADING = (
-    "quantizer",
-    "dataset",
-    "real",
-    "seed",
-    "protocol",
-    "status",
-    "codebook_size",
-    "bits_per_token",
-    "network_parameters",
-    "codebook_values",
-)
-SUMMARY = ("quantizer", "dataset", "role", "real", "protocol", "codebook_size", "cells", "done")
-PARTS = ("mean", "std", "low", "high", "n")
-TRAILING = ("train_seconds", "eval_seconds", "device", "key", "role")
 
 
 def results(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import quantizers
+from bench import plugins
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from quantizers._registry import suggestion
@@ -73,6 +74,11 @@ class Row:
     metrics: tuple[str, ...] | None = None
 
     @property
+    def plain(self) -> bool:
+        """Whether it is a family by its plain name, or a control of it: parameters that were tuned are for these."""
+        return ":" not in self.quantizer and not self.parameters and self.codebook_size is None
+
+    @property
     def measured(self) -> tuple[str, ...]:
         """Metrics that this row may have."""
         return tuple(name for name, metric in METRICS.items() if metric.function and self._may_have(name))
@@ -128,13 +134,14 @@ def codebook_size(text: str, where: str) -> int:
 
 
 def _check_label(label: str) -> None:
-    known = [*quantizers.families(), *REFERENCES]
+    known = [*quantizers.names(), *REFERENCES]
     if label in REFERENCES:
         return
     name = label.partition(":")[0]
     if name in REFERENCES:
         raise UsageError(f"{label!r}: {name} is a reference, which has no presets")
     if name not in known:
+        plugins.refuse_broken("quantizer", name)
         raise UsageError(f"unknown quantizer {label!r}; {suggestion(label, known)}")
     try:
         quantizers.get(label)

@@ -1,17 +1,22 @@
 """Plan -> jobs -> records, resumed where a run was cut off."""
 
+import contextlib
 import dataclasses
-import os
+import functools
+import queue
+import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
 
 from bench.cells import Cell, Plan
 from bench.environment import digest
-from bench.executors import Children, Outcome, local
-from bench.store import DONE, FAILED, INTERRUPTED, KEPT, TIMEOUT, Record, Store, write_json
+from bench.errors import UsageError
+from bench.executors import Engine, Job, Local, LostError, Outcome
+from bench.store import DONE, FAILED, INTERRUPTED, KEPT, TIMEOUT, Record, Store
 
 RERUN = ("missing", "failed", "all")
 
@@ -61,7 +66,7 @@ def pending(plan: Plan, store: Store, rerun: str) -> tuple[list[Cell], dict[str,
         if record is None or rerun == "all" or _runs_again(cell, record, rerun):
             todo.append(cell)
         else:
-            kept[cell.key] = record
+            kept[cell.key] = _light(cell, record)
     return todo, kept
 
 
@@ -93,17 +98,24 @@ class Run:
         options: How.
         environment: What it runs on.
         watcher: Is told what happens.
+        engine: Where jobs run; this machine unless told.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, options: Options, environment: dict[str, Any], watcher: Watcher
+        self,
+        plan: Plan,
+        store: Store,
+        options: Options,
+        environment: dict[str, Any],
+        watcher: Watcher,
+        engine: Engine | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
         self.options = options
         self.environment = environment
         self.watcher = watcher
-        self.children = Children()
+        self.engine = engine or Local(store, options.device, options.jobs)
         self.records: dict[str, Record] = {}
         self.begun = time.time()
 
@@ -120,24 +132,35 @@ class Run:
         for key, record in self.records.items():
             self.watcher.finished(by_key[key], record, resumed=True)
         self._remove_logs()
-        jobs = self._jobs(todo)
-        executor = local(self.options.jobs)
-        futures: dict[Future[Outcome], list[Cell]] = {}
+        waiting: deque[list[Cell]] = deque(self._jobs(todo))
+        flying: dict[Future[Any], tuple[Job, list[Cell]]] = {}
         try:
-            for cells in jobs:
-                futures[executor.submit(self._run_job, cells)] = cells
-            waiting = set(futures)
-            while waiting:
-                finished, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    self._collect(futures.pop(future), future)
-        except BaseException:
-            self.children.close()
-            executor.shutdown(wait=True, cancel_futures=True)
-            self._interrupt(futures)
+            self._work(waiting, flying)
+        except BaseException as error:
+            self.engine.close()
+            cause = str(error) if isinstance(error, LostError | UsageError) else "stopped by the user"
+            for future, (_, cells) in flying.items():
+                self._interrupt(cells, "" if future.cancelled() else cause)
+            for cells in waiting:
+                self._interrupt(cells, "")
             raise
-        executor.shutdown()
         return self.records
+
+    def _work(self, waiting: deque[list[Cell]], flying: dict[Future[Any], tuple[Job, list[Cell]]]) -> None:
+        """Keep the engine busy until nothing waits and nothing runs."""
+        finished: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        while waiting or flying:
+            while waiting and len(flying) < self.engine.room:
+                cells = waiting.popleft()
+                job = Job(cells[0].tokenizer, self._spec(cells), self.options.timeout)
+                future = self.engine.submit(job, functools.partial(self.watcher.started, cells))
+                flying[future] = job, cells
+                future.add_done_callback(finished.put)
+            with contextlib.suppress(queue.Empty):
+                future = finished.get(timeout=0.5)  # a look at the room, too: clusters grow
+                job, cells = flying[future]
+                self._collect(cells, self.engine.outcome(job, future))
+                del flying[future]
 
     def _remove_logs(self) -> None:
         """Of jobs that were killed after their last record and before their log went; a failure keeps its own."""
@@ -163,24 +186,12 @@ class Run:
         """One tokenizer a job on a CPU; on a GPU all seeds of one, which train as one batch; its controls with it."""
         jobs: dict[str, list[Cell]] = {}
         for cell in cells:
-            jobs.setdefault(cell.tokenizer if self.options.device == "cpu" else cell.batch, []).append(cell)
+            jobs.setdefault(cell.tokenizer if self.engine.device == "cpu" else cell.batch, []).append(cell)
         return list(jobs.values())
-
-    def _run_job(self, cells: list[Cell]) -> Outcome:
-        self.watcher.started(cells)
-        key = cells[0].tokenizer
-        spec = self.store.cells / f"{key}.job"
-        write_json(spec, self._spec(cells))
-        outcome = self.children.run(spec, self.store.log(key), self.options.timeout, threads=1)
-        spec.unlink(missing_ok=True)
-        return outcome
 
     def _spec(self, cells: list[Cell]) -> dict[str, Any]:
         return {
-            "root": str(self.store.root.resolve()),
-            "driver": os.getpid(),
-            "begun": time.time(),
-            "device": self.options.device,
+            "device": self.engine.device,
             "plugins": list(self.options.plugins),
             "trains": self.options.trains,
             "environment": digest(self.environment),
@@ -217,13 +228,9 @@ class Run:
             self.store.weights(cell.key).unlink(missing_ok=True)
         return None
 
-    def _collect(self, cells: list[Cell], future: Future[Outcome]) -> None:
-        try:
-            outcome = future.result()
-        except OSError as error:  # no child could be started, or its files not written
-            outcome = Outcome(1, timed_out=False, error=str(error))
+    def _collect(self, cells: list[Cell], outcome: Outcome) -> None:
         for cell in cells:
-            record = self._written(cell) or self._lost(cell, outcome, cells[0])
+            record = _light(cell, self._written(cell) or self._lost(cell, outcome, cells[0]))
             self.records[cell.key] = record
             self.watcher.finished(cell, record, resumed=False)
         if all(self.records[cell.key]["status"] == DONE for cell in cells):
@@ -254,7 +261,7 @@ class Run:
             "cell": {name: value for name, value in dataclasses.asdict(cell).items() if name != "metric_keys"},
             "status": status,
             "error": {"type": None, "message": message, "traceback": log},
-            "device": self.options.device,
+            "device": self.engine.device,
             "environment": digest(self.environment),
             "finished": time.time(),
         }
@@ -262,13 +269,27 @@ class Run:
             self.store.write(record)
         return record
 
-    def _interrupt(self, futures: dict[Future[Outcome], list[Cell]]) -> None:
-        for future, cells in futures.items():
-            for cell in cells:
-                # A cell to be trained or measured anew that was not reached keeps its place in the tables.
-                kept = self._written(cell) if self.options.trains else self.store.read_all([cell.key])[0].get(cell.key)
-                if kept is None and not future.cancelled():
-                    log = self.store.log(cells[0].tokenizer).name
-                    kept = self._write(cell, INTERRUPTED, "stopped by the user", log)
-                if kept is not None:
-                    self.records[cell.key] = kept
+    def _interrupt(self, cells: list[Cell], cause: str) -> None:
+        """Record cells of a job that was cut off; without a cause, of one that never began."""
+        for cell in cells:
+            # A cell to be trained or measured anew that was not reached keeps its place in the tables.
+            kept = self._written(cell) if self.options.trains else self.store.read_all([cell.key])[0].get(cell.key)
+            if kept is None and cause:
+                kept = self._write(cell, INTERRUPTED, cause, self.store.log(cells[0].tokenizer).name)
+            if kept is not None:
+                self.records[cell.key] = kept
+
+
+OF_DISK = ("history", "metric_seconds", "curves", "phases")
+"""Parts of a record that only figures and profiles need: `Store.whole` reads them."""
+
+
+def _light(cell: Cell, record: Record) -> Record:
+    """What a run keeps of each record in memory: the plan's own objects for copies, nothing that no table needs."""
+    kept = {name: value for name, value in record.items() if name not in OF_DISK}
+    kept["cell"] = {name: getattr(cell, name, value) for name, value in record["cell"].items() if name != "capacity"}
+    if "metrics" in record:
+        kept["metrics"] = {sys.intern(name): value for name, value in record["metrics"].items()}
+    if record.get("metric_keys") == cell.metric_keys:
+        kept["metric_keys"] = cell.metric_keys
+    return kept

@@ -27,11 +27,16 @@ KEPT = ("metrics", "metric_seconds", "null", "curves")
 Record = dict[str, Any]
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, whatever is killed when."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The same for text."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -102,7 +107,7 @@ class Store:
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""
-        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*")]
+        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*"), (self.root, ".running.*")]
         patterns += [(self.cells, pattern) for pattern in (".*.tmp", "*.job", "*.failure")]
         for leftover in [path for folder, pattern in patterns for path in folder.glob(pattern)]:
             with contextlib.suppress(FileNotFoundError):
@@ -159,6 +164,10 @@ class Store:
         if not whole or record.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a record of schema {SCHEMA}")
         return record
+
+    def whole(self, record: Record) -> Record:
+        """A record with the parts that a run does not keep in memory."""
+        return record if "history" in record else self.read(record["key"]) or record
 
     def read_all(self, keys: Iterable[str]) -> tuple[dict[str, Record], list[str]]:
         """The records that can be read, by key, and a line for each that cannot."""

@@ -12,7 +12,8 @@ from torch.func import functional_call, stack_module_state
 from bench.adam import Adam
 from bench.clock import seconds
 from bench.graphs import Captured
-from bench.model import Autoencoder, rows_at_once
+from bench.model import Autoencoder
+from quantizers.base import rows_at_once
 
 INITIAL_ROWS = 16_384
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import datasets
 from bench.clock import seconds
-from bench.keys import known
+from bench.keys import digest, known
 from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
 from bench.model import Autoencoder, build
@@ -24,6 +24,26 @@ from bench.store import Store
 from bench.train import History, train
 
 JSON = dict[str, Any]
+
+
+class ChangedError(RuntimeError):
+    """The code or the data on disk are not what the run was planned with."""
+
+
+def load_data(cell: JSON) -> datasets.Sequences:
+    """The sequences of a cell's data seed.
+
+    Raises:
+        ChangedError: The files are not those that the run was planned with.
+    """
+    dataset = datasets.create(cell["dataset"], **cell["dataset_parameters"])
+    reason = dataset.missing()
+    if reason:
+        raise FileNotFoundError(reason)
+    recipe = cell.get("recipe")  # records of former versions have none
+    if recipe and digest(dataset.recipe()) != digest(recipe):
+        raise ChangedError(f"the files of {cell['dataset']} are not those that this run was planned with")
+    return datasets.draw(dataset, cell["data_seed"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +69,7 @@ class Workshop:
         key = json.dumps(parts, sort_keys=True)
         if key not in self._loaded:
             with self._spending("data"):
-                self._loaded[key] = datasets.load(parts[0], seed=parts[1], **parts[2])
+                self._loaded[key] = load_data(cell)
         return self._loaded[key]
 
     def train(self, cells: list[JSON]) -> None:

@@ -14,6 +14,7 @@ FEATURES = 3 * JOINTS
 LEFT_SHOULDER, RIGHT_SHOULDER = 5, 6
 LEFT_HIP, RIGHT_HIP = 11, 12
 ALIGNMENTS = ("frame", "window")
+FRAME = "x, y, z in cm of 17 joints in COCO's order, y up, the hips' midpoint at the origin, the shoulders facing +z"
 
 FRAMES_PER_SECOND = 60
 # Shoulders steeper than this (share of their distance that is horizontal; 0.2 is 78 degrees) have no heading.

@@ -1,14 +1,15 @@
 """AIST++ dance motion (Li et al. 2021), from the files that `bench data import aist` wrote."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets import _motion, aist_import, store
+from datasets import _motion, _windows, aist_fetch, aist_import, store
+from datasets._windows import Window
 from datasets.base import (
     SPLITS,
     DataError,
@@ -23,10 +24,11 @@ from datasets.base import (
 TEST_SHARE = 0.15  # of the dances
 VAL_SHARE = 0.15 / 0.85  # of the windows that are not test
 SPLIT_RULES = ("dance", "window")
-ZIP = "keypoints3d.zip (834 MB, CC BY 4.0) from https://google.github.io/aistplusplus_dataset/download.html"
-HOW = f"unzip {ZIP} to PATH, then: python -m bench data import aist PATH"
-
-Window = tuple[str, int]  # a dance's name and the window's number in it
+PAGE = "https://google.github.io/aistplusplus_dataset/download.html"
+HOW = (
+    f"python -m bench data fetch aist gets it; or unzip keypoints3d.zip ({aist_fetch.MEGABYTES} MB, CC BY 4.0) from "
+    f"{PAGE} to PATH, then: python -m bench data import aist PATH"
+)
 
 
 class Aist(Dataset):
@@ -53,6 +55,8 @@ class Aist(Dataset):
     resplit = True
     title = "AIST++"
     source = "AIST++ (Li et al., ICCV 2021; Tsuchida et al., ISMIR 2019), annotations by Google LLC, CC BY 4.0"
+    licence = aist_fetch.LICENCE
+    frame = _motion.FRAME
 
     def __init__(
         self,
@@ -77,6 +81,11 @@ class Aist(Dataset):
         self.align = align
         self.split = split
 
+    @property
+    def test_apart(self) -> bool:
+        """Test dances are told by their names, windows are not."""
+        return self.split == "dance"
+
     def missing(self) -> str | None:
         """One line with the commands that get AIST++, where it is not installed."""
         folder = _folder()
@@ -95,10 +104,23 @@ class Aist(Dataset):
         manifest = store.read_manifest(_folder())
         return {} if manifest is None else {"sha256": manifest["sha256"]}
 
+    def files(self) -> list[Path]:
+        """The manifest and the npz."""
+        return [_folder() / store.MANIFEST, _folder() / self._manifest()["file"]]
+
     def install(self, path: Path) -> list[str]:
         """Import the unzipped AIST++ annotations under `path`."""
         manifest = aist_import.import_aist(path)
         return [f"AIST++ imported into {_folder()}", *aist_import.summary(manifest)]
+
+    def fetch(self, url: str, tell: Callable[[str], None], watch: Callable[[int, int], None]) -> None:
+        """Download and import the annotations; nothing where they are installed."""
+        if self.missing() is None:
+            tell(f"AIST++ is in {_folder()} already; python -m bench data check aist looks at its files.")
+            return
+        manifest = aist_fetch.fetch(url or aist_fetch.URL, tell, watch)
+        for line in [f"AIST++ imported into {_folder()}", *aist_import.summary(manifest)]:
+            tell(line)
 
     def check(self) -> list[str]:
         """Compare the npz with its manifest, then load seed 0."""
@@ -154,18 +176,13 @@ class Aist(Dataset):
 
     def _poses(self, path: Path, drawn: Mapping[str, list[Window]]) -> dict[str, NDArray[np.float32]]:
         """Split -> (n, window, 51). A dance is read and turned once, however many of its windows were drawn."""
-        poses = {split: np.empty((len(drawn[split]), self.window, _motion.FEATURES), np.float32) for split in SPLITS}
-        wanted: dict[str, list[tuple[str, int, int]]] = {}
-        for split in SPLITS:
-            for row, (name, number) in enumerate(drawn[split]):
-                wanted.setdefault(name, []).append((split, row, number))
         with np.load(path, allow_pickle=False) as archive:
-            for name, places in wanted.items():
-                dance = archive[f"{self.keypoints}/{name}"]
-                windows = _motion.canonical(dance, window=self.window, align=self.align)
-                for split, row, number in places:
-                    poses[split][row] = windows[number]
-        return poses
+            return _windows.gather(
+                drawn,
+                lambda name: _motion.canonical(
+                    archive[f"{self.keypoints}/{name}"], window=self.window, align=self.align
+                ),
+            )
 
 
 def _folder() -> Path:
@@ -198,17 +215,14 @@ def draw_by_dance(counts: Mapping[str, int], sizes: Mapping[str, int], seed: int
         dances["val" if held < target else "train"].append(name)
         held += counts[name]
 
-    drawn = {}
-    for split in SPLITS:
-        pool = [(name, number) for name in dances[split] for number in range(counts[name])]
+    pools = {split: _windows.windows_of(dances[split], counts) for split in SPLITS}
+    for split, pool in pools.items():
         if len(pool) < sizes[split]:
             raise DataError(
                 f"Expected {sizes[split]} windows for {split}, got {len(pool)} ({len(dances[split])} of {len(counts)} "
                 f"dances): lower `sequences` (now {sum(sizes.values())}) or import more of AIST++."
             )
-        generator = testing if split == "test" else learning
-        drawn[split] = [pool[index] for index in generator.permutation(len(pool))[: sizes[split]]]
-    return drawn
+    return _windows.take(pools, sizes, learning, testing)
 
 
 def draw_by_window(counts: Mapping[str, int], sizes: Mapping[str, int], seed: int) -> dict[str, list[Window]]:
@@ -217,7 +231,7 @@ def draw_by_window(counts: Mapping[str, int], sizes: Mapping[str, int], seed: in
     Raises:
         DataError: There are too few windows.
     """
-    pool = [(name, number) for name, count in counts.items() for number in range(count)]
+    pool = _windows.windows_of(list(counts), counts)
     if len(pool) < sum(sizes.values()):
         raise DataError(
             f"Expected {sum(sizes.values())} windows, got {len(pool)} of {len(counts)} dances: lower `sequences` or "

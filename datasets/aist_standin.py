@@ -27,6 +27,8 @@ class AistStandIn(Dataset):
 
     real = False
     source = "procedural stand-in for AIST++ (generated here; not AIST++)"
+    licence = "none needed: generated"
+    frame = _motion.FRAME
 
     def __init__(self, *, sequences: int = 400, window: int = 240, width: int = 32, align: str = "frame") -> None:
         require_integer("sequences", sequences, 3)

@@ -1,9 +1,10 @@
 """A dataset: sequences of standardised, PCA-reduced frames, split by sequence, and the way back to data units."""
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,6 +110,12 @@ class Sequences:
         notes = dict(notes or {}) | {"pca_variance_kept": kept}
         return cls(name, real, frames, standardised, transform, points, unit, notes)
 
+    def without_test(self) -> "Sequences":
+        """The same with the validation split in the place of the test split, which is let go."""
+        frames, standardised = ({**parts, "test": parts["val"]} for parts in (self.frames, self.standardised))
+        notes = {**self.notes, "measured": "the validation split"}
+        return replace(self, frames=frames, standardised=standardised, notes=notes)
+
     @property
     def width(self) -> int:
         """Features a frame after PCA."""
@@ -133,7 +140,10 @@ class Dataset(ABC):
         stand_in: Name of the dataset to run on where this one's data are absent, or None.
         real: False for a stand-in.
         resplit: Whether seeds split one finite source anew, so that their results are not independent.
+        located: Whether its name is followed by a colon and a path, which becomes the parameter `path`.
         source: Where the data come from: a citation, one line.
+        licence: Under what terms; empty where that is not known.
+        frame: What the features of a frame in data units are, one line.
         title: What people call it, where that is not its name here.
         width: Features a frame after PCA.
     """
@@ -142,7 +152,10 @@ class Dataset(ABC):
     stand_in: ClassVar[str | None] = None
     real: ClassVar[bool] = True
     resplit: ClassVar[bool] = False
+    located: ClassVar[bool] = False
     source: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    frame: ClassVar[str] = ""
     title: ClassVar[str] = ""
 
     @abstractmethod
@@ -154,6 +167,11 @@ class Dataset(ABC):
     def train_frames(self) -> int:
         """Frames in the train split, the same for every seed: known without loading."""
 
+    @property
+    def test_apart(self) -> bool:
+        """Whether no seed trains or validates on what another seed tests: else nothing can be tuned on it."""
+        return not self.resplit
+
     def missing(self) -> str | None:
         """One line on what is missing and the command that gets it; None where `load` would work."""
         return None
@@ -162,13 +180,39 @@ class Dataset(ABC):
         """What identifies the source beside code and parameters: SHA-256 of files; nothing for a generator."""
         return {}
 
+    def settled(self) -> dict[str, Any]:
+        """Parameters that the data decide, with the values in effect; looks at all of the data, before a run does.
+
+        Raises:
+            DataError: The data cannot be used.
+        """
+        return {}
+
+    def files(self) -> list[Path]:
+        """Files of the data directory, or those that its name locates, that `load` reads: they are sent to workers."""
+        return []
+
     def install(self, path: Path) -> list[str]:
         """Import the files under `path` that a user has fetched; lines that tell what was done.
 
         Raises:
             DataError: There is nothing to import for this dataset, or the files are not what they should be.
         """
-        raise DataError(f"{type(self).__name__} is generated, so there is nothing to import from {path}.")
+        raise DataError(f"There is nothing to import for {type(self).__name__}, so {path} was not looked at.")
+
+    def fetch(self, url: str, tell: Callable[[str], None], watch: Callable[[int, int], None]) -> None:
+        """Get the files from the network and import them; the one thing here that touches it.
+
+        Args:
+            url: Of a copy; the original's where empty.
+            tell: Takes lines: licence, size and address before anything is fetched, what was done afterwards.
+            watch: Takes the bytes at hand and in all, again and again.
+
+        Raises:
+            OSError: The network failed; the same call goes on from there.
+            DataError: There is nothing to fetch for this dataset, or what came is not what it should be.
+        """
+        raise DataError(f"There is nothing to fetch for {type(self).__name__}.")
 
     def check(self) -> list[str]:
         """Load seed 0 and tell what came; datasets kept on disk verify their files first.
@@ -200,6 +244,15 @@ def split_sizes(sequences: int) -> dict[str, int]:
         raise ValueError(f"Expected at least 3 sequences (one a split), got {sequences}.")
     held_out = max(1, round(0.15 * sequences))
     return {"train": sequences - 2 * held_out, "val": held_out, "test": held_out}
+
+
+def short_name(path: str) -> str:
+    """A file's name without its endings, safe in tables, file names and on the command line.
+
+    >>> short_name("data/my walk.v2.npz")
+    'my-walk'
+    """
+    return re.sub(r"[^\w-]+", "-", Path(path).name.partition(".")[0]).strip("-")
 
 
 def require_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:

@@ -31,6 +31,8 @@ class Lorenz(Dataset):
     """
 
     source = "Lorenz 1963 (J. Atmos. Sci. 20), set up as in Appendix A of the SOM-VQ paper"
+    licence = "none needed: generated"
+    frame = "x, y, z and their velocities at each of `window` successive steps, the oldest first"
 
     def __init__(
         self,

@@ -44,11 +44,33 @@ def temporary_sibling(folder: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object in one rename."""
+    with temporary_sibling(path.parent) as partial:
+        partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
+    """A JSON object; None where there is no such file.
+
+    Raises:
+        DataError: It is there and is not a JSON object; `remedy` says what to do.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}): {remedy}.") from error
+    if not isinstance(value, dict):
+        raise DataError(f"Expected a JSON object in {path}, got {type(value).__name__}: {remedy}.")
+    return value
+
+
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write `folder/manifest.json` in one rename."""
-    with temporary_sibling(folder) as partial:
-        partial.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(folder / MANIFEST)
+    """Write the manifest of an imported dataset: what makes it installed."""
+    write_json(folder / MANIFEST, manifest)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -57,13 +79,4 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     Raises:
         DataError: It is there and is not a JSON object.
     """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}): import the dataset again.") from error
-    if not isinstance(manifest, dict):
-        raise DataError(f"Expected a JSON object in {path}, got {type(manifest).__name__}: import the dataset again.")
-    return manifest
+    return read_json(folder / MANIFEST, "import the dataset again")

@@ -5,18 +5,23 @@
     quantizer.initialise(z)
     quantized, codes, loss = quantizer(z)
 
-`vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is `name:preset`.
+`vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is `name:preset`. `vqt-*` are
+those of vector-quantize-pytorch, where that is installed. A tokenizer that `bench export` wrote comes back with
+`quantizers.load_tokenizer(FOLDER)`.
 """
 
-from quantizers._registry import Family, create, families, get, register
+from quantizers._registry import Family, create, families, get, names, register
+from quantizers._vqt import DISTRIBUTION
 from quantizers.base import LearnedCodebook, Quantized, Quantizer, nearest
 from quantizers.fsq import FSQ
 from quantizers.ksom import KSOM
 from quantizers.som_hard import SOMHard
 from quantizers.som_vq import SOMVQ
+from quantizers.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from quantizers.vq import VQ
 from quantizers.vq_reset import VQReset
 from quantizers.vq_vae import VQVAE
+from quantizers.vqt import VqtFSQ, VqtLFQ, VqtRVQ, VqtSimVQ, VqtVQ
 
 __all__ = [
     "FSQ",
@@ -29,10 +34,14 @@ __all__ = [
     "Quantized",
     "Quantizer",
     "SOMHard",
+    "Tokenizer",
+    "TokenizerError",
     "VQReset",
     "create",
     "families",
     "get",
+    "load_tokenizer",
+    "names",
     "nearest",
     "register",
 ]
@@ -92,3 +101,15 @@ register(
     },
 )(VQVAE)
 register("fsq", paper="Mentzer et al. 2023, arXiv 2309.15505", presets={"2d": {"channels": 2}})(FSQ)
+
+# Of vector-quantize-pytorch, in the extra `peers`.
+register(
+    "vqt-vq",
+    paper="van den Oord et al. 2017, arXiv 1711.00937",
+    presets={"rotation": {"decay": 0.8, "commitment": 1.0, "rotation": True}},
+    requires=DISTRIBUTION,
+)(VqtVQ)
+register("vqt-rvq", paper="Zeghidour et al. 2021, arXiv 2107.03312", requires=DISTRIBUTION)(VqtRVQ)
+register("vqt-simvq", paper="Zhu et al. 2024, arXiv 2411.02038", requires=DISTRIBUTION)(VqtSimVQ)
+register("vqt-fsq", paper="Mentzer et al. 2023, arXiv 2309.15505", requires=DISTRIBUTION)(VqtFSQ)
+register("vqt-lfq", paper="Yu et al. 2023, arXiv 2310.05737", requires=DISTRIBUTION)(VqtLFQ)

@@ -20,12 +20,14 @@ class Family:
         cls: Its class.
         paper: Source, one line.
         presets: Preset name -> parameters that differ from the defaults.
+        requires: Distribution whose code it runs and that quantizer-bench does not bring; "" for none.
     """
 
     name: str
     cls: type[Quantizer]
     paper: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    requires: str = ""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -36,14 +38,26 @@ class Family:
 
 _FAMILIES: dict[str, Family] = {}
 
+CALLED_WITH = {
+    "__init__": ("num_codes", "code_dim"),
+    "initialise": ("z",),
+    "forward": ("z",),
+    "encode": ("z",),
+    "decode": ("codes",),
+    "update": ("z", "codes", "progress"),
+}
+
 
 def register(
-    name: str, *, paper: str = "", presets: Mapping[str, Mapping[str, Any]] | None = None
+    name: str, *, paper: str = "", presets: Mapping[str, Mapping[str, Any]] | None = None, requires: str = ""
 ) -> Callable[[Class], Class]:
     """Class decorator that adds a quantizer under `name`.
 
+    One that `requires` another distribution is not among those that `all` stands for, and that distribution's version
+    is part of its results' keys.
+
     Raises:
-        ValueError: The name is taken, or cannot be one.
+        ValueError: The name is taken or cannot be one, or the class is not what `Quantizer` asks for.
     """
     check_name(name)
 
@@ -53,7 +67,8 @@ def register(
         if not (isinstance(cls, type) and issubclass(cls, Quantizer)):
             raise ValueError(f"Expected {name!r} to be a subclass of quantizers.Quantizer, got {cls!r}.")
         check_defaults(cls, ("num_codes", "code_dim"))
-        _FAMILIES[name] = Family(name, cls, paper, dict(presets or {}))
+        check_methods(cls)
+        _FAMILIES[name] = Family(name, cls, paper, dict(presets or {}), requires)
         return cls
 
     return add
@@ -69,14 +84,37 @@ def check_name(name: str) -> None:
         raise ValueError(f"Expected a quantizer name without any of ':,=.+@' and not 'all', got {name!r}.")
 
 
+def check_methods(cls: type[Quantizer]) -> None:
+    """Refuse a class that could not be called as a quantizer.
+
+    Raises:
+        ValueError: A method is missing, or takes other arguments than those of `Quantizer`.
+    """
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        raise ValueError(f"Expected {cls.__name__} to define {', '.join(missing)}.")
+    for method, arguments in CALLED_WITH.items():
+        signature = inspect.signature(getattr(cls, method))
+        try:
+            signature.bind(None, *arguments)
+        except TypeError:
+            asked = f"{cls.__name__}.{method}(self, {', '.join(arguments)})"
+            raise ValueError(f"Expected {asked}, got {cls.__name__}.{method}{signature}.") from None
+
+
 def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
     """Refuse a class whose parameters cannot be set by name.
 
     Raises:
-        ValueError: A keyword-only parameter has no default, or a name that means something else.
+        ValueError: A parameter is not keyword-only, has no default, or a name that means something else.
     """
     for parameter in inspect.signature(cls).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
+            own = parameter.name not in (*reserved, "positions")  # which a class without its own __init__ inherits
+            if own and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                raise ValueError(
+                    f"Expected {cls.__name__}.__init__ to take {parameter.name} by keyword only, after a *."
+                )
             continue
         if parameter.name in reserved:
             raise ValueError(f"Expected {cls.__name__}.__init__ to take {parameter.name} by position, before the *.")
@@ -85,8 +123,13 @@ def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
 
 
 def families() -> dict[str, Family]:
-    """Every registered family by name, ours first."""
-    return dict(_FAMILIES)
+    """The families that need no other distribution, by name, ours first: what `all` stands for."""
+    return {name: family for name, family in _FAMILIES.items() if not family.requires}
+
+
+def names() -> list[str]:
+    """Every registered name."""
+    return list(_FAMILIES)
 
 
 def suggestion(wrong: str, names: list[str]) -> str:

@@ -1,11 +1,14 @@
 """What a quantizer is: a plain module for one codebook, on vectors (B, D)."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 INITIALISATIONS = ("data", "normal")
 _SCORES = 2**18  # held at once by `nearest`: a megabyte, which stays in a core's cache
@@ -107,6 +110,16 @@ class Quantizer(nn.Module, ABC):
     def network_parameters(self) -> int:
         """Trainable parameters beside the codebook (projections): they count as the network's."""
         return sum(parameter.numel() for name, parameter in self.named_parameters() if name != self.codebook_parameter)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """The family's search space: draw the parameters that are worth tuning from an Optuna trial.
+
+        The same freedom for every family: at most four parameters, numbers over two decades around the published value
+        (`quantizers._search`). What depends on the codebook's size (a bandwidth to start from) is left alone, so that
+        tuned values serve other sizes. Empty where a family declares none: it cannot be tuned then.
+        """
+        return {}
 
     def describe(self) -> dict[str, Any]:
         """Facts about this instance that a table should show (levels of a lattice, sides of a grid)."""
@@ -243,6 +256,11 @@ def batch_totals(z: Tensor, codes: Tensor, num_codes: int) -> Tensor:
 def sample_rows(z: Tensor, count: int) -> Tensor:
     """(count, D): the first rows of z, which come in random order, repeated where there are too few."""
     return z[torch.arange(count, device=z.device) % z.shape[0]].clone()
+
+
+def rows_at_once(num_codes: int) -> int:
+    """How many frames to compare with K codes at once, so that their distances stay below about 130 MB."""
+    return max(256, 2**25 // num_codes)
 
 
 def check_range(name: str, value: float, low: float, high: float) -> float:

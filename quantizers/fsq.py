@@ -1,12 +1,15 @@
 """`fsq`: bounded rounding on a lattice, no codebook to learn."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from quantizers.base import Quantized, Quantizer, check_range
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 # Mentzer et al. 2023, Table 1, and the squares of other grids that suites use.
 LEVELS = {
@@ -111,6 +114,11 @@ class FSQ(Quantizer):
     def codebook_values(self) -> int:
         """None is stored."""
         return 0
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """How the codes are laid out: the paper's levels, or two to four equal ones. It has nothing else to tune."""
+        return {"channels": trial.suggest_categorical("channels", [0, 2, 3, 4])}
 
     def describe(self) -> dict[str, Any]:
         """The levels."""

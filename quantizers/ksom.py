@@ -1,6 +1,7 @@
 """`ksom`: moving averages shared with the neighbours on a grid."""
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,11 @@ from quantizers._grid import (
     grid_sides,
     hard_smooth,
 )
+from quantizers._search import decades, kept_share
 from quantizers.base import LearnedCodebook, batch_totals, check_choice, check_range
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 NEIGHBOURHOODS = ("none", "hard", "gaussian", "exponential")
 
@@ -84,6 +89,16 @@ class KSOM(LearnedCodebook):
         self.base = check_range("base", base, 1e-3, 1e6)
         self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)
         self.register_buffer("steps", torch.zeros(()))
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """How fast the averages move, the encoder's tie to its codes, and the kernel that they end with."""
+        return {
+            "decay": kept_share(trial, "decay", 0.99),
+            "commitment": decades(trial, "commitment", 0.25),
+            "neighbourhood": trial.suggest_categorical("neighbourhood", NEIGHBOURHOODS[1:]),
+            "sigma_end": decades(trial, "sigma_end", 0.5),
+        }
 
     def restart(self) -> None:
         """Start the averages from the codebook, and the schedule in steps."""

@@ -1,10 +1,16 @@
 """`som-hard`: the pure self-organising map."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor
 
 from quantizers._grid import gaussian_smooth, geometric, grid_positions, grid_sides, som_step
+from quantizers._search import decades
 from quantizers.base import LearnedCodebook, batch_totals, check_range
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 
 class SOMHard(LearnedCodebook):
@@ -40,6 +46,16 @@ class SOMHard(LearnedCodebook):
         self.sigma_start = check_range("sigma_start", sigma_start, 0, 1e6) or max(sides) / 2
         self.sigma_end = check_range("sigma_end", sigma_end, 1e-3, 1e6)
         self.warm_up_share = check_range("warm_up_share", warm_up_share, 0, 1)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """How fast and how long the map learns, how stiff it ends, and the encoder's tie to it."""
+        return {
+            "rate": decades(trial, "rate", 0.1, below=0.999),
+            "sigma_end": decades(trial, "sigma_end", 0.5),
+            "commitment": decades(trial, "commitment", 0.25),
+            "warm_up_share": trial.suggest_float("warm_up_share", 0.0, 0.5),
+        }
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:

@@ -1,10 +1,16 @@
 """`som-vq`: a self-organising map whose winner also tracks its vectors, with an encoder and a decoder around it."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor
 
 from quantizers._grid import gaussian_smooth, geometric, grid_positions, grid_sides, som_step
+from quantizers._search import decades
 from quantizers.base import LearnedCodebook, batch_totals, check_range
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 
 class SOMVQ(LearnedCodebook):
@@ -52,6 +58,16 @@ class SOMVQ(LearnedCodebook):
         self.sigma = check_range("sigma", sigma, 1e-3, 1e6)
         self.commitment_rate = check_range("commitment_rate", commitment_rate, 0, 1)
         self.warm_up_share = check_range("warm_up_share", warm_up_share, 0, 1)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Both stages of phase 2, and the encoder's tie to the map; phase 1 only has to order it."""
+        return {
+            "rate": decades(trial, "rate", 0.05),
+            "sigma": decades(trial, "sigma", 1.0),
+            "commitment_rate": decades(trial, "commitment_rate", 0.1, below=0.999),
+            "commitment": decades(trial, "commitment", 0.25),
+        }
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:

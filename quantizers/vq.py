@@ -1,10 +1,16 @@
 """`vq`: the plain vector quantizer with a moving-average codebook."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor
 
-from quantizers._ema import MovingAverage
+from quantizers._ema import SMOOTHING, MovingAverage
+from quantizers._search import decades, kept_share
 from quantizers.base import LearnedCodebook, batch_totals
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 
 class VQ(LearnedCodebook):
@@ -35,6 +41,16 @@ class VQ(LearnedCodebook):
     ) -> None:
         super().__init__(num_codes, code_dim, commitment=commitment, initialisation=initialisation)
         self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """How fast the averages move, the encoder's tie to its codes, and two switches of the averages."""
+        return {
+            "decay": kept_share(trial, "decay", 0.99),
+            "commitment": decades(trial, "commitment", 0.25),
+            "smoothing": trial.suggest_categorical("smoothing", SMOOTHING),
+            "update_zero": trial.suggest_categorical("update_zero", [True, False]),
+        }
 
     def restart(self) -> None:
         """Start the averages from the codebook."""

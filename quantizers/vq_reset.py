@@ -1,10 +1,16 @@
 """`vq-reset`: `vq` whose dead codes start again from encoder outputs."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor
 
 from quantizers._ema import DeadCodes, MovingAverage
+from quantizers._search import decades, kept_share
 from quantizers.base import LearnedCodebook, batch_totals
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 
 class VQReset(LearnedCodebook):
@@ -40,6 +46,16 @@ class VQReset(LearnedCodebook):
         super().__init__(num_codes, code_dim, commitment=commitment)
         self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)
         self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """How fast the averages move, the encoder's tie to its codes, and when a code is dead."""
+        return {
+            "decay": kept_share(trial, "decay", 0.99),
+            "commitment": decades(trial, "commitment", 0.25),
+            "reset_threshold": decades(trial, "reset_threshold", 0.03),
+            "reset_window": decades(trial, "reset_window", 64.0),
+        }
 
     def restart(self) -> None:
         """Start the averages from the codebook, and the window."""

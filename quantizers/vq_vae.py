@@ -1,10 +1,16 @@
 """`vq-vae`: the codebook learned by gradient, as in the original VQ-VAE."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor
 
 from quantizers._ema import DeadCodes, MovingAverage
+from quantizers._search import decades
 from quantizers.base import LearnedCodebook, batch_totals, check_range
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 
 class VQVAE(LearnedCodebook):
@@ -40,6 +46,17 @@ class VQVAE(LearnedCodebook):
         self.hidden = int(check_range("hidden", hidden, 0, 1 << 20)) or None
         self.average = None if codebook_weight else MovingAverage(num_codes, code_dim, decay, "transient", 1.0, True)
         self.dead_codes = DeadCodes(num_codes, reset_threshold, reset_window) if reset_threshold else None
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Both pulls between codes and encoder, and whether and when dead codes start again."""
+        reset = trial.suggest_categorical("reset", [True, False])
+        return {
+            "codebook_weight": decades(trial, "codebook_weight", 1.0),
+            "commitment": decades(trial, "commitment", 0.25),
+            "reset_threshold": 0.03 if reset else 0.0,
+            "reset_window": decades(trial, "reset_window", 64.0) if reset else 64.0,
+        }
 
     def restart(self) -> None:
         """Start the averages from the codebook, and the window."""

@@ -9,6 +9,7 @@ from reports.page import Block, Cell, Facts, Prose, Table, table_of
 from reports.tables import STAND_IN
 from reports.text import FEW_SEEDS, code, escape, listed
 
+TRIALS = " Trials: how many a tuner spent on a row's parameters; 0 are the family's defaults, a preset's or `--set`."
 TOLERANCE = 0.01  # of network parameters: more is another size
 CAPACITY = {
     "matched": "Every family gets encoder, decoder and projections of one size; the codebook is counted apart.",
@@ -101,7 +102,7 @@ def capacity(
     rows: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any], stand_ins: Mapping[str, str]
 ) -> list[Block]:
     """What every family may spend."""
-    told = CAPACITY[protocol["capacity"]] + (unmatched(rows) if protocol["capacity"] == "matched" else "")
+    told = CAPACITY[protocol["capacity"]] + (unmatched(rows) if protocol["capacity"] == "matched" else "") + TRIALS
     shown = [_capacity(row, stand_ins) for row in rows]
     return [Prose(told), table_of("capacity", "Capacity of every row", shown)]
 
@@ -185,6 +186,7 @@ def _capacity(row: Mapping[str, Any], stand_ins: Mapping[str, str]) -> dict[str,
         "against reference": Cell(f"{row.get('mismatch', 0):+.2%}", row.get("mismatch")),
         "codebook values": Cell(f"{row.get('codebook_values', 0):,}", row.get("codebook_values")),
         "frames seen": Cell("" if seen is None else f"{seen:,}", seen),
+        "trials": Cell(str(row.get("trials", 0)), row.get("trials", 0)),
     }
     if built:
         return line | cells

@@ -1,10 +1,11 @@
 """A page as markdown that can be pasted into a pull request."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from reports.figure import Figure
-from reports.page import Block, Bullets, Cell, Code, Facts, Grid, Page, Prose, Section, Table, walk
+from reports.page import Block, Bullets, Cell, Code, Facts, Grid, Page, Prose, Section, Table, table_of, walk
 from reports.text import code, escape
 
 LONGEST = 65_536  # characters of a comment on GitHub
@@ -30,6 +31,11 @@ def text(blocks: Iterable[Block], level: int = 2, *, detail: bool = True) -> str
         detail: Whether to write the sections that are details, too.
     """
     return "\n\n".join(filter(None, (_block(block, level, detail) for block in blocks)))
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as a table."""
+    return text([table_of("", "", [{name: str(value) for name, value in row.items()} for row in rows])])
 
 
 def _block(block: Block, level: int, detail: bool) -> str:

@@ -15,7 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from bench.environment import environment
-from bench.executors import environment as job_environment
+from bench.executors import job_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"

@@ -2,6 +2,10 @@ import csv
 import re
 from pathlib import Path
 
+from bench import plugins
+from bench.testing import runner
+from quantizers import _registry
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -18,6 +22,15 @@ def test_the_plug_in_shown_runs(bench, tmp_path):
         (row,) = csv.DictReader(file)
     assert (row["quantizer"], row["status"]) == ("macqueen", "done")
     assert float(row["explained"]) > 0
+
+
+def test_the_plug_in_shown_keeps_the_contract(tmp_path, monkeypatch):
+    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    plugin = tmp_path / "macqueen.py"
+    plugin.write_text(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0])
+    plugins.load(str(plugin))
+    lines = []
+    assert runner.run(runner.case("macqueen"), lines.append), lines
 
 
 def test_the_two_commands_set_everything_up():

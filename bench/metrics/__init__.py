@@ -3,6 +3,8 @@
 from bench.metrics import METRICS, trustworthiness
 METRICS["mse"].function(trained)
 trustworthiness(points, codes, vectors, k=10)  # any quantizer's codes, without the harness
+
+`register` adds one of your own.
 """
 
 from bench.metrics import (
@@ -20,6 +22,7 @@ from bench.metrics import (
     topology,
     usage,
 )
+from bench.metrics._registry import METRICS, register
 from bench.metrics.base import ConvergedBudget, Metric, ReaderBudget, Trained
 from bench.metrics.grid import topographic_error
 from bench.metrics.neighbourhood import continuity, trustworthiness
@@ -41,7 +44,7 @@ _FAMILIES = (
     forecast,
     convergence,
 )
-METRICS: dict[str, Metric] = {metric.name: metric for family in _FAMILIES for metric in family.METRICS}
+METRICS.update({metric.name: metric for family in _FAMILIES for metric in family.METRICS})
 
 __all__ = [
     "METRICS",
@@ -52,6 +55,7 @@ __all__ = [
     "continuity",
     "grid_correlation",
     "rate_excess",
+    "register",
     "topographic_error",
     "topographic_product",
     "trustworthiness",

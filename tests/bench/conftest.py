@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from bench import cells, cli
+from bench import cells, cli, environment
 from bench.executors import Children, Outcome
 from bench.job import Job
 from bench.plan import make
@@ -68,7 +68,7 @@ def bench_here():
             patch.setattr(sys, "argv", ["bench", *map(str, arguments)])
             patch.setattr(Children, "run", job_here)
             patch.setattr(Store, "lock", lambda self: None)  # this process does not end between runs
-            patch.setattr(cli, "_cores", lambda: 1)
+            patch.setattr(environment, "cores", lambda: 1)
             with pytest.raises(SystemExit) as stopped:
                 cli.main()
         return subprocess.CompletedProcess(arguments, stopped.value.code, out.getvalue(), err.getvalue())

@@ -10,6 +10,8 @@ from bench import cli
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ("run", "--quantizers", "vq", "--datasets", "lorenz", "--protocol", "tiny")
 
+TUNE = ("tune", "--datasets", "lorenz", "--protocol", "tiny")
+
 
 @pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
@@ -77,7 +79,25 @@ def call(monkeypatch, capsys, tmp_path):
         (("report", "absent", "--format", "pdf"), "some of html, md, tex, csv, got 'pdf'"),
         (("report", "a", "b", "c"), "one run folder or two, got 3"),
         (("report", "a", "--out", "b"), "comparison of two runs"),
+        (("run", "--quantizers", "vq", "--datasets", "npz"), "path of a file after npz"),
+        (("run", "--quantizers", "vq", "--datasets", "npz:absent.npz"), "npz:absent: there is no file"),
+        (("run", "--quantizers", "vq", "--datasets", "npz:a/w.npz", "--set", "npz.x=1"), "known: vq, npz:w"),
+        (("export", "absent", "-o", "x"), "there is no such cell"),
+        (("export", str(ROOT), "-o", "x"), "no readable plan.json"),
+        ((*RUN, "--executor", "nope"), "known: local, dask:local, dask:tcp://HOST:PORT"),
+        ((*RUN, "--executor", "dask:8786"), "expected --executor dask:local or dask:tcp://HOST:PORT"),
+        ((*RUN, "--executor", "dask:tcp://h:1", "--jobs", "2"), "the workers of dask:tcp://h:1 say how many"),
+        ((*RUN, "--params", "absent.toml"), "expected what bench tune wrote"),
+        ((*TUNE, "--quantizers", "som-vq:paper"), "tune som-vq"),
+        ((*TUNE, "--quantizers", "vq", "--objective", "active"), "neither more nor less of it is better"),
+        ((*TUNE, "--quantizers", "vq", "--trials", "0"), "--trials"),
+        ((*TUNE, "--quantizers", "vq", "--timeout", "0"), "--timeout"),
+        ((*TUNE,), "--quantizers"),
+        (("confirm", "absent.toml"), "expected what bench tune wrote"),
+        (("confirm",), "TUNED.toml"),
         (("data", "check", "nope"), "unknown dataset"),
+        (("data", "check", "npz:absent.npz"), "there is no file"),
+        (("data", "fetch", "nope"), "unknown dataset"),
         (("data", "import", "lorenz", "."), "nothing to import"),
         (("data", "import", "aist", "absent"), "keypoints3d"),
         (("nope",), "nope"),
@@ -147,7 +167,9 @@ def test_lists_show_names_parameters_and_defaults(call):
     suites = call("list", "suites")[1]
     for name in ("main", "capacity", "grid", "ema", "rate"):
         assert f"\n{name} " in suites
-    assert "stand-in" in call("data", "list")[1]
+    listed = call("data", "list")[1]
+    for told in ("stand-in", "\ncmu  (", "\nnpz:PATH  ("):
+        assert told in listed
 
 
 def test_data_check_tells_the_facts(call):

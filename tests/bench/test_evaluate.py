@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import cli, job, workshop
+from bench import cli_options, job, workshop
 from bench.controls import PERMUTATIONS
 from bench.job import Job
 from bench.metrics import METRICS
@@ -318,7 +318,7 @@ def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_pat
 
     monkeypatch.setattr(Job, "__init__", on_cpu)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "none")
-    monkeypatch.setattr(cli, "_device", lambda name: "cuda")
+    monkeypatch.setattr(cli_options, "_device", lambda name, executor: "cuda")
     wanted = ["vq", "vq@8", "vq+sorted", "vq@8+shuffled", "kmeans"]
     done = bench(*RUN[:-2], 2, "--quantizers", ",".join(wanted), "--out", tmp_path)
     assert done.returncode == 0, done.stderr

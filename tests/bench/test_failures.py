@@ -85,7 +85,7 @@ def test_a_hang_is_a_timeout(bench, tmp_path):
 
 def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, monkeypatch):
     """In this process, because a metric cannot be broken from outside."""
-    from bench import job, keys, plan, runner
+    from bench import executors, job, keys, plan, runner
     from bench.request import Request
     from bench.store import Store
 
@@ -102,13 +102,13 @@ def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, m
     def run(rerun="missing"):
         made = plan.make(request)
         options = runner.Options(device="cpu", jobs=1, rerun=rerun)
-        work = runner.Run(made, store, options, {}, Silent())
-        monkeypatch.setattr(work, "_run_job", lambda cells: call(work, cells))
-        return work.run()[made.cells[0].key]
+        return runner.Run(made, store, options, {}, Silent()).run()[made.cells[0].key]
 
-    def call(work, cells):
-        job.Job(json.loads(json.dumps(work._spec(cells)))).run()
+    def call(self, spec, log, timeout, threads):
+        job.Job(json.loads(spec.read_text())).run()
         return runner.Outcome(0, timed_out=False)
+
+    monkeypatch.setattr(executors.Children, "run", call)
 
     sound = job.METRICS["active"]
 
@@ -117,7 +117,10 @@ def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, m
 
     monkeypatch.setitem(job.METRICS, "active", dataclasses.replace(sound, function=broken))
     failed = run()
-    assert (failed["status"], failed["error"]["message"]) == ("failed", "broken metric")
+    assert (failed["status"], failed["error"]["message"]) == (
+        "failed",
+        "metric active raised RuntimeError: broken metric",
+    )
     assert failed["metrics"]["mse"] > 0
     weights = store.weights(failed["key"]).stat().st_mtime_ns
     assert run()["status"] == "failed"  # nothing has changed, so nothing runs
@@ -146,5 +149,5 @@ def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
         return train(models, frames, validation, seeds, schedule)
 
     monkeypatch.setattr(workshop, "train", sometimes)
-    job.Job(json.loads(json.dumps(work._spec(cells)))).run()
+    job.Job(json.loads(json.dumps(work._spec(cells))) | {"root": str(tmp_path)}).run()
     assert [store.read(cell.key)["status"] for cell in cells] == ["done", "failed", "done"]

@@ -1,12 +1,14 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from bench.cells import from_values, values
 from bench.errors import UsageError
 from bench.plan import make, trained_from
 from bench.request import Request
+from bench.workshop import ChangedError, load_data
 
 
 def plan(**changes):
@@ -192,3 +194,46 @@ def test_a_cell_trained_from_another_seed_keeps_its_data():
         assert other.metric_keys.keys() == cell.metric_keys.keys()
         assert not other.metric_keys.items() & cell.metric_keys.items()
         assert trained_from(cell, 3) == cell
+
+
+def test_a_files_content_is_what_its_key_holds_not_its_place(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    walks = np.random.default_rng(0).normal(size=(12, 40, 4))
+    (tmp_path / "moved").mkdir()
+    np.savez("walks.npz", walks)
+    made = plan(quantizers="vq", datasets="npz:walks.npz", settings=("npz:walks.window=20",))
+    cell = made.cells[0]
+    assert (cell.dataset, cell.real) == ("npz:walks", True)
+    assert cell.dataset_parameters == {
+        "path": str(tmp_path / "walks.npz"),
+        "sequences": 12,
+        "window": 20,
+        "width": 4,
+    }
+    (tmp_path / "walks.npz").rename("moved/walks.npz")
+    moved = plan(quantizers="vq", datasets=f"npz:{tmp_path}/moved/walks.npz", settings=("npz:walks.window=20",))
+    assert [cell.key for cell in moved.cells] == [cell.key for cell in made.cells]
+    np.savez("walks.npz", walks + 1)
+    changed = plan(quantizers="vq", datasets="npz:walks.npz", settings=("npz:walks.window=20",))
+    assert not {cell.key for cell in changed.cells} & {cell.key for cell in made.cells}
+    with pytest.raises(UsageError, match="two files would be called npz:walks in the tables; rename one"):
+        plan(datasets="npz:walks.npz,npz:moved/walks.npz")
+    kept = from_values(json.loads(json.dumps(values(made))))
+    assert kept.capacities() == made.capacities()  # though the file has moved
+
+
+def test_a_dataset_that_has_fewer_sequences_than_the_protocol_says_so():
+    made = plan(quantizers="vq", datasets="cmu", protocol="quick")
+    assert "cmu has 52 sequences to draw, not 80." in made.remarks
+    assert made.cells[0].dataset_parameters["sequences"] == 52
+    assert not any("cmu has" in line for line in plan(quantizers="vq", datasets="cmu").remarks)
+
+
+def test_data_that_changed_since_the_plan_are_refused(tmp_path):
+    np.savez(tmp_path / "walks.npz", np.random.default_rng(0).normal(size=(12, 40, 4)))
+    (cell, *_) = plan(quantizers="vq", datasets=f"npz:{tmp_path / 'walks.npz'}").cells
+    told = json.loads(json.dumps(dataclasses.asdict(cell)))
+    assert load_data(told).name == "npz:walks"
+    np.savez(tmp_path / "walks.npz", np.random.default_rng(1).normal(size=(12, 40, 4)))
+    with pytest.raises(ChangedError, match="the files of npz:walks are not those that this run was planned with"):
+        load_data(told)

@@ -128,6 +128,7 @@ def test_what_is_missing_is_told_with_the_commands(data_directory: Path) -> None
         str(data_directory),
         "keypoints3d.zip (834 MB, CC BY 4.0)",
         "https://google.github.io/aistplusplus_dataset/download.html",
+        "python -m bench data fetch aist",
         "python -m bench data import aist PATH",
     ):
         assert part in reason

@@ -33,52 +33,12 @@ def learn(quantizer: quantizers.Quantizer, steps: int, seed: int = 1) -> None:
         quantizer.update(z, quantizer.encode(z), torch.tensor(step / steps))
 
 
-def test_the_families_of_the_catalogue_are_all_there() -> None:
-    assert set(LABELS) >= {
-        "vq",
-        "vq-reset",
-        "som-hard",
-        "ksom",
-        "ksom:paper",
-        "som-vq",
-        "som-vq:paper",
-        "vq-vae",
-        "vq-vae:paper",
-        "fsq",
-        "fsq:2d",
-    }
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_decoded_codes_are_the_quantized_vectors_bit_for_bit_in_eval(label: str) -> None:
-    quantizer = build(label).eval()
-    learn(quantizer, 5)
-    z = points(300, 9)
-    quantized, codes, loss = quantizer(z)
-    assert codes.dtype == torch.int64
-    assert codes.shape == (300,)
-    assert codes.min() >= 0
-    assert codes.max() < quantizer.num_codes
-    assert codes.unique().numel() > 10
-    assert torch.equal(quantizer.encode(z), codes)
-    assert torch.equal(quantizer.decode(quantizer.encode(z)), quantized)
-    assert torch.equal(quantizer.codebook[codes], quantized)
-    assert quantizer.decode(codes.reshape(3, 100)).shape == (3, 100, WIDTH)
-    assert loss.shape == ()
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_the_straight_through_value_is_the_code_vector(label: str) -> None:
+@pytest.mark.parametrize("label", SEARCHED)
+def test_the_gradient_passes_straight_through(label: str) -> None:
     quantizer = build(label).train()
     z = points(200, 9).requires_grad_()
-    quantized, codes, loss = quantizer(z)
-    torch.testing.assert_close(quantized, quantizer.decode(codes), rtol=1e-5, atol=1e-5)
-    assert loss.shape == ()
-    assert loss.isfinite()
-    (gradient,) = torch.autograd.grad(quantized.sum(), z)
-    assert gradient.abs().sum() > 0
-    if label in SEARCHED:
-        assert torch.equal(gradient, torch.ones_like(z))
+    (gradient,) = torch.autograd.grad(quantizer(z).quantized.sum(), z)
+    assert torch.equal(gradient, torch.ones_like(z))
 
 
 @pytest.mark.parametrize("label", SEARCHED)
@@ -101,14 +61,6 @@ def test_codes_are_the_nearest_by_brute_force(label: str) -> None:
     z = points(200, 9)
     distances = (z.double()[:, None] - quantizer.codebook.detach().double()).square().sum(2)
     assert torch.equal(quantizer.encode(z), distances.argmin(1))
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_the_codebook_has_one_row_a_code(label: str) -> None:
-    quantizer = build(label)
-    assert quantizer.codebook.shape == (quantizer.num_codes, WIDTH)
-    assert quantizer.latent_codebook.shape[0] == quantizer.num_codes
-    assert quantizer.latents(points(7)).shape[1] == quantizer.latent_codebook.shape[1]
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -152,44 +104,9 @@ def test_a_codebook_may_be_set_from_one_learned_by_gradient() -> None:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_saving_and_loading_keeps_codes_and_learning(label: str) -> None:
-    first = build(label)
-    learn(first, 4)
-    second = quantizers.create(label, num_codes=CODES, code_dim=WIDTH)
-    second.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})
-    z = points(200, 9)
-    assert torch.equal(first.codebook, second.codebook)
-    assert torch.equal(first.encode(z), second.encode(z))
-    learn(first, 4, seed=50)
-    learn(second, 4, seed=50)
-    for name, value in first.state_dict().items():
-        assert torch.equal(value, second.state_dict()[name]), name
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_positions_name_every_code_once(label: str) -> None:
-    quantizer = build(label)
-    if label.partition(":")[0] in ("vq", "vq-reset", "vq-vae"):
-        assert quantizer.positions is None
-        return
-    assert quantizer.positions is not None
-    assert quantizer.positions.dtype == torch.int64
-    assert quantizer.positions.shape[0] == quantizer.num_codes
-    assert len({tuple(place) for place in quantizer.positions.tolist()}) == quantizer.num_codes
-    assert quantizer.positions.min() == 0
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_the_same_inputs_give_the_same_state(label: str) -> None:
-    first = build(label)
-    learn(first, 5)
-    held = []
-    for size in range(1, 12):  # each build finds the memory differently
-        held.append(torch.zeros(3 * size))
-        second = build(label)
-        learn(second, 5)
-        for name, value in first.state_dict().items():
-            assert torch.equal(value, second.state_dict()[name]), name
+def test_maps_and_lattices_have_positions(label: str) -> None:
+    ordered = label.partition(":")[0] in ("som-hard", "ksom", "som-vq", "fsq")
+    assert (build(label).positions is not None) == ordered
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -214,20 +131,6 @@ def test_fsq_starts_from_fewer_rows_than_channels() -> None:
     quantizer = quantizers.create("fsq", num_codes=1024, code_dim=8)
     quantizer.initialise(points(3, width=8))
     assert quantizer.codebook.isfinite().all()
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_learning_stays_finite(label: str) -> None:
-    quantizer = build(label)
-    learn(quantizer, 40)
-    same = torch.ones(96, WIDTH)
-    with torch.no_grad():
-        for step in range(40):
-            quantizer.update(same, quantizer.encode(same), torch.tensor(step / 40))
-    assert all(value.isfinite().all() for value in quantizer.state_dict().values())
-    quantized, _, loss = quantizer(points(50, 9))
-    assert quantized.isfinite().all()
-    assert loss.isfinite()
 
 
 @pytest.mark.parametrize("label", [label for label in SEARCHED if label != "vq-vae"])

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -149,6 +150,11 @@ def test_parameters_need_defaults_and_names_of_their_own(registry: None) -> None
     class Reserved(LearnedCodebook):
         def __init__(self, *, num_codes: int = 1, code_dim: int = 1) -> None: ...
 
+    class Positional(LearnedCodebook):
+        def __init__(self, num_codes: int, code_dim: int, rate: float = 0.1) -> None: ...
+
+    with pytest.raises(ValueError, match="to take rate by keyword only, after a"):
+        quantizers.register("other")(Positional)
     with pytest.raises(ValueError, match="parameter rate of NoDefault to have a default"):
         quantizers.register("other")(NoDefault)
     with pytest.raises(ValueError, match="to take num_codes by position"):
@@ -158,3 +164,36 @@ def test_parameters_need_defaults_and_names_of_their_own(registry: None) -> None
 def test_an_empty_preset_is_none() -> None:
     with pytest.raises(ValueError, match="unknown preset ''"):
         quantizers.get("vq:")
+
+
+def test_a_class_that_cannot_be_called_as_a_quantizer_is_refused(registry: None) -> None:
+    class Abstract(quantizers.Quantizer): ...
+
+    class Short(LearnedCodebook):
+        def __init__(self, num_codes: int, code_dim: int) -> None: ...
+
+        def update(self, z: torch.Tensor, codes: torch.Tensor) -> None: ...  # type: ignore[override]
+
+    class NoSizes(LearnedCodebook):
+        def __init__(self) -> None: ...
+
+    with pytest.raises(ValueError, match="Abstract to define codebook, encode, forward, initialise"):
+        quantizers.register("other")(Abstract)
+    with pytest.raises(
+        ValueError, match=r"Expected Short.update\(self, z, codes, progress\), got Short.update\(self, z"
+    ):
+        quantizers.register("other")(Short)
+    with pytest.raises(ValueError, match=r"Expected NoSizes.__init__\(self, num_codes, code_dim\)"):
+        quantizers.register("other")(NoSizes)
+    assert "other" not in quantizers.names()
+
+
+def test_without_the_package_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
+    with pytest.raises(ValueError, match="pip install vector-quantize-pytorch"):
+        quantizers.create("vqt-vq", num_codes=8, code_dim=2)
+
+
+def test_peers_are_known_but_not_part_of_all() -> None:
+    assert {"vqt-vq", "vqt-rvq", "vqt-simvq", "vqt-fsq", "vqt-lfq"} <= set(quantizers.names())
+    assert not any(name.startswith("vqt") for name in quantizers.families())

@@ -1,0 +1,224 @@
+"""`npz:PATH`: a file of one's own, arrays of sequences as `numpy.savez` writes them."""
+
+import zipfile
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets import _windows, store
+from datasets.base import SPLITS, DataError, Dataset, Sequences, require_integer, short_name, split_sizes
+
+LONGEST_WINDOW = 240  # where none is told: AIST++'s
+SHORTEST_WINDOW = 16
+# Relative to the mean: below it lies what adding up equal numbers leaves.
+LEAST_DEVIATION = 1e-9
+LARGEST = 1e30  # of a number: far beyond, float32 ends
+
+Shape = tuple[int, ...]
+
+
+class Npz(Dataset):
+    """Sequences of a file of one's own, in any unit.
+
+    The file has one array (sequences, time, features), or one array (time, features) a sequence, whose lengths may
+    differ. Where the features are points in space there may be one more axis: (..., time, points, coordinates); then
+    `error_units` is a distance between points. Numbers may be floating-point or integers, never objects.
+
+    Every sequence is cut into windows that do not overlap; what is left over at its end, and sequences shorter than a
+    window, are left out. All windows of a sequence are in one split: test sequences by a hash of their names (or
+    numbers), whatever the seed, 15 % of all windows; the seed assigns 15 % to validation, the others to training. As
+    many windows are drawn from each split as every seed can give.
+
+    Args:
+        path: The file.
+        sequences: Windows in all; fewer where the file has fewer.
+        window: Frames in a window. 0 cuts the shortest sequence into the fewest equal parts of at most 240 frames.
+        width: Principal components kept; all features where there are fewer.
+
+    Values that the file decides are in effect after `settled` or `load`; the file is not looked at before.
+
+    Raises:
+        ValueError: A parameter is out of range.
+    """
+
+    located = True
+    resplit = True
+    source = "a file of your own; arrays of sequences"
+    frame = "the features of one time step, as in the file"
+
+    def __init__(self, *, path: str = "", sequences: int = 400, window: int = 0, width: int = 32) -> None:
+        if not path:
+            raise ValueError("Expected a file, npz:PATH (npz:walks.npz).")
+        require_integer("sequences", sequences, 3)
+        require_integer("window", window, 2 if window else 0)
+        require_integer("width", width, 1)
+        self.name = f"npz:{short_name(path)}"
+        self.path = Path(path)
+        self.sequences = sequences
+        self.window = window
+        self.width = width
+
+    def missing(self) -> str | None:
+        """One line where there is no such file."""
+        return None if self.path.is_file() else f"{self.name}: there is no file {self.path}"
+
+    def recipe(self) -> dict[str, Any]:
+        """SHA-256 of the file."""
+        return {"sha256": self._digest}
+
+    def files(self) -> list[Path]:
+        """The file."""
+        return [self.path]
+
+    def settled(self) -> dict[str, Any]:
+        """How many windows of how many frames and components there are; every number is looked at."""
+        self._settle()
+        for name, values in self._arrays(self._shapes):
+            _check_finite(name, values)
+        return {"sequences": self.sequences, "window": self.window, "width": self.width}
+
+    @property
+    def test_apart(self) -> bool:
+        """Test sequences are told by their names."""
+        return True
+
+    @property
+    def train_frames(self) -> int:
+        """Frames of the training windows."""
+        return split_sizes(self.sequences)["train"] * self.window
+
+    def load(self, seed: int) -> Sequences:
+        """Draw and load the windows of one data seed."""
+        reason = self.missing()
+        if reason:
+            raise FileNotFoundError(reason)
+        self._settle()
+        drawn = _windows.draw(self._counts, self.sequences, seed)
+        wanted = {name for windows in drawn.values() for name, _ in windows}
+        cut = {name: self._cut(name, values) for name, values in self._arrays(wanted)}
+        windows = _windows.gather(drawn, cut.__getitem__)
+        flat = windows["train"].reshape(-1, self._features).astype(np.float64)
+        mean, deviation = flat.mean(axis=0), flat.std(axis=0)
+        scale = np.where(deviation > LEAST_DEVIATION * np.abs(mean), deviation, 1.0)
+        notes: dict[str, Any] = {
+            "window": self.window,
+            "sequences": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
+            "sequences_available": len(self._counts),
+            "sequences_too_short": len(self._lengths) - len(self._counts),
+            "windows_available": sum(self._counts.values()),
+        }
+        return Sequences.build(
+            self.name,
+            real=True,
+            standardised={split: ((windows[split] - mean) / scale).astype(np.float32) for split in SPLITS},
+            mean=mean.astype(np.float32),
+            scale=scale.astype(np.float32),
+            width=self.width,
+            points=np.arange(self._features, dtype=np.int64).reshape(-1, self._coordinates),
+            notes=notes,
+        )
+
+    def _settle(self) -> None:
+        """Replace what was asked for by what the file gives."""
+        shapes = self._shapes
+        frames = {shape[1:] for shape in shapes.values()}
+        if len(frames) != 1:
+            told = ", ".join(f"{name!r} {shape}" for name, shape in list(shapes.items())[:3])
+            raise DataError(f"Expected sequences of one width in {self.path}, got {told}.")
+        (features,) = frames
+        self._features = int(np.prod(features))
+        self._coordinates = features[-1] if len(features) > 1 else 1
+        if not self._features:
+            raise DataError(f"Expected features in every frame of {self.path}, got frames of shape {features}.")
+        self._lengths = {name: shape[0] for name, shape in shapes.items()}
+        self.window = self.window or self._usual_window(min(self._lengths.values()))
+        self.width = min(self.width, self._features)
+        self._counts = {name: length // self.window for name, length in self._lengths.items() if length >= self.window}
+        if len(self._counts) < len(SPLITS):
+            raise DataError(
+                f"Expected at least {len(SPLITS)} sequences of {self.window} frames or more in {self.path} (one a "
+                f"split), got {len(self._counts)} of {len(shapes)}: cut long recordings into sequences, or lower "
+                "`window`."
+            )
+        self.sequences = sum(_windows.sizes(self._counts, self.sequences).values())
+
+    def _usual_window(self, shortest: int) -> int:
+        if shortest < SHORTEST_WINDOW:
+            raise DataError(
+                f"The shortest sequence in {self.path} has {shortest} frames: say how many frames a window has, "
+                f"--set {self.name}.window=N."
+            )
+        return shortest // -(-shortest // LONGEST_WINDOW)
+
+    @cached_property
+    def _digest(self) -> str:
+        return store.file_sha256(self.path)
+
+    @cached_property
+    def _shapes(self) -> dict[str, Shape]:
+        """Sequence -> shape, read from the arrays' headers alone."""
+        headers = self._headers()
+        if not headers:
+            raise DataError(f"Expected arrays in {self.path}, got none.")
+        dimensions = (2, 3) if len(headers) > 1 else (3, 4)
+        for name, (shape, kind) in headers.items():
+            if kind.kind not in "fiu":
+                raise DataError(
+                    f"Expected numbers in {self.path}, got {'objects' if kind.hasobject else kind} under {name!r}: "
+                    "save an array of floating-point numbers, one key a sequence where their lengths differ."
+                )
+            if len(shape) not in dimensions:
+                raise DataError(
+                    f"Expected {self.path} to hold one array (sequences, time, features) or an array (time, features) "
+                    f"a key, got {shape} under {name!r} of {len(headers)} key{'s' * (len(headers) > 1)}."
+                )
+        if len(headers) > 1:
+            return {name: shape for name, (shape, _) in headers.items()}
+        ((shape, _),) = headers.values()
+        return {f"{number:06d}": shape[1:] for number in range(shape[0])}
+
+    def _headers(self) -> dict[str, tuple[Shape, np.dtype[Any]]]:
+        """Key -> shape and type of its array."""
+        headers = {}
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                for member in archive.namelist():
+                    with archive.open(member) as file:
+                        version = np.lib.format.read_magic(file)
+                        read = {
+                            (1, 0): np.lib.format.read_array_header_1_0,
+                            (2, 0): np.lib.format.read_array_header_2_0,
+                        }[version]
+                        shape, _, kind = read(file)
+                    headers[member.removesuffix(".npy")] = (shape, kind)
+        except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"Expected an npz file of arrays, {self.path} is none ({error}).") from error
+        return headers
+
+    def _arrays(self, wanted: Collection[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+        """The wanted sequences one after the other, each (time, ...)."""
+        with np.load(self.path, allow_pickle=False) as archive:
+            whole = archive[archive.files[0]] if len(archive.files) == 1 else None
+            for number, name in enumerate(self._shapes):
+                if name in wanted:
+                    yield name, archive[name] if whole is None else whole[number]
+
+    def _cut(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """(count, window, F) windows of a sequence."""
+        _check_finite(name, values)
+        count = self._counts[name]
+        return values[: count * self.window].reshape(count, self.window, self._features)
+
+
+def _check_finite(name: str, values: NDArray[Any]) -> None:
+    largest = np.abs(values.reshape(len(values), -1)).max(axis=1)  # NaN where there is one
+    wrong = ~(largest.astype(np.float64) <= LARGEST)
+    if wrong.any():
+        raise DataError(
+            f"Expected finite numbers of at most {LARGEST:g}, got a NaN, an infinity or more in frame "
+            f"{int(wrong.argmax())} of sequence {name!r} ({int(wrong.sum())} such frames): fill or cut them."
+        )

@@ -1,0 +1,278 @@
+"""A trained tokenizer on its own: frames in data units -> codes -> frames, without the harness that trained it.
+
+frames --(x - mean) / scale--> z-scores --(z - centre) components^T--> --encoder--> --quantizer--> codes, and back.
+
+A folder holds `tokenizer.safetensors` (every array) and `tokenizer.json` (what they are). Nothing in it is run.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from quantizers._registry import create, families, suggestion
+from quantizers.base import rows_at_once
+
+FORMAT = 1
+TENSORS, FACTS = "tokenizer.safetensors", "tokenizer.json"
+TRANSFORM = ("mean", "scale", "centre", "components")
+LARGEST = 1 << 20  # codes, or features: more is a damaged file
+
+Values = TypeVar("Values", NDArray[Any], Tensor)
+Layers = Sequence[tuple[int, int]]
+
+
+class TokenizerError(ValueError):
+    """A folder does not hold a tokenizer that can be used here."""
+
+
+class Tokenizer(nn.Module):
+    """Encoder, quantizer and decoder between two linear maps; final.
+
+    Args:
+        name: Family of the quantizer, without a preset.
+        parameters: Of the quantizer, all of them.
+        num_codes: K asked of the family; a lattice has the nearest product.
+        code_dim: D, what the encoder gives.
+        features: F, numbers in a frame in data units.
+        layers: Sizes (in, out) of the linear layers of the encoder and of the decoder, ReLU between them; none is the
+            identity.
+        about: What people should know: data, unit, protocol; values that JSON can hold.
+        plugin: Where the family comes from, if not from this package.
+
+    Raises:
+        TokenizerError: There is no such family, or it refuses its parameters.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    centre: Tensor
+    components: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        *,
+        num_codes: int,
+        code_dim: int,
+        features: int,
+        layers: tuple[Layers, Layers],
+        about: Mapping[str, Any] | None = None,
+        plugin: str = "",
+    ) -> None:
+        super().__init__()
+        if name not in families():
+            told = f"it comes from the plug-in {plugin}: import that first" if plugin else None
+            raise TokenizerError(f"unknown quantizer {name!r}; {told or suggestion(name, list(families()))}")
+        try:
+            self.quantizer = create(name, num_codes=num_codes, code_dim=code_dim, **parameters)
+        except (TypeError, ValueError) as error:
+            raise TokenizerError(f"quantizer {name!r} refuses its parameters: {error}") from error
+        width = layers[0][0][0] if layers[0] else code_dim
+        self.encoder = _network(layers[0], width, code_dim)
+        self.decoder = _network(layers[1], code_dim, width)
+        for part, shape in zip(TRANSFORM, ((features,), (features,), (features,), (width, features)), strict=True):
+            self.register_buffer(part, torch.zeros(shape))
+        self.about = dict(about or {})
+        self._facts = {
+            "format": FORMAT,
+            "quantizer": {"name": name, "parameters": dict(parameters), "num_codes": num_codes, "code_dim": code_dim},
+            "plugin": plugin,
+            "features": features,
+            "encoder": [list(layer) for layer in layers[0]],
+            "decoder": [list(layer) for layer in layers[1]],
+            "about": self.about,
+        }
+        self.eval()
+
+    @property
+    def num_codes(self) -> int:
+        """K: every code k satisfies 0 <= k < K."""
+        return self.quantizer.num_codes
+
+    @property
+    def features(self) -> int:
+        """F: numbers in a frame."""
+        return len(self.mean)
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) code vectors, as the decoder gets them."""
+        return self.quantizer.codebook.detach()
+
+    @property
+    def positions(self) -> Tensor | None:
+        """(K, g) place of each code on its lattice, or None for an unordered codebook."""
+        return self.quantizer.positions
+
+    @property
+    @torch.no_grad()
+    def prototypes(self) -> Tensor:
+        """(K, F) the frame in data units that each code stands for."""
+        everything = torch.arange(self.num_codes, device=self.mean.device)
+        projected = self.decoder(self.quantizer.decode(everything))
+        frames: Tensor = (projected @ self.components + self.centre) * self.scale + self.mean
+        return frames
+
+    @torch.no_grad()
+    def encode(self, frames: Values) -> Values:
+        """Frames (..., F) in data units -> codes (...) int64: arrays give an array, tensors a tensor.
+
+        Raises:
+            ValueError: Frames of another width, or numbers that are not finite.
+        """
+        given = _tensor(frames).to(self.mean.device)
+        if given.ndim < 1 or given.shape[-1] != self.features or given.is_complex() or given.dtype == torch.bool:
+            raise ValueError(
+                f"Expected frames (..., {self.features}) of numbers in data units, got {given.dtype} "
+                f"{tuple(given.shape)}."
+            )
+        flat = given.reshape(-1, self.features)
+        codes = [self._encode(part) for part in torch.split(flat, rows_at_once(self.num_codes))]
+        return _like(torch.cat(codes).reshape(given.shape[:-1]), frames)
+
+    @torch.no_grad()
+    def decode(self, codes: Values) -> Values:
+        """Codes (...) -> frames (..., F) in data units.
+
+        Raises:
+            ValueError: They are no integers from 0 to K - 1.
+        """
+        given = _tensor(codes).to(self.mean.device)
+        if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
+            raise ValueError(f"Expected integer codes, got {given.dtype}.")
+        given = given.long()
+        if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < self.num_codes:
+            raise ValueError(f"Expected codes from 0 to {self.num_codes - 1}, got {given.min()} to {given.max()}.")
+        return _like(self.prototypes[given], codes)
+
+    def forward(self, frames: Values) -> Values:
+        """Frames (..., F) -> what is left of them after coding."""
+        return self.decode(self.encode(frames))
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        # In float64, as data are standardised: a feature may be small beside its mean.
+        scores = ((frames.double() - self.mean.double()) / self.scale.double()).float()
+        if not scores.isfinite().all():
+            raise ValueError("Expected finite numbers in every frame, got a NaN or an infinity.")
+        return self.quantizer.encode(self.encoder((scores - self.centre) @ self.components.T))
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer into an existing folder."""
+        arrays = {
+            f"{'transform.' if name in TRANSFORM else ''}{name}": value for name, value in self.state_dict().items()
+        }
+        # For readers without this package: what a family may hold in another form, or compute.
+        arrays["codebook"] = self.codebook
+        if self.positions is not None:
+            arrays["positions"] = self.positions
+        content = save({name: value.cpu().contiguous().clone() for name, value in arrays.items()})
+        (folder / TENSORS).write_bytes(content)
+        facts = self._facts | {"sha256": hashlib.sha256(content).hexdigest()}
+        (folder / FACTS).write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load_tokenizer(folder: str | Path) -> Tokenizer:
+    """A tokenizer that `bench export` wrote.
+
+    tokenizer = quantizers.load_tokenizer("my-tokenizer")
+    codes = tokenizer.encode(frames)  # (T, F) or (n, T, F) in data units -> (T,) or (n, T)
+    again = tokenizer.decode(codes)
+
+    Raises:
+        FileNotFoundError: There is no such folder, or it lacks a file.
+        TokenizerError: The files are damaged or of another version, or the family is not registered.
+    """
+    folder = Path(folder)
+    for name in (FACTS, TENSORS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"no {name} in {folder}; expected a folder that bench export wrote")
+    told = _read_facts(folder / FACTS)
+    content = (folder / TENSORS).read_bytes()
+    if hashlib.sha256(content).hexdigest() != told["sha256"]:
+        raise TokenizerError(f"{folder / TENSORS} is not the file that {FACTS} was written with: export it again")
+    family = told["quantizer"]
+    tokenizer = Tokenizer(
+        family["name"],
+        family["parameters"],
+        num_codes=family["num_codes"],
+        code_dim=family["code_dim"],
+        features=told["features"],
+        layers=(told["encoder"], told["decoder"]),
+        about=told["about"],
+        plugin=told["plugin"],
+    )
+    try:
+        _fill(tokenizer, load(content))
+    except (SafetensorError, RuntimeError, TokenizerError) as error:
+        message = " ".join(str(error).split())
+        raise TokenizerError(f"{folder / TENSORS} does not hold what {FACTS} tells ({message})") from error
+    return tokenizer
+
+
+def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
+    """Put arrays in place."""
+    if not all(value.isfinite().all() for value in arrays.values()):
+        raise TokenizerError("numbers that are not finite")
+    codebook = arrays.pop("codebook", torch.empty(0))
+    arrays.pop("positions", None)
+    tokenizer.load_state_dict({name.removeprefix("transform."): value for name, value in arrays.items()})
+    if codebook.shape != tokenizer.codebook.shape:
+        raise TokenizerError(f"a codebook of shape {tuple(codebook.shape)}, not {tuple(tokenizer.codebook.shape)}")
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """What tokenizer.json tells, every value of the type that it should have."""
+    try:
+        told: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TokenizerError(f"{path} is damaged ({error})") from error
+    version = told.get("format") if isinstance(told, dict) else None
+    if version != FORMAT:
+        raise TokenizerError(f"Expected format {FORMAT} in {path}, got {version!r}: export the tokenizer again")
+    try:
+        family = told["quantizer"]
+        sound = (
+            all(isinstance(each, dict) for each in (family, family["parameters"], told["about"]))
+            and all(isinstance(each, str) for each in (family["name"], told["plugin"], told["sha256"]))
+            and all(_is_size(each) for each in (family["num_codes"], family["code_dim"], told["features"]))
+            and all(_is_size(size) for part in ("encoder", "decoder") for layer in told[part] for size in layer)
+            and all(len(layer) == 2 for part in ("encoder", "decoder") for layer in told[part])
+        )
+    except (KeyError, TypeError) as error:
+        raise TokenizerError(f"{path} lacks what a tokenizer needs ({type(error).__name__}: {error})") from error
+    if not sound:
+        raise TokenizerError(f"{path} tells what no tokenizer can be; export it again")
+    facts: dict[str, Any] = told
+    return facts
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST
+
+
+def _network(layers: Layers, inputs: int, outputs: int) -> nn.Sequential:
+    ends = [inputs, *(size for layer in layers for size in layer), outputs]
+    if ends[::2] != ends[1::2]:
+        raise TokenizerError(f"Expected layers that lead from {inputs} to {outputs}, got {[tuple(n) for n in layers]}")
+    modules: list[nn.Module] = []
+    for layer in layers:
+        modules += [nn.ReLU()] * bool(modules) + [nn.Linear(*layer)]
+    return nn.Sequential(*modules)
+
+
+def _tensor(values: NDArray[Any] | Tensor) -> Tensor:
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.require(values, requirements=["C", "W"]))
+
+
+def _like(result: Tensor, given: Values) -> Values:
+    return result if isinstance(given, Tensor) else result.cpu().numpy()

@@ -1,0 +1,308 @@
+"""`vqt-*`: quantizers of vector-quantize-pytorch behind our contract, to be compared with what people run today.
+
+https://github.com/lucidrains/vector-quantize-pytorch. Defaults are that package's own, but for gradients, which pass
+straight through where the rotation trick is not asked for; a codebook that it learns by moving averages starts from
+encoder outputs, as every one here does. The package is imported when one of them is built.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from quantizers._search import decades, kept_share
+from quantizers._vqt import Averaged, Peer, peer, start
+from quantizers.base import check_range, sample_rows
+from quantizers.fsq import LARGEST, levels_for
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+
+def _averaging(trial: "BaseTrial") -> dict[str, Any]:
+    """How fast the averages move, and the encoder's tie to its codes: two decades about that package's values."""
+    return {
+        "decay": kept_share(trial, "decay", 0.8),
+        "commitment": decades(trial, "commitment", 1.0),
+    }
+
+
+class VqtVQ(Averaged):
+    """`VectorQuantize`: a moving-average codebook (van den Oord et al. 2017).
+
+    Args:
+        num_codes: K.
+        code_dim: D.
+        decay: Share of the old average kept each step.
+        commitment: Weight of mean (z - sg[e])^2.
+        rotation: Pass gradients by the rotation trick (Fifty et al. 2024, arXiv 2410.06424), not straight through.
+    """
+
+    def __init__(
+        self, num_codes: int, code_dim: int, *, decay: float = 0.8, commitment: float = 1.0, rotation: bool = False
+    ) -> None:
+        super().__init__(num_codes, code_dim)
+        self.peer = peer(
+            "VectorQuantize",
+            dim=code_dim,
+            codebook_size=num_codes,
+            decay=check_range("decay", decay, 0, 1),
+            commitment_weight=check_range("commitment", commitment, 0, 100),
+            rotation_trick=rotation,
+        )
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) code vectors."""
+        return self.peer.codebook  # type: ignore[no-any-return]
+
+    @codebook.setter
+    def codebook(self, vectors: Tensor) -> None:
+        if vectors.shape != self.codebook.shape:
+            raise ValueError(f"Expected a codebook of shape {tuple(self.codebook.shape)}, got {tuple(vectors.shape)}.")
+        with torch.no_grad():
+            start(self.peer, vectors)
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Search space of `bench tune`."""
+        return _averaging(trial)
+
+    def initialise(self, z: Tensor) -> None:
+        """Random encoder outputs."""
+        self.codebook = sample_rows(z, self.num_codes)
+
+
+class VqtRVQ(Averaged):
+    """`ResidualVQ` (Zeghidour et al. 2021, arXiv 2107.03312, Algorithm 1): stages that each quantize what is left.
+
+    Its stages' codes are the digits of one code, the first stage's the least significant, so that K = k^stages for the
+    k that brings K nearest to what is asked. A stage takes the code nearest to its own residual: of all K sums that one
+    need not be the nearest to z. Each stage passes its gradient straight through, so that z gets it `stages` times.
+
+    Args:
+        num_codes: K asked for.
+        code_dim: D.
+        stages: Codebooks, at least 2.
+        decay: Share of the old average kept each step.
+        commitment: Weight of each stage's mean (z - sg[e])^2.
+    """
+
+    basis: Tensor
+
+    def __init__(
+        self, num_codes: int, code_dim: int, *, stages: int = 2, decay: float = 0.8, commitment: float = 1.0
+    ) -> None:
+        check_range("num_codes", num_codes, 1, LARGEST + 1)
+        check_range("stages", stages, 2, 9)
+        root = int(num_codes ** (1 / stages))
+        codes_each = min((root, root + 1), key=lambda codes: abs(codes**stages - num_codes))
+        super().__init__(codes_each**stages, code_dim)
+        self.stages = stages
+        self.codes_each = codes_each
+        self.peer = peer(
+            "ResidualVQ",
+            dim=code_dim,
+            num_quantizers=stages,
+            codebook_size=codes_each,
+            decay=check_range("decay", decay, 0, 1),
+            commitment_weight=check_range("commitment", commitment, 0, 100),
+            rotation_trick=False,
+        )
+        self.register_buffer("basis", codes_each ** torch.arange(stages))
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) every sum of one vector a stage; to be set stage by stage in `peer`."""
+        total = self.peer.codebooks.new_zeros(1, self.code_dim)
+        for vectors in self.peer.codebooks:
+            total = (total + vectors[:, None]).flatten(0, 1)
+        return total  # type: ignore[no-any-return]
+
+    @property
+    def codebook_values(self) -> int:
+        """Those of the stages: the sums are not stored."""
+        return self.stages * self.codes_each * self.code_dim
+
+    def describe(self) -> dict[str, Any]:
+        """Stages, and codes of each."""
+        return {"stages": self.stages, "codes_each": self.codes_each}
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Search space of `bench tune`."""
+        return _averaging(trial)
+
+    def initialise(self, z: Tensor) -> None:
+        """Each stage from random rows of what the stages before it leave."""
+        with torch.no_grad():
+            residual = z
+            for layer in self.peer.layers:
+                start(layer, sample_rows(residual, self.codes_each))
+                residual = residual - layer(residual[None], freeze_codebook=True)[0][0]
+
+    def _index(self, codes: Tensor) -> Tensor:
+        return (codes * self.basis).sum(1)
+
+
+class VqtSimVQ(Peer):
+    """`SimVQ` (Zhu et al. 2024, arXiv 2411.02038): a frozen random codebook behind a learned linear map.
+
+    The map counts as the network's, the frozen vectors as the codebook's.
+
+    Args:
+        num_codes: K.
+        code_dim: D.
+        commitment: Weight of its loss as a whole.
+        input_commitment: Weight in it of mean (z - sg[e])^2.
+        rotation: Pass gradients by the rotation trick, that package's default here.
+    """
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        commitment: float = 1.0,
+        input_commitment: float = 0.25,
+        rotation: bool = True,
+    ) -> None:
+        super().__init__(num_codes, code_dim)
+        self.peer = peer(
+            "SimVQ",
+            dim=code_dim,
+            codebook_size=num_codes,
+            commitment_weight=check_range("commitment", commitment, 0, 100),
+            input_to_quantize_commit_loss_weight=check_range("input_commitment", input_commitment, 0, 100),
+            rotation_trick=rotation,
+        )
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) the frozen vectors, mapped."""
+        return self.peer.codebook  # type: ignore[no-any-return]
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Both weights: two decades about that package's values."""
+        return {
+            "commitment": decades(trial, "commitment", 1.0),
+            "input_commitment": decades(trial, "input_commitment", 0.25),
+        }
+
+
+class VqtFSQ(Peer):
+    """`FSQ` (Mentzer et al. 2023, arXiv 2309.15505), its projections started at random as that package does.
+
+    Args:
+        num_codes: K asked for; the instance's own is the product of the levels.
+        code_dim: D.
+        levels: Levels a channel, each at least 3; empty takes the paper's for K, as `fsq` does.
+    """
+
+    positions: Tensor
+
+    def __init__(self, num_codes: int, code_dim: int, *, levels: tuple[int, ...] = ()) -> None:
+        check_range("num_codes", num_codes, 1, LARGEST + 1)
+        levels = tuple(levels) or levels_for(num_codes)
+        check_range("the least of levels", min(levels), 3, 1001)
+        check_range("the number of levels", len(levels), 1, code_dim + 1)
+        check_range("the product of levels", math.prod(levels), 1, LARGEST + 1)
+        super().__init__(math.prod(levels), code_dim)
+        self.levels = levels
+        self.peer = peer("FSQ", levels=list(levels), dim=code_dim)
+        codes = torch.arange(self.num_codes)
+        self.positions = self.peer.indices_to_level_indices(codes).long()
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) the lattice, projected."""
+        return self.peer.project_out(self.peer.implicit_codebook)  # type: ignore[no-any-return]
+
+    @property
+    def codebook_values(self) -> int:
+        """None is stored."""
+        return 0
+
+    def latents(self, z: Tensor) -> Tensor:
+        """Z (B, D) -> (B, channels), projected and bounded as `bound` does before it rounds, in steps of one."""
+        reach = (self.peer._levels - 1) * (1 + 1e-3) / 2
+        offset = torch.where(self.peer._levels % 2 == 0, 0.5, 0.0)
+        return (self.peer.project_in(z) + (offset / reach).atanh()).tanh() * reach - offset  # type: ignore[no-any-return]
+
+    @property
+    def latent_codebook(self) -> Tensor:
+        """(K, channels) the lattice in steps of one."""
+        return self.peer.implicit_codebook * (self.peer._levels // 2)  # type: ignore[no-any-return]
+
+    def describe(self) -> dict[str, Any]:
+        """The levels."""
+        return {"levels": list(self.levels)}
+
+
+class VqtLFQ(Peer):
+    """`LFQ` (Yu et al. 2023, arXiv 2310.05737): the signs of log2 K channels, kept in use by an entropy loss.
+
+    Args:
+        num_codes: K asked for; the instance's own is the nearest power of two.
+        code_dim: D.
+        entropy: Weight of the entropy loss.
+        diversity: Weight in it of the entropy of all codes against that of each vector's own.
+        commitment: Weight of mean (z - sg[e])^2 in the channels.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self,
+        num_codes: int,
+        code_dim: int,
+        *,
+        entropy: float = 0.1,
+        diversity: float = 1.0,
+        commitment: float = 0.0,
+    ) -> None:
+        check_range("num_codes", num_codes, 2, LARGEST + 1)
+        bits = round(math.log2(num_codes))
+        super().__init__(1 << bits, code_dim)
+        self.peer = peer(
+            "LFQ",
+            dim=code_dim,
+            codebook_size=self.num_codes,
+            entropy_loss_weight=check_range("entropy", entropy, 0, 100),
+            diversity_gamma=check_range("diversity", diversity, 0, 100),
+            commitment_loss_weight=check_range("commitment", commitment, 0, 100),
+        )
+        self.positions = (self.peer.codebook > 0).long()
+
+    @property
+    def codebook(self) -> Tensor:
+        """(K, D) the corners of a cube, projected."""
+        return self.peer.project_out(self.peer.codebook)  # type: ignore[no-any-return]
+
+    @property
+    def codebook_values(self) -> int:
+        """None is stored."""
+        return 0
+
+    def latents(self, z: Tensor) -> Tensor:
+        """Z (B, D) -> (B, log2 K) channels."""
+        return self.peer.project_in(z)  # type: ignore[no-any-return]
+
+    @property
+    def latent_codebook(self) -> Tensor:
+        """(K, log2 K) the corners."""
+        return self.peer.codebook  # type: ignore[no-any-return]
+
+    def describe(self) -> dict[str, Any]:
+        """How many channels."""
+        return {"bits": self.num_codes.bit_length() - 1}
+
+    @classmethod
+    def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
+        """Both weights of the entropy loss: two decades about that package's values."""
+        return {
+            "entropy": decades(trial, "entropy", 0.1),
+            "diversity": decades(trial, "diversity", 1.0),
+        }

@@ -1,0 +1,421 @@
+"""Tuning, with children that compute what a formula says instead of training."""
+
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import datasets
+import quantizers
+from bench.errors import UsageError
+from bench.executors import Children, Local, LostError, Outcome
+from bench.request import Request
+from bench.runner import Options
+from bench.store import DONE, FAILED, Store
+from bench.study import ROUND, Constraint, Objective, Study, open_storage
+from bench.tune import JOURNAL, Tuner, task_of
+from bench.tuned import FRONT, UNCONSTRAINED, load
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST = datasets.TUNING
+
+
+def mse(cell):
+    """Best at commitment 0.25; every seed adds its own constant."""
+    return 1 + math.log10(cell["parameters"]["commitment"] / 0.25) ** 2 + 0.01 * (cell["seed"] - FIRST)
+
+
+def topographic_error(cell):
+    """Worse the better the other."""
+    return 0.2 - 0.1 * (mse(cell) - 1)
+
+
+FORMULAS = {"mse": mse, "topographic_error": topographic_error, "active": lambda cell: 50.0}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Replace the child; returns the (key, seed, quantizer) that were measured, and lets a test interfere."""
+    seen = []
+
+    def child(self, spec, log, timeout, threads):
+        told = json.loads(spec.read_text())
+        for cell in told["cells"]:
+            seen.append((cell["key"], cell["data_seed"], cell["quantizer"]))
+            child.before(cell, len(seen))
+            values = {name: FORMULAS[name](cell) for name in cell["missing"]}
+            status = child.status(cell)
+            record = {"schema": 2, "key": cell["key"], "status": status, "finished": 0.0, "cell": cell}
+            record |= {"metric_keys": cell["metric_keys"], "metrics": values, "error": {"message": "no reason"}}
+            cells = Path(told["root"]) / "cells"
+            (cells / f"{cell['key']}.safetensors").touch()
+            (cells / f"{cell['key']}.json").write_text(json.dumps(record))
+        log.touch()
+        return Outcome(0, timed_out=False)
+
+    child.before = lambda cell, count: None
+    child.status = lambda cell: DONE
+    seen_by = type("Seen", (), {"cells": seen, "child": child})
+    monkeypatch.setattr(Children, "run", child)
+    return seen_by
+
+
+def task(families="vq,som-vq", objective="mse", constraint="", seeds=2, trials=4, protocol="tiny"):
+    request = Request(quantizers=families, datasets="lorenz", protocol=protocol)
+    return task_of(request, objective=objective, constraint=constraint, seeds=seeds, trials=trials)
+
+
+def tuner(folder, asked):
+    store = Store(folder)
+    lines = []
+    made = Tuner(asked, store, Options(device="cpu", jobs=1), {}, Local(store, "cpu", 1), lines.append)
+    made.lines = lines
+    return made
+
+
+def trials_of(made):
+    return {study.name: study._study.get_trials() for study in made.studies}
+
+
+def states(trials):
+    return Counter(trial.state for trial in trials)
+
+
+def test_every_family_gets_the_same_trials_on_the_same_seeds_that_no_run_has(tmp_path, measured):
+    made = tuner(tmp_path, task("vq,som-vq,fsq", trials=6))
+    measured.child.before = lambda cell, count: cell["parameters"].setdefault("commitment", 0.25)
+    made.run()
+    assert {name: len(trials) for name, trials in trials_of(made).items()} == {
+        "vq on lorenz": 6,
+        "som-vq on lorenz": 6,
+        "fsq on lorenz": 6,
+    }
+    for family in ("vq", "som-vq"):
+        assert {seed for _, seed, name in measured.cells if name == family} == {FIRST, FIRST + 1}
+    assert min(seed for _, seed, _ in measured.cells) >= FIRST
+    assert len({key for key, _, _ in measured.cells}) == len(measured.cells)  # nothing is measured twice
+
+
+def test_the_winner_is_the_best_of_all_trials(tmp_path, measured):
+    made = tuner(tmp_path, task("vq", trials=5, seeds=1))
+    made.run()
+    made.write(["bench", "tune"])
+    tried = [trial.user_attrs["parameters"] for trial in trials_of(made)["vq on lorenz"]]
+    best = min(tried, key=lambda values: abs(math.log(values["commitment"] / 0.25)))
+    found = load(tmp_path / "tuned.toml")["vq", "lorenz"]
+    assert found.parameters == best
+    assert found.trials == 5
+    assert found.values == {"mse": pytest.approx(mse({"parameters": best, "seed": FIRST}))}
+    assert not list(tmp_path.glob("cells/*.safetensors"))  # of use to nobody
+
+
+def test_a_constraint_chooses_another_winner_and_the_free_one_is_kept_too(tmp_path, measured):
+    made = tuner(tmp_path, task("som-vq,vq", constraint="topographic_error<=0.18", trials=12, seeds=1))
+    made.run()
+    made.write(["bench", "tune"])
+    bound, free = load(tmp_path / "tuned.toml"), load(tmp_path / "tuned.toml", UNCONSTRAINED)
+    tried = [trial.user_attrs["values"] for trial in trials_of(made)["som-vq on lorenz"]]
+    assert any(values["topographic_error"] <= 0.18 for values in tried)
+    keeping = [values for values in tried if values["topographic_error"] <= 0.18]
+    assert bound["som-vq", "lorenz"].values == min(keeping, key=lambda values: values["mse"])
+    assert free["som-vq", "lorenz"].values == min(tried, key=lambda values: values["mse"])
+    assert bound["som-vq", "lorenz"].values["mse"] > free["som-vq", "lorenz"].values["mse"]
+    assert ("vq", "lorenz") in bound  # without a grid nothing is asked of it
+    assert ("vq", "lorenz") not in free
+    assert {name for values in tried for name in values} == {"mse", "topographic_error"}
+
+
+def test_a_constraint_that_nothing_keeps_leaves_no_winner_and_says_so(tmp_path, measured):
+    made = tuner(tmp_path, task("som-vq,vq", constraint="topographic_error<=-5", trials=2, seeds=1))
+    made.run()
+    lines = made.write(["bench", "tune"])
+    assert any("no trial keeps topographic_error<=-5" in line for line in lines)
+    assert [*load(tmp_path / "tuned.toml")] == [("vq", "lorenz")]
+
+
+def test_hopeless_trials_cost_one_seed_and_count(tmp_path, measured):
+    made = tuner(tmp_path, task("vq", trials=20, seeds=3))
+    made.run()
+    trials = trials_of(made)["vq on lorenz"]
+    assert states(trials)[TrialState.PRUNED] > 0
+    assert len(trials) == 20
+    seeds = Counter(key for _, seed, key in measured.cells)
+    pruned = states(trials)[TrialState.PRUNED]
+    assert sum(seeds.values()) == 3 * (20 - pruned) + pruned
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    for trial in trials:
+        if trial.state == TrialState.PRUNED:
+            before = sorted(
+                other.intermediate_values[0] for other in complete if other.datetime_complete < trial.datetime_complete
+            )
+            assert len(before) >= 5
+            assert trial.intermediate_values[0] > before[(len(before) - 1) // 2]
+
+
+def test_a_trial_that_keeps_the_constraint_is_never_given_up(tmp_path, measured):
+    made = tuner(tmp_path, task("som-vq", constraint="topographic_error<=0.18", trials=16, seeds=2))
+    made.run()
+    for trial in trials_of(made)["som-vq on lorenz"]:
+        if trial.state == TrialState.PRUNED:
+            assert trial.user_attrs["values"]["topographic_error"] > 0.18
+
+
+def test_several_objectives_keep_every_trial_that_no_other_beats(tmp_path, measured):
+    made = tuner(tmp_path, task("som-vq", objective="mse,topographic_error", trials=8, seeds=2))
+    made.run()
+    made.write(["bench", "tune"])
+    trials = trials_of(made)["som-vq on lorenz"]
+    assert states(trials) == {TrialState.COMPLETE: 8}
+    front = load(tmp_path / "tuned.toml")["som-vq", "lorenz"]
+    everything = [trial.values for trial in trials]
+    assert [front.values["mse"], front.values["topographic_error"]] == min(everything)
+    import tomllib
+
+    kept = tomllib.loads((tmp_path / "tuned.toml").read_text())[FRONT]
+    assert len(kept) == 8  # the formulas contradict each other, so no trial beats another
+
+
+def test_a_metric_with_a_target_is_brought_near_it():
+    (objective,) = Objective.parse("distortion_ratio")
+    assert objective.direction == "minimize"
+    assert (objective.value(0.7), objective.value(1.2)) == (pytest.approx(0.3), pytest.approx(0.2))
+    (objective,) = Objective.parse("trust")
+    assert (objective.direction, objective.value(0.7)) == ("maximize", 0.7)
+
+
+def test_trials_without_values_count_and_do_not_win(tmp_path, measured):
+    measured.child.status = lambda cell: FAILED if cell["parameters"]["commitment"] > 0.25 else DONE
+    made = tuner(tmp_path, task("vq", trials=8, seeds=1))
+    made.run()
+    trials = trials_of(made)["vq on lorenz"]
+    failed = [trial for trial in trials if trial.user_attrs["parameters"]["commitment"] > 0.25]
+    assert failed
+    assert len(trials) == 8
+    for trial in trials:
+        assert trial.state == (TrialState.FAIL if trial in failed else TrialState.COMPLETE)
+    assert all("no reason" in trial.user_attrs["error"] for trial in failed)
+    assert made.studies
+    (study,) = made.studies
+    assert study.winner().parameters["commitment"] <= 0.25
+
+
+@pytest.mark.parametrize("moment", [1, 2, 5, 7, 11])
+def test_a_driver_that_dies_loses_nothing_and_ends_with_the_same_trials(tmp_path, measured, moment):
+    undisturbed = tuner(tmp_path / "undisturbed", task(trials=6, seeds=1))
+    undisturbed.run()
+    measured.cells.clear()
+
+    def die(cell, count):
+        if count == moment:
+            raise KeyboardInterrupt
+
+    measured.child.before = die
+    with pytest.raises(KeyboardInterrupt):
+        tuner(tmp_path / "killed", task(trials=6, seeds=1)).run()
+    measured.child.before = lambda cell, count: None
+    cut_off = measured.cells[-1][0]
+    again = tuner(tmp_path / "killed", task(trials=6, seeds=1))
+    again.run()
+    assert any("queued again" in line for line in again.lines)
+    for study in again.studies:
+        assert len(study.finished()) == 6
+    assert not any(trial.state == TrialState.RUNNING for trials in trials_of(again).values() for trial in trials)
+    counts = Counter(key for key, _, _ in measured.cells)
+    assert {key for key, count in counts.items() if count > 1} == {cut_off}
+
+    def drawn(made):
+        return {
+            name: sorted(json.dumps(t.user_attrs["parameters"]) for t in trials if t.state == TrialState.COMPLETE)
+            for name, trials in trials_of(made).items()
+        }
+
+    assert drawn(again) == drawn(undisturbed)
+
+
+def test_a_trial_is_queued_once_however_often_the_driver_dies_in_between(tmp_path, monkeypatch):
+    study = a_study(tmp_path)
+    study.ask()
+    monkeypatch.setattr(study._study, "tell", lambda *arguments, **more: (_ for _ in ()).throw(KeyboardInterrupt))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            study.revive()
+    monkeypatch.undo()
+    left = a_study(tmp_path)
+    assert left.revive() == ROUND
+    queued = [trial for trial in left._study.get_trials() if trial.state == TrialState.WAITING]
+    assert len(queued) == ROUND
+    assert left.finished() == []
+    assert [asked.trial.params for asked in left.ask()] == [trial.system_attrs["fixed_params"] for trial in queued]
+
+
+def a_study(folder, **more):
+    folder.mkdir(exist_ok=True)
+    values = {"objectives": Objective.parse("mse"), "constraint": None, "trials": 9, "question": {"seeds": [1]}} | more
+    return Study(open_storage(folder / JOURNAL), quantizers.families()["vq"], "lorenz", **values)
+
+
+def test_another_question_is_not_mixed_in_and_more_trials_are(tmp_path):
+    a_study(tmp_path)
+    assert a_study(tmp_path, trials=99).trials == 99
+    with pytest.raises(UsageError, match="of vq on lorenz that is there had another seeds; choose another --out"):
+        a_study(tmp_path, question={"seeds": [2]})
+
+
+def test_what_a_killed_writer_leaves_of_a_line_or_a_lock_does_not_stop_the_next(tmp_path):
+    a_study(tmp_path).ask()
+    journal = tmp_path / JOURNAL
+    with journal.open("ab") as file:
+        file.write(b'{"op_code": 4, "worker')
+    (tmp_path / f"{JOURNAL}.lock").touch()
+    again = a_study(tmp_path)
+    assert again.revive() == ROUND
+    again.ask()
+    assert len(a_study(tmp_path)._study.get_trials()) == 2 * ROUND
+
+
+def test_the_journal_is_one_that_optuna_opens(tmp_path, measured):
+    made = tuner(tmp_path, task(trials=3, seeds=1))
+    made.run()
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / JOURNAL))
+    storage = optuna.storages.JournalStorage(backend)
+    assert set(optuna.get_all_study_names(storage)) == {"vq on lorenz", "som-vq on lorenz"}
+    found = optuna.load_study(study_name="vq on lorenz", storage=storage)
+    assert found.best_value == min(trial.values[0] for trial in found.get_trials())
+
+
+def test_a_lost_executor_ends_the_study_and_it_goes_on(tmp_path, measured, monkeypatch):
+    outcome = Local.outcome
+    monkeypatch.setattr(Local, "outcome", lambda self, job, future: (_ for _ in ()).throw(LostError("gone")))
+    with pytest.raises(LostError):
+        tuner(tmp_path, task("vq", trials=3, seeds=1)).run()
+    monkeypatch.setattr(Local, "outcome", outcome)
+    made = tuner(tmp_path, task("vq", trials=3, seeds=1))
+    made.run()
+    (study,) = made.studies
+    assert len(study.finished()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"families": "som-vq:paper"}, "som-vq:paper is a preset, which keeps its published values; tune som-vq"),
+        ({"families": "nope"}, "unknown quantizer 'nope'"),
+        ({"families": "kmeans"}, "unknown quantizer 'kmeans'"),
+        ({"families": "vq+sorted"}, r"unknown quantizer 'vq\+sorted'"),
+        ({"objective": "msee"}, "did you mean 'mse'"),
+        ({"objective": ","}, "at least one metric"),
+        ({"objective": "active"}, "neither more nor less of it is better"),
+        ({"objective": "rate_excess"}, "unknown metric 'rate_excess'"),
+        ({"objective": "topographic_error"}, "the codes of vq have no places on a grid"),
+        ({"constraint": "topographic_error"}, "METRIC<=NUMBER"),
+        ({"constraint": "topographic_error<=nan"}, "METRIC<=NUMBER"),
+        ({"constraint": "topographic_eror<=1"}, "did you mean 'topographic_error'"),
+        ({"trials": 0}, "--trials"),
+        ({"seeds": 0}, "--seeds"),
+        ({"protocol": "quik"}, "did you mean 'quick'"),
+    ],
+)
+def test_what_cannot_be_tuned_is_one_line(change, expected):
+    with pytest.raises(UsageError, match=expected) as told:
+        task(**change)
+    assert "\n" not in str(told.value)
+
+
+def test_a_family_without_a_search_space_is_named(monkeypatch):
+    class Mine(quantizers.VQ):
+        suggest = quantizers.Quantizer.suggest
+
+    monkeypatch.setitem(quantizers._registry._FAMILIES, "mine", quantizers.Family("mine", Mine))
+    with pytest.raises(UsageError, match=r"mine declares no search space; give Mine a classmethod suggest\(trial\)"):
+        task("mine")
+    asked = task("all")
+    assert len(asked.subjects) == 7
+    assert "mine declares no search space and is left as it is." in asked.remarks
+
+
+def test_a_search_space_that_raises_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(quantizers.VQ, "suggest", classmethod(lambda cls, trial: 1 / 0))
+    with pytest.raises(UsageError, match="suggest of vq: ZeroDivisionError"):
+        a_study(tmp_path).ask()
+
+
+def test_datasets_whose_seeds_share_test_sequences_are_refused(monkeypatch):
+    monkeypatch.setattr(datasets.get("lorenz"), "test_apart", False)
+    with pytest.raises(UsageError, match="a seed may train on what another tests"):
+        task()
+
+
+def test_constraints_read_and_measure():
+    below, above = Constraint.parse("topographic_error <= 0.1"), Constraint.parse("trust>=0.9")
+    assert (str(below), str(above)) == ("topographic_error<=0.1", "trust>=0.9")
+    assert below.violation({"topographic_error": 0.3}) == pytest.approx(0.2)
+    assert above.violation({"trust": 0.95}) == pytest.approx(-0.05)
+
+
+def start(folder):
+    command = [sys.executable, "-m", "bench", "tune", "--quantizers", "vq,som-vq", "--datasets", "lorenz"]
+    command += ["--protocol", "tiny", "--trials", "5", "--seeds", "1", "--device", "cpu", "--out", str(folder)]
+    command += ["--constraint", "topographic_error<=0.5"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
+
+
+def kept(folder):
+    """Finished trials with what they were told, as a journal's reader sees them, and records that are done."""
+    if not (folder / JOURNAL).exists():
+        return {}, {}
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(shutil.copy(folder / JOURNAL, folder / "copy")))
+    )
+    trials = {
+        (name, trial.number): (trial.state, trial.values, trial.params)
+        for name in optuna.get_all_study_names(storage)
+        for trial in optuna.load_study(study_name=name, storage=storage).get_trials()
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    }
+    files = {path: path.stat().st_mtime_ns for path in (folder / "cells").glob("*.json")}
+    done = {path: stamp for path, stamp in files.items() if json.loads(path.read_text())["status"] == DONE}
+    return trials, done
+
+
+@pytest.mark.slow
+def test_a_driver_killed_at_five_moments_ends_with_the_same_trials_and_loses_no_result(tmp_path):
+    begun = time.monotonic()
+    process = start(tmp_path / "undisturbed")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    duration = time.monotonic() - begun
+    moments = random.Random(0)
+    folder = tmp_path / "killed"
+    trials, done = {}, {}
+    for _ in range(5):
+        process = start(folder)
+        time.sleep(moments.uniform(0.2, 0.7) * duration)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        now = kept(folder)
+        assert trials.items() <= now[0].items()
+        assert done.items() <= now[1].items()
+        trials, done = now
+    process = start(folder)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    last = kept(folder)
+    assert trials.items() <= last[0].items()
+    assert done.items() <= last[1].items()
+    whole = kept(tmp_path / "undisturbed")
+    assert sorted(map(str, last[0].values())) == sorted(map(str, whole[0].values()))
+    assert {path.name for path in last[1]} == {path.name for path in whole[1]}
+    found = [(each / "tuned.toml").read_text().split("\n", 2)[2] for each in (folder, tmp_path / "undisturbed")]
+    assert found[0] == found[1]
