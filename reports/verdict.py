@@ -42,6 +42,7 @@ ASPECTS = (
     Aspect("Cost", "train_seconds", "lower is better"),
 )
 STANDINGS = ("best", "tied", "identical", "behind", "untested")
+UNRANKED = "No row here is one that is ranked, so nothing is compared."
 INTRODUCTION = (
     "Made from the tables below. Means ± half the 95 % interval over n seeds; a difference is paired over seeds and "
     "followed by its 95 % interval and its p (Holm). Only the best mean is tested against the others: rows behind it "
@@ -75,11 +76,13 @@ def verdict(
         n = int(done["seed"].nunique())
         kind = _kind(dataset, stand_ins, protocol)
         blocks: list[Block] = [Prose(kind)] if kind else []
-        if n < FEW_SEEDS or _untested(own[1], own[2]):
-            blocks.append(Prose(_nothing(n)))
-        else:
-            blocks.append(Bullets(tuple(_dataset(*own))))
+        untested = n < FEW_SEEDS or _untested(own[1], own[2])
+        told = () if untested else tuple(_dataset(*own))
+        if told:
+            blocks.append(Bullets(told))
             concluded = True
+        else:
+            blocks.append(Prose(_nothing(n) if untested else UNRANKED))
         sections.append(Section(escape(dataset), tuple(blocks)))
     return [Prose(INTRODUCTION), *sections] if concluded else sections
 

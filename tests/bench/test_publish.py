@@ -95,3 +95,10 @@ def test_a_single_seed_claims_nothing(ran):
     assert "With fewer than 3 seeds nothing can be concluded" in (folder / "report.html").read_text()
     assert (folder / "claims.csv").read_text().strip().count("\n") <= 0
     assert "is best" not in (folder / "report.html").read_text()
+
+
+def test_a_run_of_rows_that_are_never_ranked_compares_nothing(ran):
+    folder = ran("run", lambda cell: {"mse": 0.1 + 0.01 * cell.seed}, quantizers="kmeans,none")
+    reporting.again(folder)
+    for name in ("report.html", "report.md"):
+        assert "No row here is one that is ranked, so nothing is compared." in (folder / name).read_text()

@@ -49,8 +49,12 @@ def finished(bench, tmp_path_factory):
 
 def test_a_run_leaves_what_it_should(finished):
     found = {path.name for path in finished.iterdir()}
-    files = {"report.html", "report.md", "tables", "plan.json", "environment.json", "environments", "cells", ".lock"}
+    files = {"report.html", "report.md", "tables", "figures", "plan.json", "environment.json", "environments", "cells"}
+    files |= {".lock"}
     assert found == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls")}
+    page = (finished / "report.html").read_text()
+    assert all(path.read_text().strip() in page for path in (finished / "figures").iterdir())
+    assert len([*finished.glob("figures/use--*.svg")]) > 1
     table = rows(finished)
     assert [(row["quantizer"], row["seed"], row["status"]) for row in table] == [
         ("vq", "0", "done"),

@@ -7,7 +7,7 @@ import pytest
 
 from reports import html
 from reports.figure import Figure
-from reports.page import Cell, Column, Grid, Page, Section, Table
+from reports.page import Bullets, Cell, Column, Grid, Page, Section, Table
 from reports.report import report
 
 NASTY = "<script>alert(1)</script>\"'&amp;`*x*"
@@ -183,6 +183,10 @@ def test_figures_and_grids_stand_in_the_page_as_they_are():
 def test_a_table_of_one_row_has_nothing_to_sort():
     table = Table("t", "T", (Column("row", numeric=False),), ((Cell("a", "a"),),))
     assert Elements(html.write(Page("p", (table,)))).all("button") == []
+
+
+def test_a_list_of_nothing_is_no_list():
+    assert Elements(html.write(Page("p", (Bullets(()),)))).all("ul") == []
 
 
 def luminance(colour):
