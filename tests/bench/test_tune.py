@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -71,8 +72,8 @@ def measured(monkeypatch):
     return seen_by
 
 
-def task(families="vq,som-vq", objective="mse", constraint="", seeds=2, trials=4, protocol="tiny"):
-    request = Request(quantizers=families, datasets="lorenz", protocol=protocol)
+def task(families="vq,som-vq", objective="mse", constraint="", seeds=2, trials=4, protocol="tiny", source="lorenz"):
+    request = Request(quantizers=families, datasets=source, protocol=protocol)
     return task_of(request, objective=objective, constraint=constraint, seeds=seeds, trials=trials)
 
 
@@ -330,6 +331,20 @@ def test_what_cannot_be_tuned_is_one_line(change, expected):
     with pytest.raises(UsageError, match=expected) as told:
         task(**change)
     assert "\n" not in str(told.value)
+
+
+def test_a_study_of_a_file_goes_on_where_the_file_was_moved(tmp_path, measured):
+    (tmp_path / "elsewhere").mkdir()
+    path = tmp_path / "walks.npz"
+    np.savez(path, np.random.default_rng(0).normal(size=(12, 32, 3)))
+    tuner(tmp_path / "study", task("vq", seeds=1, trials=2, source=f"npz:{path}")).run()
+    path = path.rename(tmp_path / "elsewhere" / "walks.npz")
+    made = tuner(tmp_path / "study", task("vq", seeds=1, trials=4, source=f"npz:{path}"))
+    made.run()
+    assert {name: len(trials) for name, trials in trials_of(made).items()} == {"vq on npz:walks": 4}
+    made.write(["bench", "tune"])
+    told = (tmp_path / "study" / "tuned.toml").read_text()
+    assert f'"datasets" = ["npz:{path}"]' in told
 
 
 def test_a_family_without_a_search_space_is_named(monkeypatch):
