@@ -5,12 +5,14 @@ python tests/bench/gate_figures.py BASELINE
 The trainings of BASELINE are a pool from which each trial draws a baseline and a run. "normal" trials draw noise with
 the pool's covariance over rows and metrics, and PAIRS null pairs; "real" ones draw trainings without replacement, the
 same of every row, and have as many null pairs as the pool then holds, PAIRS at most. Every trial judges the whole table
-of comparisons. A loss is planted in one metric of one row, in one row of the dataset after the other.
+of comparisons. A loss is planted in one metric of one row; where too few trials show it, the loss that the trial's own
+baseline calls the smallest it can see is planted, too.
 """
 
 import argparse
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +24,14 @@ from bench.baseline import Measured, Pair, Series, read
 from bench.check import Comparison, compare
 from bench.metrics import METRICS
 from bench.metrics.effects import watched
+from bench.noise import POWER
 
 PAIRS = 10
 FEWEST = 3  # trainings a seed: one of the baseline, one of the run, and one for a null pair
 PLANTED = {"mse": 0.1, "bits_per_frame": 0.2, "active": 15.0}  # of mse a share
 Table = dict[Pair, Measured]
 Values = dict[Pair, NDArray[np.float64]]  # (seeds, trainings a seed, metrics); NaN for a blank
+Draw = Callable[[Values, int, np.random.Generator], Values]
 
 
 def pool(rows: Table) -> Values:
@@ -79,21 +83,43 @@ def _series(like: Series, block: NDArray[np.float64]) -> Series:
     )
 
 
-def planted(after: Table, pair: Pair, metric: str) -> Table:
-    """The run with a loss in one metric of one row."""
+def planted(after: Table, pair: Pair, metric: str, size: float, *, share: bool) -> Table:
+    """The run with a loss in one metric of one row, which is a share of its value or in its unit."""
     sign = -1 if watched(METRICS[metric]) == "higher" else 1
     row = after[pair]
-    column = [
-        None if x is None else x + sign * PLANTED[metric] * (x if metric == "mse" else 1)
-        for x in row.trainings.values[metric]
-    ]
+    column = [None if x is None else x + sign * size * (x if share else 1) for x in row.trainings.values[metric]]
     values = row.trainings.values | {metric: tuple(column)}
     return after | {pair: replace(row, trainings=replace(row.trainings, values=values))}
+
+
+def caught(before: Table, after: Table, pair: Pair, metric: str) -> bool:
+    """Whether the gate calls this metric of this row fallen."""
+    return (*pair, metric) in {(each.row, each.dataset, each.metric) for each in fell(before, after)}
+
+
+def reach(before: Table, pair: Pair, metric: str) -> float:
+    """The smallest loss that a baseline says that it can see."""
+    found = compare(before, before, {})[0]
+    return next(each.reach for each in found if (each.row, each.dataset, each.metric) == (*pair, metric))
 
 
 def fell(before: Table, after: Table) -> list[Comparison]:
     """What the gate calls fallen."""
     return [each for each in compare(before, after, {})[0] if each.outcome == "regressed"]
+
+
+def at_reach(rows: Table, values: Values, draw: Draw, needed: int, pair: Pair, metric: str, trials: int) -> str:
+    """The median loss that the trials' baselines say they can see, and how often it is seen."""
+    rng = np.random.default_rng(1)
+    sizes, shown = [], []
+    for _ in range(trials):
+        before, after = trial(rows, draw(values, needed, rng))
+        sizes.append(reach(before, pair, metric))
+        shown.append(caught(before, planted(after, pair, metric, sizes[-1], share=False), pair, metric))
+    middle = float(np.median(sizes))
+    if metric == "mse":
+        middle /= float(np.nanmean(rows[pair].trainings.values[metric]))
+    return f"{middle:.1%}; {sum(shown) / trials:.1%}" if metric == "mse" else f"{middle:.3g}; {sum(shown) / trials:.1%}"
 
 
 def main() -> None:
@@ -108,8 +134,7 @@ def main() -> None:
     if trainings < FEWEST:
         parser.error(f"expected {FEWEST} trainings a seed, got {trainings}: bench baseline --null-pairs makes them")
     whole = 2 + math.ceil(PAIRS / seeds)
-    print(f"{len(rows)} rows over {seeds} seeds, drawn from {trainings} trainings a seed")
-    datasets = list(dict.fromkeys(dataset for _, dataset in rows))
+    print(f"{len(rows)} rows over {seeds} seeds, drawn from {trainings} trainings a seed; {told.trials} trials a line")
     lines = []
     for draw, needed in ((normal, whole), (real, min(whole, trainings))):
         name = f"{draw.__name__}, {(needed - 2) * seeds} null pairs"
@@ -117,19 +142,17 @@ def main() -> None:
         alarms = [fell(*trial(rows, draw(values, needed, rng))) for _ in range(told.trials)]
         false = sum(map(bool, alarms))
         lines.append([name, "nothing", "", f"{false / told.trials:.1%}", ""])
-        for metric, dataset in itertools.product(PLANTED, datasets):
-            caught: dict[str, list[bool]] = {}
-            pairs = itertools.cycle(pair for pair in rows if pair[1] == dataset)
-            for pair, _ in zip(pairs, range(told.trials), strict=False):
+        for metric, pair in itertools.product(PLANTED, rows):
+            shown = []
+            for _ in range(told.trials):
                 before, after = trial(rows, draw(values, needed, rng))
-                found = {(each.row, each.dataset, each.metric) for each in fell(before, planted(after, pair, metric))}
-                caught.setdefault(pair[0], []).append((*pair, metric) in found)
-            total = sum(map(sum, caught.values())) / told.trials
-            weak = {row: sum(each) / len(each) for row, each in caught.items()}
-            named = ", ".join(f"{row} {share:.0%}" for row, share in weak.items() if share < 0.95)
+                broken = planted(after, pair, metric, PLANTED[metric], share=metric == "mse")
+                shown.append(caught(before, broken, pair, metric))
             size = f"{PLANTED[metric]:.0%}" if metric == "mse" else f"{PLANTED[metric]:g}"
-            lines.append([name, f"{metric} {size}", dataset, f"{total:.1%}", named])
-    head = ["trials", "planted", "dataset", "called fallen", "rows below 95 %"]
+            share = sum(shown) / told.trials
+            smallest = "" if share >= POWER else at_reach(rows, values, draw, needed, pair, metric, told.trials)
+            lines.append([name, f"{metric} {size}", " on ".join(pair), f"{share:.1%}", smallest])
+    head = ["trials", "planted", "in", "called fallen", "smallest loss seen; called fallen"]
     print(tabulate(lines, headers=head, tablefmt="pipe", disable_numparse=True))
 
 
