@@ -19,7 +19,7 @@ from bench.model import reconstruct, tokenize
 from bench.plan import make
 from bench.protocol import Protocol
 from bench.request import Request
-from bench.store import DONE, Store
+from bench.store import DONE, KEPT, Store
 from bench.workshop import Workshop, load_data
 from quantizers import _registry
 
@@ -36,7 +36,7 @@ def trained(folder: Path, rows: str, source: str) -> Store:
         if cell.control or cell.quantizer == "none":
             store.write({"key": cell.key, "cell": told, "status": DONE})
             continue
-        told |= {"missing": ["mse", "error_units"], "former": {"metrics": {}, "metric_seconds": {}, "null": {}}}
+        told |= {"missing": ["mse", "error_units"], "former": {part: {} for part in KEPT}}
         spec = {"root": str(folder), "device": "cpu", "environment": "of a test", "trains": True, "cells": [told]}
         Job(spec).run()
     return store

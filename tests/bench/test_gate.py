@@ -166,7 +166,7 @@ def test_a_null_pair_that_fails_leaves_no_baseline_and_is_tried_again(bench_here
 
     command = ("baseline", copy, "-o", tmp_path / "out.json", "--null-pairs", 3)
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "_evaluate", fail)
+        patch.setattr(Job, "_begin", fail)
         done = bench_here(*command)
     assert done.returncode == 3
     assert not (tmp_path / "out.json").exists()
