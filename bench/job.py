@@ -33,6 +33,8 @@ from bench.train import History
 from bench.workshop import ChangedError, Workshop
 
 JSON = dict[str, Any]
+NOT_KEPT = ("former", "missing", "metric_keys", "ceiling")
+"""Of a cell in its record: what the job is to do with it."""
 
 
 def main(spec_path: str) -> None:
@@ -83,6 +85,10 @@ class _Evaluation:
     cell: JSON
     record: JSON
     subject: Trained
+
+
+class GivenUpError(Exception):
+    """Training ended early, above its ceiling."""
 
 
 class MetricError(RuntimeError):
@@ -159,6 +165,9 @@ class Job:
         model, history, record["train_seconds"] = self.workshop.load(cell, data.width)
         if history.diverged:
             raise DivergedError("the reconstruction error is not finite")
+        if history.given_up:
+            points = len(history.validation)
+            raise GivenUpError(f"given up at point {points} of its learning curve, at {min(history.validation):.4g}")
         record["history"] = {"train": history.train, "validation": history.validation, "eager": history.eager}
         sequences = {split: len(frames) for split, frames in data.frames.items()}
         record["data"] = {
@@ -246,20 +255,21 @@ class Job:
 
     def _write_failure(self, cell: JSON, error: Exception, stage: str, record: JSON | None = None) -> None:
         diverged = isinstance(error, DivergedError)
-        if not diverged:
+        foreseen = diverged or isinstance(error, GivenUpError)
+        if not foreseen:
             traceback.print_exception(error)  # into the job's log
         told = {
             "type": type(error).__name__,
             "message": str(error),
             "stage": stage,
-            "traceback": None if diverged else self.store.log(self.cells[0]["tokenizer"]).name,
+            "traceback": None if foreseen else self.store.log(self.cells[0]["tokenizer"]).name,
         }
         self._write(cell, (record or {}) | {"status": DIVERGED if diverged else FAILED, "error": told})
 
     def _write(self, cell: JSON, values: JSON) -> None:
         record: Record = {
             "key": cell["key"],
-            "cell": {name: value for name, value in cell.items() if name not in ("former", "missing", "metric_keys")},
+            "cell": {name: value for name, value in cell.items() if name not in NOT_KEPT},
             "metric_keys": cell["metric_keys"],
             "device": self.device,
             "float32_matmul_precision": torch.get_float32_matmul_precision(),

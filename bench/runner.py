@@ -7,6 +7,7 @@ import queue
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,7 @@ class Run:
         environment: What it runs on.
         watcher: Is told what happens.
         engine: Where jobs run; this machine unless told.
+        ceilings: Cell's key -> validation error above which its training is given up, see `bench.train.train`.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Run:
         environment: dict[str, Any],
         watcher: Watcher,
         engine: Engine | None = None,
+        ceilings: Mapping[str, Sequence[float | None]] | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -116,6 +119,7 @@ class Run:
         self.environment = environment
         self.watcher = watcher
         self.engine = engine or Local(store, options.device, options.jobs)
+        self.ceilings = ceilings or {}
         self.records: dict[str, Record] = {}
         self.begun = time.time()
 
@@ -209,7 +213,8 @@ class Run:
             part: {name: value for name, value in former.get(part, {}).items() if name not in stale} for part in KEPT
         }
         missing = [name for name in cell.metric_keys if name not in kept["metrics"]]
-        return dataclasses.asdict(cell) | {"missing": missing, "former": kept}
+        ceiling = list(self.ceilings.get(cell.key, ()))
+        return dataclasses.asdict(cell) | {"missing": missing, "former": kept, "ceiling": ceiling}
 
     def _former(self, cell: Cell) -> Record | None:
         """The record to build on; where training has to start anew, None, and the weights are removed."""

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ JSON = dict[str, Any]
 ROUND = 4  # trials a study asks for at once, on any machine, so that a study does not depend on it
 FEWEST_TO_PRUNE = 5  # finished trials before any is pruned
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-PARAMETERS, VALUES, VIOLATION, ERROR, AGAIN = "parameters", "values", "violation", "error", "again"  # of a trial
+# Of a trial.
+PARAMETERS, VALUES, VIOLATION, ERROR, AGAIN = "parameters", "values", "violation", "error", "again"
+CURVE = "curve"
 QUESTION = "question"  # of a study
 
 
@@ -221,10 +224,24 @@ class Study:
         trial.set_user_attr(PARAMETERS, parameters)
         return Asked(self, trial, parameters)
 
+    def ceiling(self) -> list[float | None]:
+        """The median validation error of finished trials at each point of their learning curves, from the middle on.
+
+        Optuna's median rule within a training. Only where that error is the objective and nothing else counts: whether
+        a trial keeps a constraint its curve does not tell. Empty before there are enough trials.
+        """
+        done = [trial.user_attrs[CURVE] for trial in self._study.get_trials() if CURVE in trial.user_attrs]
+        if [objective.name for objective in self.objectives] != ["mse"] or self.constraint:
+            return []
+        if len(done) < FEWEST_TO_PRUNE:
+            return []
+        medians = [statistics.median(errors) for errors in zip(*done, strict=True)]
+        return [error if 2 * point >= len(medians) else None for point, error in enumerate(medians)]
+
     def counted(self) -> str:
         """How many trials ended how, for a line."""
         states = Counter(trial.state for trial in self.finished())
-        told = {TrialState.PRUNED: "given up after one seed", TrialState.FAIL: "failed"}
+        told = {TrialState.PRUNED: "given up", TrialState.FAIL: "failed"}
         ends = [f"{states[state]} {end}" for state, end in told.items() if states[state]]
         return f"{', '.join([f'{sum(states.values())} of {self.trials} trials', *ends])}"
 
@@ -299,6 +316,10 @@ class Asked:
         """Its values so far, for a line."""
         return shown(self.trial.user_attrs.get(VALUES, {}))
 
+    def follow(self, curve: Sequence[float]) -> None:
+        """Keep the learning curve of its first seed, for later trials to be held against."""
+        self.trial.set_user_attr(CURVE, list(curve))
+
     def finish(self, values: Mapping[str, float]) -> None:
         """Tell the means over all seeds."""
         self._keep(values)
@@ -308,7 +329,8 @@ class Asked:
 
     def give_up(self) -> None:
         """It is pruned: it counts, but cannot win."""
-        self._set_constraint()
+        if VIOLATION in self.trial.user_attrs:
+            self._set_constraint()
         self.study._study.tell(self.trial, state=TrialState.PRUNED)
 
     def fail(self, cause: str) -> None:

@@ -1,7 +1,7 @@
 """The training loop: one seed alone, or all seeds of a pair as one batch of replicas."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,7 @@ class History:
         train: Mean reconstruction error of each point's batches; None while the codebook alone learns.
         validation: Error on the validation split at each point.
         diverged: Whether an error was not finite.
+        given_up: Whether training ended early, above its ceiling.
         eager: Why its steps were not replayed as CUDA graphs, on a GPU; else empty.
         warm_up_seconds: What its share of the warm-up cost.
     """
@@ -68,6 +69,7 @@ class History:
     train: list[float | None] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     diverged: bool = False
+    given_up: bool = False
     eager: str = ""
     warm_up_seconds: float = field(default=0.0, compare=False)
 
@@ -129,6 +131,7 @@ def train(
     seeds: list[int],
     schedule: Schedule,
     max_steps: int | None = None,
+    ceiling: Sequence[float | None] = (),
 ) -> list[History]:
     """Train autoencoders of one family, one a seed, in place.
 
@@ -139,14 +142,16 @@ def train(
         seeds: For each, the seed of its batch order.
         schedule: Epochs, batch, optimiser.
         max_steps: Stop the second part after this many steps; None trains to the end.
+        ceiling: Training is given up at a point of the learning curve where every seed's least validation error so far
+            is above this; None, and points beyond it, never.
 
     Returns:
         For each, its learning curve.
     """
     if len(models) > 1 and not models[0].quantizer.vectorised:
         alone = zip(models, frames, validation, seeds, strict=True)
-        return [train([m], [f], [v], [s], schedule, max_steps)[0] for m, f, v, s in alone]
-    return _Training(models, frames, validation, seeds, schedule).run(max_steps)
+        return [train([m], [f], [v], [s], schedule, max_steps, ceiling)[0] for m, f, v, s in alone]
+    return _Training(models, frames, validation, seeds, schedule, ceiling).run(max_steps)
 
 
 class _Training:
@@ -159,7 +164,9 @@ class _Training:
         validation: list[Tensor],
         seeds: list[int],
         schedule: Schedule,
+        ceiling: Sequence[float | None],
     ) -> None:
+        self.ceiling = ceiling
         self.replicas = Replicas(models)
         self.frames = torch.stack(frames)
         self.validation = torch.stack(validation)
@@ -201,11 +208,20 @@ class _Training:
                     joint()
                     counted += 1
             self._record(counted)
+            if self._hopeless():
+                for history in self.histories:
+                    history.given_up = True
+                break
         for history in self.histories:
             history.eager, history.warm_up_seconds = joint.reason, warm
         self.replicas.map(lambda index, model: None)
         self.replicas.train(False)
         return self.histories
+
+    def _hopeless(self) -> bool:
+        point = len(self.histories[0].validation)
+        bound = self.ceiling[point - 1] if point <= len(self.ceiling) else None
+        return bound is not None and all(min(history.validation) > bound for history in self.histories)
 
     def _captured(self, step: Callable[[], None]) -> Captured:
         # A family that says so may draw numbers or count steps in Python, which a replay would leave out.

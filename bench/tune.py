@@ -5,7 +5,7 @@ Tuning seeds lie above those of any run (`datasets.TUNING`); `datasets.load` giv
 
 import math
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,14 @@ from bench.publish import cause
 from bench.request import Request, datasets_of, names_of, protocol_of
 from bench.rows import REFERENCES, Row
 from bench.runner import Options, Run
-from bench.store import DONE, Record, Store, write_atomically
+from bench.store import DONE, FAILED, Record, Store, write_atomically
 from bench.study import Asked, Constraint, Objective, Study, open_storage, shown
 from bench.tuned import FRONT, NAME, UNCONSTRAINED, WINNER, Tuned, dump
 from quantizers._registry import Family, suggestion
 from quantizers.base import Quantizer
 
 JOURNAL = "study.journal"
+GIVEN_UP = "GivenUpError"  # of bench.job, which a driver need not import
 
 
 @dataclass(frozen=True)
@@ -214,16 +215,21 @@ class Tuner:
                 cells[index] = self._cells(each)
             except UsageError as error:
                 self._fail(each, str(error))
-        first = self._measure(own[0] for own in cells.values())
+        ceilings = {own[0].key: asked[index].study.ceiling() for index, own in cells.items()}
+        first = self._measure((own[0] for own in cells.values()), ceilings)
         for index, own in list(cells.items()):
             each = asked[index]
             trouble = _trouble(own[:1], first)
-            if trouble:
+            if _given_up(first[own[0].key]):
+                each.give_up()
+                self._show(each, first[own[0].key]["error"]["message"])
+            elif trouble:
                 self._fail(each, trouble)
             elif len(own) > 1 and each.hopeless(self._means(each, own[:1], first)):
                 each.give_up()
                 self._show(each, f"given up after one seed: {each.shown}")
             else:
+                each.follow(self.store.whole(first[own[0].key])["history"]["validation"])
                 continue
             del cells[index]
         records = first | self._measure(cell for own in cells.values() for cell in own[1:])
@@ -248,10 +254,12 @@ class Tuner:
         pair = pair_of(row, {}, subject.source, self.task.protocol)
         return [cell_of(pair, seed) for seed in self.task.seeds]
 
-    def _measure(self, cells: Iterable[Cell]) -> dict[str, Record]:
+    def _measure(
+        self, cells: Iterable[Cell], ceilings: Mapping[str, Sequence[float | None]] | None = None
+    ) -> dict[str, Record]:
         unique = {cell.key: cell for cell in cells}
         plan = Plan(self.task.protocol, tuple(unique.values()), (), ())
-        return Run(plan, self.store, self.options, self.environment, _Silent(), self.engine).run()
+        return Run(plan, self.store, self.options, self.environment, _Silent(), self.engine, ceilings).run()
 
     def _means(self, asked: Asked, cells: Sequence[Cell], records: dict[str, Record]) -> dict[str, float]:
         names = self.task.metrics(self.studies[asked.study])
@@ -284,6 +292,11 @@ class Tuner:
             lines.append(f"{study.name}, {study.counted()}: {shown(winner.values) if winner else none}")
         write_atomically(self.store.root / NAME, dump(facts, tables))
         return lines
+
+
+def _given_up(record: Record) -> bool:
+    """Whether its training ended above the other trials' curves."""
+    return bool(record["status"] == FAILED and record["error"]["type"] == GIVEN_UP)
 
 
 def _trouble(cells: Sequence[Cell], records: dict[str, Record]) -> str:

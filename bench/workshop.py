@@ -84,7 +84,7 @@ class Workshop:
         begun = seconds(self.device)
         if known(quantizer):
             check_contract(models[0], frames[0][: schedule.batch])
-            histories = train(models, frames, validation, seeds, schedule)
+            histories = train(models, frames, validation, seeds, schedule, ceiling=cells[0]["ceiling"])
         else:
             from bench.references import train_reference  # scikit-learn is heavy, and few cells need it
 

@@ -36,7 +36,7 @@ def trained(folder: Path, rows: str, source: str) -> Store:
         if cell.control or cell.quantizer == "none":
             store.write({"key": cell.key, "cell": told, "status": DONE})
             continue
-        told |= {"missing": ["mse", "error_units"], "former": {part: {} for part in KEPT}}
+        told |= {"missing": ["mse", "error_units"], "former": {part: {} for part in KEPT}, "ceiling": []}
         spec = {"root": str(folder), "device": "cpu", "environment": "of a test", "trains": True, "cells": [told]}
         Job(spec).run()
     return store

@@ -379,3 +379,22 @@ def test_the_first_step_of_adam_is_the_learning_rate() -> None:
     assert weight.grad is None
     optimiser.step()  # without any gradient nothing moves
     assert weight.tolist() == pytest.approx([-0.25, 0.25, -0.25], rel=1e-5)
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_above_its_ceiling_training_is_given_up(seeds: list[int]) -> None:
+    def trained(ceiling: list[float | None]) -> list[History]:
+        models = [build(named("vq"), seed) for seed in seeds]
+        frames, validation = ([data(seed + more, count) for seed in seeds] for more, count in ((0, FRAMES), (500, 100)))
+        return train(models, frames, validation, seeds, SCHEDULE, ceiling=ceiling)
+
+    whole = trained([])
+    assert not any(history.given_up for history in whole)
+    worst = [max(min(history.validation[: point + 1]) for history in whole) for point in range(5)]
+    least = [min(min(history.validation[: point + 1]) for history in whole) for point in range(5)]
+    early = trained([None, None, 0.9 * least[2], 0.0, 0.0])
+    assert [history.validation for history in early] == [history.validation[:3] for history in whole]
+    assert all(history.given_up for history in early)
+    assert trained([1.1 * error for error in worst]) == whole
+    if len(seeds) > 1:  # a seed below the ceiling keeps the others
+        assert trained([None, None, (least[2] + worst[2]) / 2]) == whole

@@ -1,5 +1,6 @@
 """Tuning, with children that compute what a formula says instead of training."""
 
+import dataclasses
 import json
 import math
 import os
@@ -21,11 +22,13 @@ import datasets
 import quantizers
 from bench.errors import UsageError
 from bench.executors import Children, Local, LostError, Outcome
+from bench.job import Job
+from bench.plan import make
 from bench.request import Request
 from bench.runner import Options
-from bench.store import DONE, FAILED, Store
+from bench.store import DONE, FAILED, KEPT, Store
 from bench.study import ROUND, Constraint, Objective, Study, open_storage
-from bench.tune import JOURNAL, Tuner, task_of
+from bench.tune import GIVEN_UP, JOURNAL, Tuner, task_of
 from bench.tuned import FRONT, UNCONSTRAINED, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,13 +61,21 @@ def measured(monkeypatch):
             values = {name: FORMULAS[name](cell) for name in cell["missing"]}
             status = child.status(cell)
             record = {"schema": 2, "key": cell["key"], "status": status, "finished": 0.0, "cell": cell}
-            record |= {"metric_keys": cell["metric_keys"], "metrics": values, "error": {"message": "no reason"}}
+            record |= {
+                "metric_keys": cell["metric_keys"],
+                "metrics": values,
+                "history": {"validation": [9.0, 9.0, mse(cell)]},
+            }
+            record |= {"error": {"type": "RuntimeError", "message": "no reason"}}
+            if child.obeys and any(bound is not None and mse(cell) > bound for bound in cell["ceiling"][2:]):
+                record |= {"status": FAILED, "error": {"type": "GivenUpError", "message": "given up at point 3"}}
             cells = Path(told["root"]) / "cells"
             (cells / f"{cell['key']}.safetensors").touch()
             (cells / f"{cell['key']}.json").write_text(json.dumps(record))
         log.touch()
         return Outcome(0, timed_out=False)
 
+    child.obeys = False
     child.before = lambda cell, count: None
     child.status = lambda cell: DONE
     seen_by = type("Seen", (), {"cells": seen, "child": child})
@@ -162,6 +173,55 @@ def test_hopeless_trials_cost_one_seed_and_count(tmp_path, measured):
             )
             assert len(before) >= 5
             assert trial.intermediate_values[0] > before[(len(before) - 1) // 2]
+
+
+def test_trials_above_the_others_learning_curves_are_given_up_in_their_training(tmp_path, measured):
+    measured.child.obeys = True
+    ceilings = []
+    measured.child.before = lambda cell, count: ceilings.append(cell["ceiling"])
+    made = tuner(tmp_path, task("vq", trials=20, seeds=1))
+    made.run()
+    trials = trials_of(made)["vq on lorenz"]
+    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    assert pruned
+    assert len(measured.cells) == len(trials) == 20  # each had its one seed, though not to its end
+    errors = [trial.user_attrs["curve"][-1] for trial in trials if trial.state == TrialState.COMPLETE]
+    assert ceilings[:5] == [[]] * 5
+    assert ceilings[-1][:2] == [None, None]  # from the middle on
+    assert min(errors) < ceilings[-1][2] < max(errors)
+    assert any("given up at point 3" in line for line in made.lines)
+    assert made.write(["bench", "tune"])[0].startswith(f"vq on lorenz, 20 of 20 trials, {len(pruned)} given up")
+
+
+def test_a_job_that_ends_above_its_ceiling_says_so(tmp_path):
+    (cell,) = make(Request(quantizers="vq", datasets="lorenz", protocol="tiny", seeds="1")).cells
+    store = Store(tmp_path)
+    told = json.loads(json.dumps(dataclasses.asdict(cell)))
+    told |= {"missing": ["mse"], "former": {part: {} for part in KEPT}, "ceiling": [0.0]}
+    spec = {"root": str(tmp_path), "device": "cpu", "environment": "of a test", "trains": True, "cells": [told]}
+    Job(spec).run()
+    record = store.read(cell.key)
+    assert (record["status"], record["error"]["type"]) == (FAILED, GIVEN_UP)
+    assert record["error"]["message"].startswith("given up at point 1 of its learning curve, at ")
+    assert record["error"]["traceback"] is None
+    assert not {"ceiling", "missing", "former"} & record["cell"].keys()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"families": "som-vq", "constraint": "topographic_error<=0.18"},
+        {"families": "vq", "objective": "explained"},
+        {"families": "som-vq", "objective": "mse,topographic_error"},
+    ],
+)
+def test_what_a_curve_does_not_tell_it_does_not_end(tmp_path, measured, monkeypatch, asked):
+    monkeypatch.setitem(FORMULAS, "explained", lambda cell: 1 - mse(cell))
+    ceilings = []
+    measured.child.before = lambda cell, count: ceilings.append(cell["ceiling"])
+    tuner(tmp_path, task(trials=12, seeds=1, **asked)).run()
+    assert len(ceilings) == 12
+    assert not any(ceilings)
 
 
 def test_a_trial_that_keeps_the_constraint_is_never_given_up(tmp_path, measured):
