@@ -196,13 +196,10 @@ def test_rerun_all_trains_a_tokenizer_once_for_all_its_rows(bench, copy):
 
 
 def test_controls_of_a_tokenizer_that_cannot_be_trained_fail_with_it(bench, tmp_path):
-    def breaks(models, frames, validation, seeds, schedule):
+    def breaks(models, *arguments, **named):
         if models[0].quantizer.positions is None:
             raise RuntimeError("cannot be trained")
-        return [
-            dataclasses.replace(history, diverged=True)
-            for history in train(models, frames, validation, seeds, schedule)
-        ]
+        return [dataclasses.replace(history, diverged=True) for history in train(models, *arguments, **named)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workshop, "train", breaks)
