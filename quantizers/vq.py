@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class VQ(LearnedCodebook):
     """Vector quantization learned by exponential moving averages (van den Oord et al. 2017, Appendix A.1).
 
+    The defaults of decay, commitment and smoothing were found by tuning (docs/results/tuning.md); usual are 0.99, 0.25
+    and "transient".
+
     Args:
         num_codes: K.
         code_dim: D.
@@ -32,9 +35,9 @@ class VQ(LearnedCodebook):
         num_codes: int,
         code_dim: int,
         *,
-        decay: float = 0.99,
-        commitment: float = 0.25,
-        smoothing: str = "transient",
+        decay: float = 0.967,
+        commitment: float = 1.9,
+        smoothing: str = "persistent",
         initial_count: float = 1.0,
         update_zero: bool = True,
         initialisation: str = "data",

@@ -17,6 +17,7 @@ class VQReset(LearnedCodebook):
     """Moving-average vector quantization with dead-code reset.
 
     The reset follows Jukebox (Dhariwal et al. 2020, section 3.1) with the threshold as a share of the uniform rate.
+    The defaults were found by tuning (docs/results/tuning.md); usual are a decay of 0.99 and a commitment of 0.25.
 
     Args:
         num_codes: K.
@@ -35,13 +36,13 @@ class VQReset(LearnedCodebook):
         num_codes: int,
         code_dim: int,
         *,
-        decay: float = 0.99,
-        commitment: float = 0.25,
+        decay: float = 0.954,
+        commitment: float = 1.1,
         smoothing: str = "transient",
         initial_count: float = 1.0,
         update_zero: bool = True,
-        reset_threshold: float = 0.03,
-        reset_window: float = 64.0,
+        reset_threshold: float = 0.031,
+        reset_window: float = 71.0,
     ) -> None:
         super().__init__(num_codes, code_dim, commitment=commitment)
         self.average = MovingAverage(num_codes, code_dim, decay, smoothing, initial_count, update_zero)

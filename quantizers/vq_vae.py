@@ -17,7 +17,8 @@ class VQVAE(LearnedCodebook):
     """VQ-VAE with the codebook loss (van den Oord et al. 2017, Eq. 3).
 
     The preset `paper` is what the SOM-VQ paper calls VQ-VAE: hidden width 512, moving averages in place of the
-    codebook loss (`codebook_weight` 0), dead codes reset.
+    codebook loss (`codebook_weight` 0), dead codes reset. The defaults were found by tuning (docs/results/tuning.md);
+    published are weights of 1 and 0.25 without a reset.
 
     Args:
         num_codes: K.
@@ -35,11 +36,11 @@ class VQVAE(LearnedCodebook):
         num_codes: int,
         code_dim: int,
         *,
-        codebook_weight: float = 1.0,
-        commitment: float = 0.25,
+        codebook_weight: float = 1.3,
+        commitment: float = 0.88,
         decay: float = 0.99,
-        reset_threshold: float = 0.0,
-        reset_window: float = 64.0,
+        reset_threshold: float = 0.03,
+        reset_window: float = 33.0,
         hidden: int = 0,
     ) -> None:
         super().__init__(num_codes, code_dim, commitment=commitment, codebook_weight=codebook_weight)

@@ -25,7 +25,7 @@ PEERS = ("vector-quantize-pytorch", "MiniSom", "fastersom", "scikit-learn")
 
 def main():
     """Measure, then write; further arguments go to pytest (`-k readers`), and leave the page alone."""
-    busy = os.getloadavg()[0] > 0.5
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder) / "benchmarks.json"
         options = ["--benchmark-only", "--whole-run", f"--benchmark-json={measured}", "-q", *sys.argv[1:]]
@@ -33,7 +33,7 @@ def main():
         if status:
             sys.exit(status)
         found = [each["extra_info"] for each in json.loads(measured.read_text(encoding="utf-8"))["benchmarks"]]
-    text = page(found, busy)
+    text = page(found, load)
     if sys.argv[1:]:
         print(text)
         return
@@ -42,14 +42,14 @@ def main():
     PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
-def page(found, busy):
+def page(found, load):
     """The part of the page that is measured."""
     pairs = [each for each in found if "work" in each]
     points = [each for each in found if "curve" in each]
-    return "\n\n".join(part for part in (circumstances(busy), against(pairs), growth(points)) if part)
+    return "\n\n".join(part for part in (circumstances(load), against(pairs), growth(points)) if part)
 
 
-def circumstances(busy):
+def circumstances(load):
     """Where and with what."""
     facts = environment("cpu")
     versions = facts["packages"] | {name: importlib.metadata.version(name) for name in PEERS if _installed(name)}
@@ -58,10 +58,10 @@ def circumstances(busy):
         f"Python {facts['python']}, commit {facts['commit'][:12]}{' with changes' if facts['modified'] else ''}.",
         ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     ]
-    if busy:
+    if load > 0.5:
         told.append(
-            "**Preliminary**: other programs were running. Ratios are of pairs timed in turn, on the clock of the "
-            "process, and hold; seconds do not."
+            f"Other programs were running when it began (load {load:.1f}). Ratios are of pairs timed in turn, on the "
+            "clock of the process, and hold; seconds may be too long."
         )
     return "\n".join(told)
 
