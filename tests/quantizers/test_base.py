@@ -50,7 +50,8 @@ def test_the_loss_in_training_is_the_weighted_distance_to_the_codes(label: str) 
     squared = sum(
         (rows[row][axis] - vectors[code][axis]) ** 2 for row, code in enumerate(codes.tolist()) for axis in range(WIDTH)
     )
-    weight = 1.25 if label == "vq-vae" else 0.25
+    values = quantizers.get(label)[1]
+    weight = values["commitment"] + values.get("codebook_weight", 0.0)
     assert float(loss.detach()) == pytest.approx(weight * squared / z.numel(), rel=1e-4)
 
 

@@ -193,7 +193,8 @@ def test_a_hundred_steps_agree_with_vector_quantize_pytorch() -> None:
     other._codebook.embed.data.copy_(start[None])
     other._codebook.embed_avg.data.copy_(start[None])
     other.train()
-    ours = quantizers.create("vq", num_codes=codes, code_dim=width).train()
+    usual = {"decay": 0.99, "commitment": 0.25, "smoothing": "transient"}
+    ours = quantizers.create("vq", num_codes=codes, code_dim=width, **usual).train()
     ours.codebook = start
     for _ in range(100):
         z = 1.5 * torch.randn(128, width, generator=generator)
@@ -222,7 +223,7 @@ def test_a_hundred_steps_with_codes_that_nothing_hits_agree_with_vector_quantize
     other.train()
     tried = {}
     for name in ("none", "transient", "persistent"):
-        tried[name] = quantizers.create("vq", num_codes=codes, code_dim=width, smoothing=name)
+        tried[name] = quantizers.create("vq", num_codes=codes, code_dim=width, decay=0.99, smoothing=name)
         tried[name].codebook = start
     chosen = set()
     for _ in range(100):

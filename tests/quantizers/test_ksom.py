@@ -98,7 +98,7 @@ def test_steps_follow_the_dense_neighbourhood_matrix(
 @pytest.mark.parametrize("smoothing", ["none", "transient", "persistent"])
 def test_without_a_neighbourhood_it_is_vq_exactly(smoothing: str, initial_count: float, update_zero: bool) -> None:
     switches = {"smoothing": smoothing, "initial_count": initial_count, "update_zero": update_zero}
-    plain = quantizers.create("vq", num_codes=24, code_dim=3, **switches)
+    plain = quantizers.create("vq", num_codes=24, code_dim=3, decay=0.99, **switches)
     map_ = quantizers.create("ksom", num_codes=24, code_dim=3, neighbourhood="none", **switches)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(24, 3, generator=generator)

@@ -84,18 +84,19 @@ def test_presets_hold_the_published_and_the_fitted_values() -> None:
     assert quantizers.get("fsq:2d")[1]["channels"] == 2
 
 
-def test_the_defaults_are_those_of_the_protocol() -> None:
+def test_the_defaults_are_those_of_the_protocol_or_of_tuning() -> None:
     _, vq = quantizers.get("vq")
     assert vq == {
-        "decay": 0.99,
-        "commitment": 0.25,
-        "smoothing": "transient",
+        "decay": 0.967,
+        "commitment": 1.9,
+        "smoothing": "persistent",
         "initial_count": 1.0,
         "update_zero": True,
         "initialisation": "data",
     }
     _, reset = quantizers.get("vq-reset")
-    assert reset["reset_threshold"] == 0.03
+    assert (reset["decay"], reset["commitment"]) == (0.954, 1.1)
+    assert (reset["reset_threshold"], reset["reset_window"]) == (0.031, 71.0)
     _, som = quantizers.get("som-vq")
     assert (som["warm_up_rate"], som["rate"], som["sigma"], som["sigma_end"]) == (0.1, 0.05, 1.0, 1.0)
     _, hard = quantizers.get("som-hard")
@@ -104,7 +105,8 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
     assert (ksom["decay"], ksom["neighbourhood"], ksom["dimensions"]) == (0.99, "gaussian", 2)
     assert (ksom["schedule"], ksom["sigma_end"]) == ("sigma", 0.1)
     _, vae = quantizers.get("vq-vae")
-    assert (vae["codebook_weight"], vae["commitment"], vae["reset_threshold"], vae["hidden"]) == (1.0, 0.25, 0.0, 0)
+    assert (vae["codebook_weight"], vae["commitment"], vae["hidden"]) == (1.3, 0.88, 0)
+    assert (vae["reset_threshold"], vae["reset_window"]) == (0.03, 33.0)
 
 
 def test_the_warm_up_share_is_taken_by_the_maps_alone() -> None:

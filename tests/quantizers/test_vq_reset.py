@@ -89,8 +89,9 @@ def test_a_replaced_code_starts_with_the_weight_of_the_uniform_rate() -> None:
 
 
 def test_until_the_first_reset_it_is_vq() -> None:
-    plain = quantizers.create("vq", num_codes=8, code_dim=2)
-    reset = quantizers.create("vq-reset", num_codes=8, code_dim=2, reset_window=40.0)
+    averages = {"decay": 0.99, "smoothing": "transient"}
+    plain = quantizers.create("vq", num_codes=8, code_dim=2, **averages)
+    reset = quantizers.create("vq-reset", num_codes=8, code_dim=2, reset_window=40.0, **averages)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(8, 2, generator=generator)
     start[7] = 50.0

@@ -13,7 +13,7 @@ def build(**parameters: float) -> quantizers.VQVAE:
 
 def test_loss_and_gradients_by_hand() -> None:
     # z = (1, 3) both take code 0: mean (z - e)^2 = (1 + 9) / 2 = 5, weighed 0.25 for z and 2 for e.
-    quantizer = build(codebook_weight=2.0)
+    quantizer = build(codebook_weight=2.0, commitment=0.25)
     z = torch.tensor([[1.0], [3.0]], requires_grad=True)
     _, codes, loss = quantizer(z)
     assert codes.tolist() == [0, 0]
@@ -36,7 +36,7 @@ def test_the_reconstruction_loss_does_not_reach_the_codebook() -> None:
 
 
 def test_update_moves_nothing_where_the_gradient_learns() -> None:
-    quantizer = build()
+    quantizer = build(reset_threshold=0.0)
     z = torch.tensor([[1.0], [9.0]])
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
     quantizer.update(z, quantizer.encode(z), torch.tensor(0.5))
@@ -45,7 +45,8 @@ def test_update_moves_nothing_where_the_gradient_learns() -> None:
 
 def test_the_paper_preset_is_vq_with_reset() -> None:
     ours = quantizers.create("vq-vae:paper", num_codes=8, code_dim=2, reset_window=5.0)
-    other = quantizers.create("vq-reset", num_codes=8, code_dim=2, reset_window=5.0)
+    usual = {"decay": 0.99, "commitment": 0.25, "smoothing": "transient", "reset_threshold": 0.03}
+    other = quantizers.create("vq-reset", num_codes=8, code_dim=2, reset_window=5.0, **usual)
     assert ours.hidden == 512
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(8, 2, generator=generator)
