@@ -27,7 +27,7 @@ EDGES = (
     *((5, 11), (6, 12)),
     *((5, 3), (3, 1), (1, 0), (0, 2), (2, 4), (4, 6), (1, 2)),
 )
-MOTION = ("aist", "aist-standin")
+MOTION = ("aist", "aist-standin", "cmu")
 
 
 def run_data(
