@@ -41,7 +41,7 @@ def child(self, spec, log, timeout, threads):
     for cell in told["cells"]:
         metrics = dict.fromkeys(cell["missing"], 0.123456789012345)
         record = {"schema": 2, "key": cell["key"], "status": "done", "finished": time.time(), "device": "cpu"}
-        record |= {"cell": {n: v for n, v in cell.items() if n not in ("former", "missing", "metric_keys")}}
+        record |= {"cell": {n: v for n, v in cell.items() if n not in ("former", "missing", "metric_keys", "ceiling")}}
         record |= {"metric_keys": cell["metric_keys"], "metrics": metrics, "metric_seconds": metrics, "null": {}}
         record |= {"history": {"train": [0.5] * 24, "validation": [0.5] * 24}, "environment": "0" * 16}
         record |= {

@@ -143,10 +143,10 @@ def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
     work = runner.Run(made, store, runner.Options(device="cpu", jobs=1), {}, None)
     train = workshop.train
 
-    def sometimes(models, frames, validation, seeds, schedule):
+    def sometimes(models, frames, validation, seeds, *arguments, **named):
         if 1 in seeds:
             raise RuntimeError("bad seed")
-        return train(models, frames, validation, seeds, schedule)
+        return train(models, frames, validation, seeds, *arguments, **named)
 
     monkeypatch.setattr(workshop, "train", sometimes)
     job.Job(json.loads(json.dumps(work._spec(cells))) | {"root": str(tmp_path)}).run()

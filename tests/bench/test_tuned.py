@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+import quantizers
 from bench import publish
 from bench.cells import from_values, values
 from bench.errors import UsageError
@@ -47,7 +48,11 @@ def test_what_is_written_is_read(file):
 def test_a_run_takes_tuned_values_and_says_what_they_cost(file):
     made = plan(file(VQ))
     found = {cell.row: cell.parameters for cell in made.cells}
-    assert (found["vq"]["decay"], found["vq"]["update_zero"], found["vq"]["commitment"]) == (0.95, False, 0.25)
+    assert (found["vq"]["decay"], found["vq"]["update_zero"], found["vq"]["commitment"]) == (
+        0.95,
+        False,
+        USUAL["commitment"],
+    )
     assert {row["quantizer"]: row["trials"] for row in publish.capacity_rows(made)} == {"vq": 40, "fsq": 0}
     kept = from_values(json.loads(json.dumps(values(made))))
     assert kept.trials == made.trials == {("vq", "lorenz"): 40}
@@ -63,7 +68,7 @@ def test_a_value_set_by_hand_goes_before_a_tuned_one(file):
 def test_presets_other_sizes_and_suites_rows_keep_their_own(file):
     made = plan(file(VQ, SOM_VQ), quantizers="vq,vq@64,vq+sorted,som-vq,som-vq:paper")
     decays = {cell.row: cell.parameters.get("decay") for cell in made.cells}
-    assert (decays["vq"], decays["vq@64"], decays["vq+sorted"]) == (0.95, 0.99, 0.95)
+    assert (decays["vq"], decays["vq@64"], decays["vq+sorted"]) == (0.95, USUAL["decay"], 0.95)
     sigmas = {cell.row: cell.parameters.get("sigma") for cell in made.cells}
     assert (sigmas["som-vq"], sigmas["som-vq:paper"]) == (2, 0.5)
     tokenizers = {cell.row: cell.tokenizer for cell in made.cells}
@@ -75,6 +80,7 @@ def test_a_file_for_none_of_the_rows_is_refused(file):
         plan(file(SOM_VQ))
 
 
+USUAL = quantizers.get("vq")[1]
 HEAD = '[[tuned]]\ntrials = 1\nvalues = {}\ndataset = "lorenz"\n'
 
 
@@ -85,8 +91,14 @@ HEAD = '[[tuned]]\ntrials = 1\nvalues = {}\ndataset = "lorenz"\n'
         ("x = ", "expected what bench tune wrote"),
         ("[[tuned]]\nnope = 1\n", "expected what bench tune wrote"),
         (HEAD + 'quantizer = "vq"\nparameters = {decya = 1}\n', "vq.decya: expected one of decay"),
-        (HEAD + 'quantizer = "vq"\nparameters = {decay = "x"}\n', "vq.decay: expected a value such as 0.99"),
-        (HEAD + 'quantizer = "vq"\nparameters = {decay = true}\n', "vq.decay: expected a value such as 0.99"),
+        (
+            HEAD + 'quantizer = "vq"\nparameters = {decay = "x"}\n',
+            f"vq.decay: expected a value such as {USUAL['decay']}",
+        ),
+        (
+            HEAD + 'quantizer = "vq"\nparameters = {decay = true}\n',
+            f"vq.decay: expected a value such as {USUAL['decay']}",
+        ),
         (HEAD + 'quantizer = "vq"\nparameters = {update_zero = 1}\n', "vq.update_zero: expected a value such as True"),
         (HEAD + 'quantizer = "vqq"\nparameters = {}\n', "did you mean 'vq'"),
         (HEAD + "quantizer = 3\nparameters = {}\n", "tuned.toml"),
