@@ -20,7 +20,7 @@ def test_a_file_of_ones_own_from_the_command_line_to_a_tokenizer(bench, tmp_path
         table = list(csv.DictReader(file))
     assert {(row["dataset"], row["real"], row["status"]) for row in table} == {("npz:a_b-i", "True", "done")}
     report = (tmp_path / "run" / "report.md").read_text()
-    assert "## Results: npz:a\\_b-i\n" in report
+    assert "### npz:a\\_b-i\n" in report
     assert "<i>" not in report.partition("## Reproduce")[0]
     before = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run" / "cells").glob("*.json"))]
     assert bench(*command, *more).returncode == 0

@@ -84,6 +84,8 @@ def test_a_file_of_ones_own_is_tested_without_pytest(bench: Any, tmp_path: Any) 
         "@register('mine')\nclass Mine(VQ):\n"
         "    def __init__(self, num_codes, code_dim, *, momentum: float = 0.1):\n"
         "        super().__init__(num_codes, code_dim)\n"
+        "    @classmethod\n    def suggest(cls, trial):\n"
+        "        return {'momentum': trial.suggest_float('momentum', 0.0, 1.0)}\n"
     )
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pytest'] = None\n")
     done = bench("test", "mine", "--plugin", plugin, PYTHONPATH=tmp_path)
