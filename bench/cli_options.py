@@ -70,12 +70,9 @@ def engine_of(
     executor: str, used: list[tuple[str, dict[str, Any]]], store: "Store", options: "Options", jobs: int | None
 ) -> "Engine":
     """Where jobs run."""
-    from bench.environment import cores
     from bench.executors import open_engine
 
-    return open_engine(
-        executor, store, device=options.device, jobs=jobs, cores=cores(), plugins=options.plugins, data=used
-    )
+    return open_engine(executor, store, device=options.device, jobs=jobs, plugins=options.plugins, data=used)
 
 
 def existing(folder: Path) -> "Store":

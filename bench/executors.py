@@ -264,7 +264,6 @@ def open_engine(
     *,
     device: str,
     jobs: int | None,
-    cores: int,
     plugins: Iterable[str],
     data: Iterable[tuple[str, Mapping[str, Any]]],
 ) -> Engine:
@@ -274,17 +273,16 @@ def open_engine(
         name: As `check_name` accepts it.
         store: Where results go.
         device: "cpu" or "cuda"; "auto" where workers elsewhere decide.
-        jobs: How many at a time, where the user said.
-        cores: Jobs at a time on this machine's CPU, unless told.
+        jobs: How many at a time; as many as suit the device unless told.
         plugins: Files or modules.
         data: Names and parameters of the datasets whose files the jobs need.
 
     Raises:
         UsageError: It cannot be had.
     """
-    if name == "local":
-        from bench.environment import jobs_on
+    from bench.environment import jobs_on
 
+    if name == "local":
         return Local(store, device, jobs or jobs_on(device))
     from bench import remote  # what follows is heavy, and few runs need it
 
@@ -292,9 +290,8 @@ def open_engine(
         from bench import cluster
 
         shared = remote.luggage(plugins, remote.data_files(data))
-        return cluster.Dask(
-            store, name.removeprefix("dask:"), device, jobs or (None if device == "cuda" else cores), shared
-        )
+        at_once = jobs or (None if device == "cuda" else jobs_on("cpu"))
+        return cluster.Dask(store, name.removeprefix("dask:"), device, at_once, shared)
     try:
         executor = _installed()[name].load()()
     except Exception as error:  # whatever a stranger's function raises is the user's to read, in one line

@@ -230,7 +230,8 @@ class Study:
         Optuna's median rule within a training. Only where that error is the objective and nothing else counts: whether
         a trial keeps a constraint its curve does not tell. Empty before there are enough trials.
         """
-        done = [trial.user_attrs[CURVE] for trial in self._study.get_trials() if CURVE in trial.user_attrs]
+        complete = self._study.get_trials(states=(TrialState.COMPLETE,))  # a driver may have died with others half told
+        done = [trial.user_attrs[CURVE] for trial in complete]
         if [objective.name for objective in self.objectives] != ["mse"] or self.constraint:
             return []
         if len(done) < FEWEST_TO_PRUNE:

@@ -100,7 +100,7 @@ def measure(name, cells):
     executors.Children.run = timed_child
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         store = Store(Path(folder))
-        used = {"device": "cpu", "jobs": 2, "cores": 2, "plugins": (), "data": ()}
+        used = {"device": "cpu", "jobs": 2, "plugins": (), "data": ()}
         executors._installed = lambda: {"threads": Threads()}
         engine = stack.enter_context(open_engine({"dask": "dask:local"}.get(name, name), store, **used))
         if name.startswith("dask"):

@@ -143,6 +143,13 @@ def test_a_child_finds_a_name_that_only_the_module_tells(install: Install) -> No
 
 
 ONE = "from bench.metrics import Metric\n\n\ndef one(trained):\n    return 1.0\n\n"
+
+
+def of_metric(arguments: str, cause: str, name: str = "it") -> tuple[str, str, dict[str, str], str]:
+    """An entry point to a metric made of these arguments, and why it cannot be taken."""
+    return "metrics", name, {"m.py": f"{ONE}\nIt = Metric({arguments})"}, cause
+
+
 BROKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
     "import": ("quantizers", "it", {"m.py": "import nothing_of_that_name"}, "ModuleNotFoundError: No module named"),
     "exit": ("quantizers", "it", {"m.py": "raise SystemExit('bye')"}, "SystemExit: bye"),
@@ -180,48 +187,24 @@ BROKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
         {"m.py": "def It(trained): ..."},
         "Expected a Metric or a function with @bench.metrics",
     ),
-    "taken metric": (
-        "metrics",
-        "mse",
-        {"m.py": ONE + "\nIt = Metric('mse', one, 'lower', '')"},
-        "A metric named 'mse' is already registered",
-    ),
-    "a column": (
-        "metrics",
-        "seed",
-        {"m.py": ONE + "\nIt = Metric('seed', one, 'lower', '')"},
+    "taken metric": of_metric("'mse', one, 'lower', ''", "A metric named 'mse' is already registered", "mse"),
+    "a column": of_metric(
+        "'seed', one, 'lower', ''",
         "Expected a metric name of lower-case letters, digits and _ that is no other column, got 'seed'",
+        "seed",
     ),
-    "another name": (
-        "metrics",
-        "it",
-        {"m.py": ONE + "\nIt = Metric('that', one, 'lower', '')"},
-        "Expected a Metric or a function with @bench.metrics.register('it', ...)",
+    "another name": of_metric(
+        "'that', one, 'lower', ''", "Expected a Metric or a function with @bench.metrics.register('it', ...)"
     ),
-    "no direction": (
-        "metrics",
-        "it",
-        {"m.py": ONE + "\nIt = Metric('it', one, 'up', '')"},
-        "direction of 'it' to be one of lower, higher, target, none, got 'up'",
+    "no direction": of_metric(
+        "'it', one, 'up', ''", "direction of 'it' to be one of lower, higher, target, none, got 'up'"
     ),
-    "no target": (
-        "metrics",
-        "it",
-        {"m.py": ONE + "\nIt = Metric('it', one, 'target', '')"},
-        "Expected 'it' to have a target where",
-    ),
-    "needs": (
-        "metrics",
-        "it",
-        {"m.py": ONE + "\nIt = Metric('it', one, 'none', '', ('grid',))"},
+    "no target": of_metric("'it', one, 'target', ''", "Expected 'it' to have a target where"),
+    "needs": of_metric(
+        "'it', one, 'none', '', ('grid',)",
         "Expected the needs of 'it' among positions, reader, small_reader, curve, got grid",
     ),
-    "no function": (
-        "metrics",
-        "it",
-        {"m.py": ONE + "\nIt = Metric('it', print, 'none', '')"},
-        "Expected 'it' to be a plain function",
-    ),
+    "no function": of_metric("'it', print, 'none', ''", "Expected 'it' to be a plain function"),
 }
 
 
@@ -340,24 +323,6 @@ def test_a_metrics_key_follows_its_code_and_training_does_not(installed: Path) -
     assert found[0][1] == found[2][1]
     moved = {name for name, key in found[2][0].items() if key != found[0][0][name]}
     assert moved == {"longest", "shortest"}
-
-
-def test_the_version_of_what_a_family_requires_is_part_of_its_key(
-    install: Install, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed = {"some-library": "1.0"}
-    monkeypatch.setattr(keys.metadata, "version", installed.__getitem__)
-
-    @quantizers.register("needy", requires="some-library")
-    class Needy(quantizers.VQ): ...
-
-    before = keys.training_code("needy", "lorenz")
-    assert before["some-library"] == "1.0"
-    installed["some-library"] = "1.1"
-    assert keys.training_code("needy", "lorenz") == before | {"some-library": "1.1"}
-    assert keys.training_code("vq", "lorenz").keys() == {"family", "data"}
-    assert "needy" in quantizers.names()
-    assert "needy" not in quantizers.families()
 
 
 def test_lists_name_what_is_installed_and_what_a_family_needs(

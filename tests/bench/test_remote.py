@@ -252,7 +252,7 @@ def broken():
     raise RuntimeError("no licence")
 
 
-OPEN = {"device": "cpu", "jobs": None, "cores": 1, "plugins": (), "data": ()}
+OPEN = {"device": "cpu", "jobs": None, "plugins": (), "data": ()}
 
 
 def test_any_executor_runs_jobs_by_its_entry_points_name(store, child, installed):
