@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from bench.joint_loss import joint_loss
 from bench.perceptron import Perceptron
 from quantizers import create
+from quantizers._defaults import usual_defaults
+from quantizers._precise import apply_precisely
 from quantizers.base import LearnedCodebook, Quantizer, rows_at_once
 
 QUANTIZER_STREAM = 1 << 32
@@ -78,12 +80,15 @@ def parameter_count(width: int, hidden: int) -> int:
 
 @torch.inference_mode()
 def tokenize(model: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Frames (N, width) -> latents (N, D) where the nearest code is decided, and codes (N,), in blocks."""
+    """Frames (N, width) -> latents (N, D) where the nearest code is decided, and codes (N,), in blocks.
+
+    The codes are those that the exported tokenizer gives: neither here nor there do they depend on the other frames.
+    """
     latents, codes = [], []
     for part in torch.split(frames, rows_at_once(model.quantizer.num_codes)):
-        z, code = model.encode(part)
+        z = apply_precisely(model.encoder, part)
         latents.append(model.quantizer.latents(z))
-        codes.append(code)
+        codes.append(model.quantizer.encode(z))
     return torch.cat(latents), torch.cat(codes)
 
 
@@ -102,7 +107,7 @@ def build(label: str, parameters: dict[str, Any], *, num_codes: int, width: int,
     start from the same weights, whatever else they hold. Both draw from the global generator, as modules do; the fork
     keeps that to itself.
     """
-    with torch.random.fork_rng(devices=[]):
+    with usual_defaults():
         torch.manual_seed(seed + QUANTIZER_STREAM)
         quantizer = create(label, num_codes=num_codes, code_dim=width, **parameters)
         torch.manual_seed(seed)

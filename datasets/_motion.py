@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.base import SPLITS, Sequences
+from datasets.scaling import Scaling
 
 # COCO's order: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; left before right.
 JOINTS = 17
@@ -85,21 +86,14 @@ def canonical(keypoints: NDArray[Any], *, window: int, align: str) -> NDArray[np
 def build(
     name: str, *, real: bool, poses: Mapping[str, NDArray[np.float32]], width: int, notes: Mapping[str, Any]
 ) -> Sequences:
-    """z-score canonical poses (n, window, 51) on train, fit the PCA, and name the 17 joints as points.
-
-    A feature that does not vary keeps scale 1, so it is zero after z-scoring and costs nothing.
-    """
-    flat = poses["train"].reshape(-1, FEATURES)
-    mean = flat.mean(axis=0, dtype=np.float64)
-    deviation = flat.std(axis=0, dtype=np.float64)
-    scale = np.where(deviation > LEAST_DEVIATION_CM, deviation, 1.0)
-    mean, scale = mean.astype(np.float32), scale.astype(np.float32)
+    """z-score canonical poses (n, window, 51) on train, fit the PCA, and name the 17 joints as points."""
+    scaling = Scaling.fit(poses["train"], LEAST_DEVIATION_CM)
     return Sequences.build(
         name,
         real=real,
-        standardised={split: (poses[split] - mean) / scale for split in SPLITS},
-        mean=mean,
-        scale=scale,
+        standardised={split: scaling.apply(poses[split]) for split in SPLITS},
+        mean=scaling.mean,
+        scale=scaling.scale,
         width=width,
         points=np.arange(FEATURES, dtype=np.int64).reshape(JOINTS, 3),
         unit="cm",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Float = NDArray[np.float64]
 SPLITS = ("train", "val", "test")
 
 
@@ -21,22 +22,24 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Transform:
-    """Data units -> z-scores -> principal components, fitted on the training split alone.
+    """Data units -> z-scores -> principal components, fitted on the training split alone; every array float64.
+
+    Computed in float64 and rounded once, so that a frame's result does not depend on the frames beside it.
 
     Attributes:
         mean: (F,) mean of each feature in data units.
-        scale: (F,) its standard deviation; 1 for a feature that does not vary.
+        scale: (F,) its standard deviation; 0 for a feature that does not vary, whose z-score is 0.
         centre: (F,) mean of the z-scored training frames.
         components: (width, F) orthonormal principal directions, not whitened.
     """
 
-    mean: Array
-    scale: Array
-    centre: Array
-    components: Array
+    mean: Float
+    scale: Float
+    centre: Float
+    components: Float
 
     @classmethod
-    def fit(cls, standardised: Array, mean: Array, scale: Array, width: int) -> "Transform":
+    def fit(cls, standardised: Array, mean: NDArray[Any], scale: NDArray[Any], width: int) -> "Transform":
         """Fit the principal components on z-scored training frames (n, time, F)."""
         frames = standardised.reshape(-1, standardised.shape[-1]).astype(np.float64)
         centre = frames.mean(axis=0)
@@ -46,26 +49,28 @@ class Transform:
         # An eigenvector's sign is arbitrary: make its largest entry positive, so that machines agree.
         largest = np.abs(components).argmax(axis=1)
         components *= np.sign(components[np.arange(len(components)), largest])[:, None]
-        return cls(*(part.astype(np.float32) for part in (mean, scale, centre, components)))
+        # The principal components are wanted to seven digits, whatever the data's origin; mean and scale to all.
+        centre, components = centre.astype(np.float32), components.astype(np.float32)
+        return cls(*(np.ascontiguousarray(part, np.float64) for part in (mean, scale, centre, components)))
 
-    def project(self, standardised: Array) -> Array:
+    def project(self, standardised: NDArray[Any]) -> Array:
         """z-scores (..., F) -> principal components (..., width)."""
-        projected: Array = np.matmul(standardised - self.centre, self.components.T)
-        return projected
+        projected: Float = np.matmul(standardised.astype(np.float64) - self.centre, self.components.T)
+        return projected.astype(np.float32)
 
-    def expand(self, projected: Array) -> Array:
+    def expand(self, projected: NDArray[Any]) -> Float:
         """Principal components (..., width) -> z-scores (..., F), without what the projection dropped."""
-        expanded: Array = np.matmul(projected, self.components) + self.centre
+        expanded: Float = np.matmul(projected.astype(np.float64), self.components) + self.centre
         return expanded
 
-    def inverse(self, projected: Array) -> Array:
+    def inverse(self, projected: NDArray[Any]) -> Float:
         """Principal components (..., width) -> data units (..., F)."""
         return self.expand(projected) * self.scale + self.mean
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """A loaded dataset; every array float32.
+    """A loaded dataset; frames and z-scores are float32.
 
     Attributes:
         name: The dataset's own name; a stand-in never carries the name of what it stands in for.
@@ -95,19 +100,38 @@ class Sequences:
         *,
         real: bool,
         standardised: Mapping[str, Array],
-        mean: Array,
-        scale: Array,
+        mean: NDArray[Any],
+        scale: NDArray[Any],
         width: int,
         points: NDArray[np.int64],
         unit: str = "",
         notes: Mapping[str, Any] | None = None,
     ) -> "Sequences":
-        """Fit the PCA on the train split of z-scored features and project every split."""
+        """Fit the PCA on the train split of z-scored features and project every split.
+
+        A feature that does not vary in training is left out: its z-score is 0 in every split, because a deviation of 0
+        gives no unit in which its changes elsewhere could be measured. The notes name it.
+
+        Raises:
+            DataError: Of the features that training sees none varies.
+        """
+        flat = standardised["train"].reshape(-1, mean.size)
+        constant = np.ptp(flat, axis=0) == 0
+        if constant.all():
+            raise DataError(
+                f"Expected features that vary among the training frames of {name}, got {constant.size} that do not "
+                "vary: a tokenizer has nothing to learn there."
+            )
+        if constant.any():
+            standardised = {split: np.where(constant, np.float32(0), standardised[split]) for split in SPLITS}
+            scale = np.where(constant, 0.0, scale)
         transform = Transform.fit(standardised["train"], mean, scale, width)
         frames = {split: np.ascontiguousarray(transform.project(standardised[split])) for split in SPLITS}
-        flat = standardised["train"].reshape(-1, mean.size)
-        kept = float(frames["train"].var(axis=(0, 1)).sum() / flat.var(axis=0).sum())
+        variance = standardised["train"].reshape(-1, mean.size).var(axis=0).sum()
+        kept = float(frames["train"].var(axis=(0, 1)).sum() / variance)
         notes = dict(notes or {}) | {"pca_variance_kept": kept}
+        if constant.any():
+            notes["features_constant_in_training"] = np.flatnonzero(constant).tolist()
         return cls(name, real, frames, standardised, transform, points, unit, notes)
 
     def without_test(self) -> "Sequences":
@@ -121,7 +145,7 @@ class Sequences:
         """Features a frame after PCA."""
         return int(self.frames["train"].shape[-1])
 
-    def inverse(self, projected: Array) -> Array:
+    def inverse(self, projected: NDArray[Any]) -> Float:
         """Principal components (..., width) -> data units (..., F)."""
         return self.transform.inverse(projected)
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.base import Dataset, Sequences, require_integer, split_sizes, stream
+from datasets.scaling import Scaling
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 FEATURES = 6  # x, y, z and their velocities
@@ -74,17 +75,16 @@ class Lorenz(Dataset):
         positions = integrate(np.concatenate(drawn), steps=self.steps, dt=self.dt, burn_in=self.burn_in)
         features = np.concatenate([positions, np.gradient(positions, self.dt, axis=1)], axis=-1)
 
-        train = features[: sizes["train"]]
-        mean, scale = train.mean(axis=(0, 1)), train.std(axis=(0, 1))
-        windows = windowed(((features - mean) / scale).astype(np.float32), self.window)
+        scaling = Scaling.fit(features[: sizes["train"]])
+        windows = windowed(scaling.apply(features), self.window)
         train_windows, val_windows, test_windows = np.split(windows, [sizes["train"], sizes["train"] + sizes["val"]])
         offsets = np.arange(self.window, dtype=np.int64)[:, None] * FEATURES
         return Sequences.build(
             "lorenz",
             real=True,
             standardised={"train": train_windows, "val": val_windows, "test": test_windows},
-            mean=np.tile(mean, self.window).astype(np.float32),
-            scale=np.tile(scale, self.window).astype(np.float32),
+            mean=scaling.tile(self.window).mean,
+            scale=scaling.tile(self.window).scale,
             width=self.width,
             points=offsets + np.arange(3),
             notes={

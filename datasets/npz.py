@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from datasets import _windows, store
 from datasets.base import SPLITS, DataError, Dataset, Sequences, require_integer, short_name, split_sizes
+from datasets.scaling import Scaling
 
 LONGEST_WINDOW = 240  # where none is told: AIST++'s
 SHORTEST_WINDOW = 16
-# Relative to the mean: below it lies what adding up equal numbers leaves.
-LEAST_DEVIATION = 1e-9
 LARGEST = 1e30  # of a number: far beyond, float32 ends
 
 Shape = tuple[int, ...]
@@ -101,9 +100,7 @@ class Npz(Dataset):
         wanted = {name for windows in drawn.values() for name, _ in windows}
         cut = {name: self._cut(name, values) for name, values in self._arrays(wanted)}
         windows = _windows.gather(drawn, cut.__getitem__)
-        flat = windows["train"].reshape(-1, self._features).astype(np.float64)
-        mean, deviation = flat.mean(axis=0), flat.std(axis=0)
-        scale = np.where(deviation > LEAST_DEVIATION * np.abs(mean), deviation, 1.0)
+        scaling = Scaling.fit(windows["train"])
         notes: dict[str, Any] = {
             "window": self.window,
             "sequences": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
@@ -114,9 +111,9 @@ class Npz(Dataset):
         return Sequences.build(
             self.name,
             real=True,
-            standardised={split: ((windows[split] - mean) / scale).astype(np.float32) for split in SPLITS},
-            mean=mean.astype(np.float32),
-            scale=scale.astype(np.float32),
+            standardised={split: scaling.apply(windows[split]) for split in SPLITS},
+            mean=scaling.mean,
+            scale=scaling.scale,
             width=self.width,
             points=np.arange(self._features, dtype=np.int64).reshape(-1, self._coordinates),
             notes=notes,

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quantizers.base import Quantized, Quantizer, check_range
@@ -150,21 +151,26 @@ class FSQ(Quantizer):
 
     def latents(self, z: Tensor) -> Tensor:
         """Z (B, D) -> (B, channels), projected and bounded, in steps of one."""
-        return torch.tanh(self.project_in(z) + self.shift) * self.reach - self.offset
+        return self._bound(self.project_in(z))
 
     def encode(self, z: Tensor) -> Tensor:
-        """Round each channel and number the cell."""
-        return self._index(self.latents(z).round())
+        """Round each channel, in float64 up to there, and number the cell."""
+        weight, bias = self.project_in.weight.double(), self.project_in.bias.double()
+        return self._index(self._bound(F.linear(z.double(), weight, bias)).round())
 
     def forward(self, z: Tensor) -> Quantized:
         """Round with the straight-through gradient; no loss of its own."""
+        if not self.training:
+            codes = self.encode(z)
+            return Quantized(self.decode(codes), codes, z.new_zeros(()))
         bounded = self.latents(z)
         rounded = bounded.round()
         codes = self._index(rounded)
-        if not self.training:
-            return Quantized(self.decode(codes), codes, z.new_zeros(()))
         passed = bounded + (rounded - bounded).detach()
         return Quantized(self.project_out(self._normalise(passed)), codes, z.new_zeros(()))
+
+    def _bound(self, projected: Tensor) -> Tensor:
+        return torch.tanh(projected + self.shift) * self.reach - self.offset
 
     def _normalise(self, rounded: Tensor) -> Tensor:
         return rounded / self.centre

@@ -18,6 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from quantizers._defaults import usual_defaults
+from quantizers._precise import apply_precisely
 from quantizers._registry import create, families, suggestion
 from quantizers.base import rows_at_once
 
@@ -73,15 +75,16 @@ class Tokenizer(nn.Module):
         if name not in families():
             told = f"it comes from the plug-in {plugin}: import that first" if plugin else None
             raise TokenizerError(f"unknown quantizer {name!r}; {told or suggestion(name, list(families()))}")
-        try:
-            self.quantizer = create(name, num_codes=num_codes, code_dim=code_dim, **parameters)
-        except (TypeError, ValueError) as error:
-            raise TokenizerError(f"quantizer {name!r} refuses its parameters: {error}") from error
         width = layers[0][0][0] if layers[0] else code_dim
-        self.encoder = _network(layers[0], width, code_dim)
-        self.decoder = _network(layers[1], code_dim, width)
+        with usual_defaults():
+            try:
+                self.quantizer = create(name, num_codes=num_codes, code_dim=code_dim, **parameters)
+            except (TypeError, ValueError) as error:
+                raise TokenizerError(f"quantizer {name!r} refuses its parameters: {error}") from error
+            self.encoder = _network(layers[0], width, code_dim)
+            self.decoder = _network(layers[1], code_dim, width)
         for part, shape in zip(TRANSFORM, ((features,), (features,), (features,), (width, features)), strict=True):
-            self.register_buffer(part, torch.zeros(shape))
+            self.register_buffer(part, torch.zeros(shape, dtype=torch.float64, device="cpu"))
         self.about = dict(about or {})
         self._facts = {
             "format": FORMAT,
@@ -117,54 +120,60 @@ class Tokenizer(nn.Module):
     @property
     @torch.no_grad()
     def prototypes(self) -> Tensor:
-        """(K, F) the frame in data units that each code stands for."""
+        """(K, F) float64 the frame in data units that each code stands for."""
         everything = torch.arange(self.num_codes, device=self.mean.device)
         projected = self.decoder(self.quantizer.decode(everything))
-        frames: Tensor = (projected @ self.components + self.centre) * self.scale + self.mean
+        frames: Tensor = (projected.double() @ self.components + self.centre) * self.scale + self.mean
         return frames
 
     @torch.no_grad()
     def encode(self, frames: Values) -> Values:
         """Frames (..., F) in data units -> codes (...) int64: arrays give an array, tensors a tensor.
 
+        Real numbers of every kind are taken, in any byte order and layout.
+
         Raises:
             ValueError: Frames of another width, or numbers that are not finite.
         """
-        given = _tensor(frames).to(self.mean.device)
-        if given.ndim < 1 or given.shape[-1] != self.features or given.is_complex() or given.dtype == torch.bool:
+        given = _real(frames)
+        if given.ndim < 1 or given.shape[-1] != self.features:
             raise ValueError(
-                f"Expected frames (..., {self.features}) of numbers in data units, got {given.dtype} "
+                f"Expected frames (..., {self.features}) of numbers in data units, got {frames.dtype} "
                 f"{tuple(given.shape)}."
             )
-        flat = given.reshape(-1, self.features)
-        codes = [self._encode(part) for part in torch.split(flat, rows_at_once(self.num_codes))]
-        return _like(torch.cat(codes).reshape(given.shape[:-1]), frames)
+        rows = given.reshape(-1, self.features)
+        finite = rows.isfinite()
+        if not finite.all():
+            row, feature = (~finite).nonzero()[0].tolist()
+            raise ValueError(
+                f"Expected finite numbers in every frame, got {float(rows[row, feature])} in feature {feature} of the "
+                f"frame with index {row} (sequences one after the other): fill or cut it."
+            )
+        blocks = torch.split(rows.to(self.mean.device), rows_at_once(self.num_codes))
+        return _like(torch.cat([self._encode(block) for block in blocks]).reshape(given.shape[:-1]), frames)
 
     @torch.no_grad()
     def decode(self, codes: Values) -> Values:
-        """Codes (...) -> frames (..., F) in data units.
+        """Codes (...) -> frames (..., F) float64 in data units.
 
         Raises:
             ValueError: They are no integers from 0 to K - 1.
         """
-        given = _tensor(codes).to(self.mean.device)
-        if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
-            raise ValueError(f"Expected integer codes, got {given.dtype}.")
-        given = given.long()
+        given = _integers(codes)
         if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < self.num_codes:
             raise ValueError(f"Expected codes from 0 to {self.num_codes - 1}, got {given.min()} to {given.max()}.")
-        return _like(self.prototypes[given], codes)
+        return _like(self.prototypes[given.to(self.mean.device)], codes)
 
     def forward(self, frames: Values) -> Values:
         """Frames (..., F) -> what is left of them after coding."""
         return self.decode(self.encode(frames))
 
     def _encode(self, frames: Tensor) -> Tensor:
-        # In float64, as data are standardised: a feature may be small beside its mean.
-        scores = ((frames.double() - self.mean.double()) / self.scale.double()).float()
-        if not scores.isfinite().all():
-            raise ValueError("Expected finite numbers in every frame, got a NaN or an infinity.")
-        return self.quantizer.encode(self.encoder((scores - self.centre) @ self.components.T))
+        # As the run encoded them: float64 throughout, rounded where it stores z-scores, components and latents.
+        varies = self.scale > 0
+        scores = torch.where(varies, (frames - self.mean) / torch.where(varies, self.scale, 1.0), 0.0).float()
+        projected = ((scores.double() - self.centre) @ self.components.T).float()
+        return self.quantizer.encode(apply_precisely(self.encoder, projected))
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into an existing folder."""
@@ -270,8 +279,30 @@ def _network(layers: Layers, inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*modules)
 
 
-def _tensor(values: NDArray[Any] | Tensor) -> Tensor:
-    return values if isinstance(values, Tensor) else torch.from_numpy(np.require(values, requirements=["C", "W"]))
+def _real(values: NDArray[Any] | Tensor) -> Tensor:
+    """Real numbers of any kind -> float64."""
+    if isinstance(values, Tensor):
+        if values.is_complex() or values.dtype == torch.bool:
+            raise ValueError(f"Expected real numbers, got a tensor of {values.dtype}.")
+        return values.double()
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"Expected real numbers, got an array of {array.dtype}.")
+    return torch.from_numpy(np.array(array, dtype=np.float64, order="C"))
+
+
+def _integers(values: NDArray[Any] | Tensor) -> Tensor:
+    """Integers of any kind -> int64."""
+    kind = np.asarray(values).dtype if not isinstance(values, Tensor) else values.dtype
+    integral = kind.kind in "iu" if isinstance(kind, np.dtype) else not (kind.is_floating_point or kind.is_complex)
+    if not integral or kind == torch.bool:
+        raise ValueError(f"Expected integer codes, got {kind}.")
+    if isinstance(values, Tensor):
+        return values.long()
+    array = np.asarray(values)
+    if array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"Expected codes that int64 can hold, got {array.max()}.")
+    return torch.from_numpy(np.array(array, dtype=np.int64, order="C"))
 
 
 def _like(result: Tensor, given: Values) -> Values:

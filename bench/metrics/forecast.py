@@ -41,10 +41,10 @@ def _forecast_error(trained: Trained) -> float | None:
     """
     reader, _ = converged_reader(trained)
     transform = trained.data.transform
-    # The prototypes are taken to data units, not the frames: K of them instead of n * time.
-    prototypes = as_array(trained.prototypes).astype(np.float64) @ transform.components.astype(np.float64)
-    prototypes = (prototypes + transform.centre) * transform.scale + transform.mean
-    actual = trained.data.standardised["test"].astype(np.float64) * transform.scale + transform.mean
+    # The prototypes are expanded, not the frames: K of them instead of n * time. In data units, but without the mean,
+    # beside which a difference might be lost.
+    prototypes = transform.expand(as_array(trained.prototypes)) * transform.scale
+    actual = trained.data.standardised["test"].astype(np.float64) * transform.scale
     likeliest = as_array(reader.most_likely(trained.tokens["test"]))
     return relative_forecast_error(actual, prototypes[likeliest], trained.data.points)
 

@@ -57,7 +57,7 @@ def _standardised(trained: Trained) -> tuple[Floats, Floats]:
     if decoded.shape[:2] != actual.shape[:2] or decoded.shape[2] != len(transform.components):
         expected = (*actual.shape[:2], len(transform.components))
         raise ValueError(f"expected decoded frames {expected}, got {decoded.shape}")
-    return actual, decoded @ transform.components.astype(np.float64) + transform.centre
+    return actual, transform.expand(decoded)
 
 
 def _mse(trained: Trained) -> float:
@@ -69,8 +69,8 @@ def _explained(trained: Trained) -> float | None:
 
 
 def _error_units(trained: Trained) -> float:
-    transform = trained.data.transform
-    actual, decoded = (part * transform.scale + transform.mean for part in _standardised(trained))
+    # Without the mean, beside which a difference might be lost.
+    actual, decoded = (part * trained.data.transform.scale for part in _standardised(trained))
     return mean_point_error(actual, decoded, trained.data.points)
 
 

@@ -94,7 +94,7 @@ def test_a_constant_feature_stays_finite_and_inverts() -> None:
     for part in poses.values():
         part[..., 7] = 42.0
     sequences = _motion.build("made-up", real=False, poses=poses, width=50, notes={"why": "test"})
-    assert sequences.transform.scale[7] == 1.0
+    assert sequences.transform.scale[7] == 0.0
     assert (sequences.standardised["train"][..., 7] == 0).all()
     np.testing.assert_allclose(sequences.inverse(sequences.frames["val"])[..., 7], 42.0, atol=1e-3)
     np.testing.assert_allclose(sequences.inverse(sequences.frames["val"]), poses["val"], atol=1e-2)

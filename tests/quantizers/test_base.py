@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import quantizers
-from quantizers.base import batch_totals, check_choice, check_range, lowest, nearest, sample_rows
+from quantizers.base import batch_totals, check_choice, check_range, nearest, sample_rows
 
 LABELS = [
     label
@@ -198,16 +198,6 @@ def test_nearest_under_vmap_is_nearest_one_by_one() -> None:
     z, vectors = torch.randn(3, 20, 4, generator=generator), torch.randn(3, 9, 4, generator=generator)
     alone = torch.stack([nearest(*pair) for pair in zip(z, vectors, strict=True)])
     assert torch.equal(torch.vmap(nearest)(z, vectors), alone)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_lowest_is_argmin(dtype: torch.dtype) -> None:
-    scores = torch.randn(50, 37, generator=torch.Generator().manual_seed(0)).to(dtype)
-    scores[3, 10], scores[4] = torch.nan, torch.inf
-    found = lowest(scores)
-    assert torch.equal(found, scores.argmin(1))
-    assert found.dtype == torch.int64
-    assert found[3:5].tolist() == [10, 0]
 
 
 def test_batch_totals_by_hand() -> None:
