@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from bench.cells import telling
 from bench.errors import UsageError
 from bench.keys import JSON
 from bench.metrics import METRICS, Metric
@@ -122,7 +123,9 @@ def read(path: Path) -> Baseline:
             raise ValueError(f"schema {told['schema']!r}, expected {SCHEMA}")
         rows = {
             (str(each["row"]), str(each["dataset"])): Measured(
-                dict(each["conditions"]), _series(each["trainings"]), _series(each["null"])
+                _conditions(str(each["dataset"]), dict(each["conditions"])),
+                _series(each["trainings"]),
+                _series(each["null"]),
             )
             for each in told["rows"]
         }
@@ -137,6 +140,13 @@ def read(path: Path) -> Baseline:
             f"{path} is no baseline of this version ({type(error).__name__}: {error}); bench baseline RUN -o FILE "
             "makes one"
         ) from None
+
+
+def _conditions(dataset: str, told: JSON) -> JSON:
+    """Without the place of a file, which former versions kept: its content is in the recipe."""
+    if "dataset_parameters" not in told:
+        return told
+    return told | {"dataset_parameters": telling(dataset, dict(told["dataset_parameters"]))}
 
 
 def _series(told: JSON) -> Series:

@@ -9,6 +9,7 @@ from bench import plugins
 from bench.capacity import Capacity
 from bench.errors import UsageError
 from bench.keys import JSON, known, metric_keys
+from bench.located import located
 from bench.metrics import METRICS
 from bench.protocol import Protocol
 from bench.rows import REFERENCES
@@ -58,10 +59,21 @@ class Cell:
         """What the rows of a table are."""
         return self.row, self.dataset
 
+    @property
+    def telling(self) -> JSON:
+        """Parameters of the dataset but for where a file lies: which file it is `recipe` tells, by its content."""
+        return telling(self.dataset, self.dataset_parameters)
+
     @classmethod
     def from_values(cls, values: JSON) -> "Cell":
-        """The cell of which `values` are `dataclasses.asdict`."""
-        return cls(**(values | {"capacity": Capacity(**values["capacity"])}))
+        """The cell of which `values` are `dataclasses.asdict`, its data where they lie now."""
+        parameters = located(values["dataset"], values["dataset_parameters"], values.get("recipe", {}))
+        return cls(**(values | {"capacity": Capacity(**values["capacity"]), "dataset_parameters": parameters}))
+
+
+def telling(dataset: str, parameters: JSON) -> JSON:
+    """Parameters of a dataset without the path of a located one, which is named KIND:FILE."""
+    return {name: value for name, value in parameters.items() if not (":" in dataset and name == "path")}
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def differences(first: Run, second: Run) -> list[Difference]:
 
 def _same_data(first: Run, second: Run, one: Cell, other: Cell) -> bool:
     """By recipe, whose content may differ in its last bits between machines; else by content."""
-    if one.dataset_parameters == other.dataset_parameters and one.code["data"] == other.code["data"]:
+    if (one.telling, one.recipe, one.code["data"]) == (other.telling, other.recipe, other.code["data"]):
         return True
     contents = [run.records[cell.key]["data"]["sha256"] for run, cell in ((first, one), (second, other))]
     return bool(contents[0] == contents[1])
@@ -134,7 +134,7 @@ def _making(cell: Cell) -> dict[str, Any]:
     return {
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
-        "dataset": cell.dataset_parameters,
+        "dataset": cell.telling | cell.recipe,
         "protocol": cell.protocol,
         "codes": cell.capacity.codebook_size,
         "hidden": cell.capacity.hidden,

@@ -148,7 +148,9 @@ class Job:
     def run(self, store: Store, children: Children) -> Outcome:
         """Run the child on this machine; it writes into the store's folder."""
         path = store.cells / f"{self.key}.job"
-        write_json(path, self.spec | {"root": str(store.root.resolve()), "driver": os.getpid(), "begun": time.time()})
+        write_json(
+            path, self.spec | {"root": str(store.root.resolve()), "driver": os.getpid(), "begun": time.monotonic()}
+        )
         outcome = children.run(path, store.log(self.key), self.timeout, threads=1)
         path.unlink(missing_ok=True)
         return outcome

@@ -191,9 +191,7 @@ def _plugin(cls: type) -> str:
 def _facts(cell: JSON, data: datasets.Sequences) -> JSON:
     cls = datasets.get(cell["dataset"])
     # Where a file lay is nobody's business; which one it was is.
-    parameters = {
-        name: value for name, value in cell["dataset_parameters"].items() if not (cls.located and name == "path")
-    }
+    parameters = cells.telling(cell["dataset"], cell["dataset_parameters"])
     return {
         "source": cls.source,
         "licence": cls.licence,

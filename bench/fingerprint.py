@@ -2,35 +2,60 @@
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from bench import searched
 from bench._packages import ROOT
-
-PACKAGES = ("bench", "quantizers", "datasets", "reports")
+from bench.searched import OURS
 
 
 @cache
 def fingerprint(*files: Path) -> str:
-    """SHA-256 over the syntax trees of files and of everything of ours that they import, directly or not."""
-    trees = sorted(ast.dump(_without_docstrings(path)) for path in sources(*files))
-    return hashlib.sha256("\n".join(trees).encode()).hexdigest()
+    """SHA-256 over the syntax trees of files and of everything of ours that they import, directly or not.
+
+    Of other people's distributions that a plug-in imports, the version stands for the code.
+    """
+    reached = sources(*files)
+    parts = sorted(_content(path) for path in reached)
+    outside = [path for path in reached if not _is_ours(path)]
+    parts += sorted({line for path in outside for line in _versions(path)})
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def sources(*files: Path) -> list[Path]:
-    """Files, everything of ours that they import, directly or not, and the modules beside a plug-in."""
-    waiting, seen = [path.resolve() for path in files], dict[Path, None]()
+def sources(*files: Path) -> dict[Path, Path]:
+    """Files, everything of ours that they import, directly or not, and the modules that a plug-in stands on.
+
+    These lie beside it or anywhere on the import path, as a package that is installed to be edited does; not where
+    distributions are installed, whose code changes with their version.
+
+    Returns:
+        File -> the folder in which its module's full name starts.
+    """
+    waiting = [(path.resolve(), searched.root(path.resolve())) for path in files]
+    seen: dict[Path, Path] = {}
     while waiting:
-        path = waiting.pop()
+        path, root = waiting.pop()
         if path not in seen:
-            seen[path] = None
-            waiting.extend(_imports(_parse(path), path.parent))
-    return [*seen]
+            seen[path] = root
+            waiting.extend(_imports(path, root))
+    return seen
+
+
+def _content(path: Path) -> str:
+    """What counts of a file: its syntax tree, or its bytes where there is none."""
+    tree = _parsed(path)
+    return ast.dump(_without_docstrings(tree)) if tree else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_ours(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / name) for name in OURS)
 
 
 def module_file(name: str) -> Path | None:
     """The file of one of our modules, or None."""
-    if name.partition(".")[0] not in PACKAGES:
+    if name.partition(".")[0] not in OURS:
         return None
     path = ROOT.joinpath(*name.split("."))
     return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
@@ -40,8 +65,7 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _without_docstrings(path: Path) -> ast.Module:
-    tree = _parse(path)
+def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -50,46 +74,55 @@ def _without_docstrings(path: Path) -> ast.Module:
     return tree
 
 
-def _imports(tree: ast.Module, folder: Path) -> list[Path]:
-    found: list[Path | None] = []
+def _imports(path: Path, root: Path) -> Iterator[tuple[Path, Path]]:
+    """What a file imports, as far as it counts, each with the folder in which its module's name starts."""
+    tree = _parsed(path)
+    for module, names, level in _statements(tree) if tree else ():
+        within = [".".join(filter(None, (module, each))) for each in ("", *names)]
+        if level:
+            above = path.parent.joinpath(*[".."] * (level - 1))
+            relative = [searched.beside(above, each) for each in within]
+            yield from ((each.resolve(), root) for each in relative if each)
+        else:
+            if not _is_ours(path):
+                yield from (found for each in within for found in searched.files(path.parent, each))
+            passed = _sources(module, names) if names else [module_file(module)]
+            yield from ((each.resolve(), ROOT) for each in passed if each)
+
+
+def modules(path: Path) -> list[str]:
+    """Top-level modules that a plug-in's file imports and that are not ours."""
+    tree = _parsed(path)
+    tops = [module.partition(".")[0] for module, _, level in _statements(tree) if not level] if tree else []
+    return [top for top in dict.fromkeys(tops) if top not in OURS]
+
+
+def _parsed(path: Path) -> ast.Module | None:
+    """The syntax tree; None of what is no Python that this version reads."""
+    try:
+        return _parse(path) if path.suffix == ".py" else None
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _statements(tree: ast.Module) -> Iterator[tuple[str, list[str], int]]:
+    """(module, names taken from it, dots before it) of every import, `import_module("name")` included."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                found += [module_file(alias.name), _own(folder, alias.name)]
+            yield from ((alias.name, [], 0) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            module = node.module or ""
-            within = [".".join(filter(None, (module, each))) for each in ("", *names)]
-            if node.level:
-                above = folder.joinpath(*[".."] * (node.level - 1))
-                found += [_beside(above, each) for each in within]
-            else:
-                found += [*(_own(folder, each) for each in within), *_sources(module, names)]
-    return [path for path in found if path is not None]
+            yield node.module or "", [alias.name for alias in node.names], node.level
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = node.args[0].value
+            if called in ("import_module", "__import__") and isinstance(name, str) and not name.startswith("."):
+                yield name, [], 0
 
 
-def _own(folder: Path, name: str) -> Path | None:
-    """A plug-in's own module that one of its files, which lies in `folder`, imports by its full name.
-
-    It is of the same package, or beside a plug-in that is a single file; what lies beside one where distributions are
-    installed is other people's.
-    """
-    top = name.partition(".")[0]
-    if top in PACKAGES:
-        return None
-    packages = [parent.parent for parent in (folder, *folder.parents) if parent.name == top]
-    places = packages if _installed(folder) else [*packages, folder]
-    return next((path for path in (_beside(place, name) for place in places) if path), None)
-
-
-@cache
-def _installed(folder: Path) -> bool:
-    return any(folder.glob("*.dist-info"))
-
-
-def _beside(folder: Path, name: str) -> Path | None:
-    path = folder.joinpath(*name.split(".")) if name else folder
-    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
+def _versions(path: Path) -> Iterator[str]:
+    """Distributions that a plug-in's file imports and that quantizer-bench does not bring, with their versions."""
+    for module in modules(path):
+        yield from searched.versions(module)
 
 
 def _sources(module: str, names: list[str]) -> list[Path | None]:

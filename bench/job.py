@@ -110,8 +110,9 @@ class Job:
         self.workshop = Workshop(self.store, self.device, protocol)
         self.environment: str = spec["environment"] or keep(self.store.root, environment(self.device))
         self.trains: bool = spec["trains"]
+        self.id: str = spec.get("run", "")
         self.as_batch = self.device != "cpu"  # so that readers are trained as one; a CPU gains nothing by it
-        start_up = time.process_time() if self.device == "cpu" else time.time() - spec["begun"]
+        start_up = time.process_time() if self.device == "cpu" else time.monotonic() - spec["begun"]
         self.phases = {"start-up": start_up / len(self.cells)}
 
     def run(self) -> None:
@@ -275,6 +276,7 @@ class Job:
             "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "environment": self.environment,
             "finished": time.time(),
+            "run": self.id,
         }
         if not self.trains and values["status"] != DONE and self.store.path(cell["key"]).exists():
             # What was measured before is worth more than that it cannot be measured here and now.

@@ -68,7 +68,7 @@ def _conditions(cell: Cell, devices: list[str]) -> JSON:
     told = {
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
-        "dataset_parameters": cell.dataset_parameters,
+        "dataset_parameters": cell.telling,
         "recipe": cell.recipe,
         "protocol": {name: value for name, value in cell.protocol.items() if name not in INDIFFERENT},
         "device": ", ".join(devices),

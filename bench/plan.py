@@ -11,7 +11,7 @@ import datasets
 import quantizers
 from bench import probe
 from bench.capacity import TOLERANCE, Capacity, of_reference
-from bench.cells import Cell, Plan
+from bench.cells import Cell, Plan, telling
 from bench.errors import UsageError
 from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
 from bench.protocol import Protocol
@@ -90,11 +90,6 @@ def _with_stand_ins(names: Sequence[str]) -> set[str]:
     return {*names, *(datasets.get(name).stand_in or name for name in names)}
 
 
-def _telling(dataset: str, parameters: JSON) -> JSON:
-    located = datasets.get(dataset).located
-    return {name: value for name, value in parameters.items() if not (located and name == "path")}
-
-
 @dataclass(frozen=True)
 class Source:
     """A dataset as it will be run on.
@@ -103,12 +98,14 @@ class Source:
         name: Its own, a stand-in's where it stands in.
         dataset: None where there are no data and no stand-in.
         parameters: All of them.
+        recipe: What identifies the data beside code and parameters.
         reason: Why there is none.
     """
 
     name: str
     dataset: datasets.Dataset | None
     parameters: JSON
+    recipe: JSON
     reason: str = ""
 
     @property
@@ -120,7 +117,7 @@ class Source:
     @property
     def telling(self) -> JSON:
         """The parameters but for where a file lies: which file it is the recipe tells, by its content."""
-        return _telling(self.name, self.parameters)
+        return telling(self.name, self.parameters)
 
 
 def source_of(name: str, protocol: Protocol, own: JSON, require_real: bool, remarks: list[str]) -> Source:
@@ -137,26 +134,28 @@ def source_of(name: str, protocol: Protocol, own: JSON, require_real: bool, rema
         dataset = cls(**parameters)
         reason = dataset.missing()
         settled = {} if reason else dataset.settled()
+        recipe = {} if reason else dataset.recipe()
     except Exception as error:  # a plug-in's may raise anything
         raise UsageError(f"dataset {name}: {error}") from None
     if not reason:
         given = settled.get("sequences", parameters.get("sequences"))
         if given != parameters.get("sequences"):
             remarks.append(f"{name} has {given} sequences to draw, not {parameters['sequences']}.")
-        return Source(name, dataset, parameters | settled)
+        return Source(name, dataset, parameters | settled, recipe)
     if cls.located:
         raise UsageError(reason)
     if require_real:
         raise UsageError(f"--require-real: {reason}")
     if cls.stand_in is None:
         remarks.append(reason)
-        return Source(name, None, parameters, reason)
+        return Source(name, None, parameters, {}, reason)
     remarks.append(f"{reason} Running on the stand-in {cls.stand_in} (synthetic, not {name}).")
     kept = {key: value for key, value in parameters.items() if key in datasets.parameters(cls.stand_in)}
     lost = sorted(own.keys() - kept.keys())
     if lost:
         remarks.append(f"--set {name}.{lost[0]}: the stand-in {cls.stand_in} has no such parameter.")
-    return Source(cls.stand_in, datasets.get(cls.stand_in)(**kept), kept)
+    stand_in = datasets.get(cls.stand_in)(**kept)
+    return Source(cls.stand_in, stand_in, kept, stand_in.recipe())
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ def pair_of(row: Row, own: JSON, source: Source, protocol: Protocol) -> Pair:
         capacity = of_reference(row.quantizer, dataset.width, protocol)
     code = training_code(row.quantizer, name)
     of_data = (name, source.parameters, dataset.real)
-    return Pair(row, parameters, *of_data, protocol, capacity, code, dataset.recipe())
+    return Pair(row, parameters, *of_data, protocol, capacity, code, source.recipe)
 
 
 def _of_row(row: Row, protocol: Protocol) -> Protocol:
@@ -263,7 +262,7 @@ def _with_keys(cell: Cell, metrics: Iterable[str]) -> Cell:
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
         "dataset": cell.dataset,
-        "dataset_parameters": _telling(cell.dataset, cell.dataset_parameters),
+        "dataset_parameters": cell.telling,
         "recipe": cell.recipe,
         "codebook_size": cell.protocol["codebook_size"],
         "hidden": cell.capacity.hidden,

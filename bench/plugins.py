@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import quantizers
+from bench import searched
 from bench.errors import UsageError
+from bench.fingerprint import modules
 from bench.metrics import METRICS, Metric
 from bench.metrics._registry import add
 
@@ -193,6 +195,7 @@ def _import(plugin: str) -> str:
     path = path.resolve()
     name = f"{PREFIX}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
+        _search(path)
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise UsageError(f"plug-in {plugin} is not a Python file")
@@ -204,3 +207,24 @@ def _import(plugin: str) -> str:
             del sys.modules[name]
             raise
     return name
+
+
+def _search(path: Path) -> None:
+    """Let a plug-in's file import the modules beside it, from whatever folder and by whatever command.
+
+    Behind all that is searched already, so that nothing of its folder stands in for what others import.
+
+    Raises:
+        UsageError: A module beside it has the name of another one that was imported before.
+    """
+    root = searched.root(path)
+    sys.path += [str(folder) for folder in dict.fromkeys((root, path.parent)) if str(folder) not in sys.path]
+    importlib.invalidate_caches()
+    for name in modules(path):
+        neighbour = searched.beside(path.parent, name)
+        present = searched.origin(name)
+        if neighbour and present and neighbour.resolve() != present.resolve():
+            raise UsageError(
+                f"plug-in {path} imports {name}, and {neighbour} is not what Python finds under that name, but "
+                f"{present}: rename it"
+            )

@@ -28,7 +28,9 @@ from bench._packages import ROOT
 from bench.environment import version
 from bench.errors import UsageError
 from bench.executors import Children, Engine, Job, LostError, Outcome
-from bench.fingerprint import PACKAGES, sources
+from bench.fingerprint import sources
+from bench.searched import OURS
+from bench.searched import root as root_of
 from bench.store import Store, write_bytes, write_json
 from datasets.store import data_directory
 
@@ -43,7 +45,7 @@ AHEAD = 256  # jobs handed to an executor that does not tell how many it runs
 def identity() -> JSON:
     """Version and SHA-256 of the sources that jobs run: those of driver and worker have to agree."""
     digest = hashlib.sha256()
-    for path in sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")):
+    for path in sorted(path for name in OURS for path in (ROOT / name).rglob("*.py")):
         digest.update(f"{path.relative_to(ROOT).as_posix()}\0{file_hash(path)}\n".encode())
     return {"version": version(), "sources": digest.hexdigest()}
 
@@ -83,7 +85,7 @@ class Luggage:
 
 
 def luggage(plugins: Iterable[str], data: Mapping[str, Path]) -> Luggage:
-    """What to send: plug-in files with the modules beside them that they import, and data files.
+    """What to send: plug-in files with the modules that they import and that no distribution installs, and data files.
 
     Args:
         plugins: Paths of files, or names of modules.
@@ -95,10 +97,11 @@ def luggage(plugins: Iterable[str], data: Mapping[str, Path]) -> Luggage:
         if not path.is_file():
             names.append(plugin)
             continue
-        own = [each for each in sources(path) if not any(each.is_relative_to(ROOT / name) for name in PACKAGES)]
-        base = Path(os.path.commonpath([each.parent for each in own]))
-        places |= {f"plugins/{number}/{each.relative_to(base).as_posix()}": each for each in own}
-        names.append(f"plugins/{number}/{path.resolve().relative_to(base).as_posix()}")
+        for each, root in sources(path).items():
+            if not any(each.is_relative_to(ROOT / name) for name in OURS):
+                places[f"plugins/{number}/{each.relative_to(root).as_posix()}"] = each
+        path = path.resolve()
+        names.append(f"plugins/{number}/{path.relative_to(root_of(path)).as_posix()}")
     hashes = {name: file_hash(path) for name, path in places.items()}
     located = {str(path): name for name, path in data.items() if name.startswith(LOCATED)}
     return Luggage(tuple(names), hashes, {hashes[name]: path for name, path in places.items()}, located)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import queue
+import secrets
 import sys
 import time
 from collections import deque
@@ -121,7 +122,7 @@ class Run:
         self.engine = engine or Local(store, options.device, options.jobs)
         self.ceilings = ceilings or {}
         self.records: dict[str, Record] = {}
-        self.begun = time.time()
+        self.id = secrets.token_hex(8)  # marks the records of this run: clocks of machines differ, and are set back
 
     def run(self) -> dict[str, Record]:
         """Run what is pending and return every cell's record.
@@ -198,6 +199,7 @@ class Run:
             "device": self.engine.device,
             "plugins": list(self.options.plugins),
             "trains": self.options.trains,
+            "run": self.id,
             "environment": digest(self.environment),
             "cells": [self._cell(cell) for cell in cells],
         }
@@ -250,7 +252,7 @@ class Run:
             record = self.store.read(cell.key)
         except ValueError:
             return None
-        if record and not self.options.trains and record["finished"] < self.begun:
+        if record and not self.options.trains and record.get("run") != self.id:
             return None
         return None if record and "metric_keys" in record and stale_metrics(cell, record) else record
 
@@ -269,6 +271,7 @@ class Run:
             "device": self.engine.device,
             "environment": digest(self.environment),
             "finished": time.time(),
+            "run": self.id,
         }
         if not self.store.path(cell.key).exists():  # a former record with stale metrics is worth more than this one
             self.store.write(record)

@@ -16,6 +16,7 @@ from torch import Tensor
 import datasets
 from bench.clock import seconds
 from bench.keys import digest, known
+from bench.located import located
 from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
 from bench.model import Autoencoder, build
@@ -36,11 +37,13 @@ def load_data(cell: JSON) -> datasets.Sequences:
     Raises:
         ChangedError: The files are not those that the run was planned with.
     """
-    dataset = datasets.create(cell["dataset"], **cell["dataset_parameters"])
+    recipe = cell.get("recipe")  # records of former versions have none
+    parameters = located(cell["dataset"], cell["dataset_parameters"], recipe or {})
+    dataset = datasets.create(cell["dataset"], **parameters)
     reason = dataset.missing()
     if reason:
-        raise FileNotFoundError(reason)
-    recipe = cell.get("recipe")  # records of former versions have none
+        moved = "; a file of that name and content in the data directory (--data-dir) is taken for it"
+        raise FileNotFoundError(reason + moved * dataset.located)
     if recipe and digest(dataset.recipe()) != digest(recipe):
         raise ChangedError(f"the files of {cell['dataset']} are not those that this run was planned with")
     return datasets.draw(dataset, cell["data_seed"])

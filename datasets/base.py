@@ -201,8 +201,10 @@ class Dataset(ABC):
         return None
 
     def recipe(self) -> dict[str, Any]:
-        """What identifies the source beside code and parameters: SHA-256 of files; nothing for a generator."""
-        return {}
+        """What identifies the source beside code and parameters: SHA-256 of its files; nothing for a generator."""
+        from datasets.store import file_sha256  # which imports this module
+
+        return {path.name: file_sha256(path) for path in self.files()}
 
     def settled(self) -> dict[str, Any]:
         """Parameters that the data decide, with the values in effect; looks at all of the data, before a run does.
