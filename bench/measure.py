@@ -10,6 +10,7 @@ from bench.model import Autoencoder, reconstruct, tokenize
 from bench.protocol import Protocol
 from bench.train import History
 from datasets.base import Sequences
+from quantizers.base import lattice_positions
 
 SAMPLE = 2_000
 
@@ -51,7 +52,7 @@ def trained(
         tokens[split] = codes.reshape(frames.shape[:2])
     prototypes = reconstruct(model, torch.arange(quantizer.num_codes, device=device))
     decoded = prototypes[tokens["test"]]
-    codebook = quantizer.codebook.detach()
+    codebook = _precise(quantizer.codebook)
     if not (codebook.isfinite().all() and decoded.isfinite().all()):
         raise DivergedError("the codebook or what it decodes to is not finite")
     train_frames = data.frames["train"]
@@ -62,8 +63,8 @@ def trained(
         tokens=tokens,
         prototypes=prototypes,
         decoded=decoded,
-        latents=latents,
-        latent_codebook=quantizer.latent_codebook.detach(),
+        latents=_precise(latents),
+        latent_codebook=_precise(quantizer.latent_codebook),
         codebook=codebook,
         positions=quantizer.positions,
         sample=order[:SAMPLE].sort().values.to(device),
@@ -73,6 +74,11 @@ def trained(
         curve=tuple(history.validation),
         checks=protocol.schedule.checks(len(train_frames) * train_frames.shape[1]),
     )
+
+
+def _precise(values: Tensor) -> Tensor:
+    """In float32 at least: squares of half precision overflow at 256."""
+    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
 
 
 def unquantized(model: Autoencoder, data: Sequences, device: str) -> Trained:
@@ -113,14 +119,22 @@ def check_contract(model: Autoencoder, frames: Tensor) -> None:
         quantized, codes, loss = quantizer.train()(z)
         check_codes(codes, len(z), quantizer.num_codes)
         check_codes(quantizer.eval().encode(z), len(z), quantizer.num_codes)
+        latents = quantizer.latents(z)
         shapes = {
             "quantized": (quantized.shape, z.shape),
             "loss": (loss.shape, ()),
             "codebook": (quantizer.codebook.shape, (quantizer.num_codes, quantizer.code_dim)),
+            "latents": (latents.shape, (len(z), quantizer.latent_codebook.shape[-1])),
+            "latent_codebook": (quantizer.latent_codebook.shape, (quantizer.num_codes, latents.shape[-1])),
         }
     for name, (found, expected) in shapes.items():
         if tuple(found) != tuple(expected):
             raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(found)}")
+    if quantizer.positions is not None:
+        try:
+            lattice_positions(quantizer.positions, quantizer.num_codes)  # a family may set them after __init__
+        except ValueError as error:
+            raise ContractError(str(error)) from None
 
 
 def check_codes(codes: Tensor, count: int, num_codes: int) -> None:

@@ -12,7 +12,7 @@ import quantizers
 from bench import probe
 from bench.capacity import TOLERANCE, Capacity, of_reference
 from bench.cells import Cell, Plan, telling
-from bench.errors import UsageError
+from bench.errors import UnsuitableError, UsageError
 from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
 from bench.protocol import Protocol
 from bench.request import Request, datasets_of, parse_seeds, protocol_of, rows_of, settings_of
@@ -24,6 +24,9 @@ FAR_FROM_K = 0.1
 
 def make(request: Request) -> Plan:
     """Resolve names, presets, settings and stand-ins, and match capacities.
+
+    A row that a family cannot have at this codebook size or on frames of this width is refused where the user named the
+    family or chose values for it. Where `all` or a suite stood for it, the row is unavailable and the others run.
 
     Raises:
         UsageError: Something asked for does not exist or cannot be.
@@ -39,6 +42,7 @@ def make(request: Request) -> Plan:
     remarks: list[str] = []
     absent: list[tuple[str, str, int, str]] = []
     pairs: list[Pair] = []
+    named = {part.strip() for part in request.quantizers.split(",")}
     trials: dict[tuple[str, str], int] = {}
     for asked_for, told in sources.items():
         own = told | settings.get(asked_for, {})
@@ -51,12 +55,22 @@ def make(request: Request) -> Plan:
         if source.dataset is None:
             absent += [(row.name, source.name, seed, source.reason) for seed in seeds for row in its]
             continue
+        unsuitable: dict[str, str] = {}
         for row in its:
             found = tuned.get((row.quantizer, source.name)) if row.plain else None
             if found:
                 trials[row.name, source.name] = found.trials
             values = (found.parameters if found else {}) | settings.get(row.quantizer, {})
-            pairs.append(pair_of(row, values, source, protocol))
+            try:
+                pairs.append(pair_of(row, values, source, protocol))
+            except UnsuitableError as error:
+                if values or row.name in named:
+                    raise
+                unsuitable[row.name] = str(error)
+        if unsuitable and len(unsuitable) == len(its):
+            raise UsageError("; ".join(unsuitable.values()))
+        absent += [(name, source.name, seed, reason) for seed in seeds for name, reason in unsuitable.items()]
+        remarks += [f"{name} on {source.name} is left out: {reason}" for name, reason in unsuitable.items()]
     if tuned and not trials:
         known = ", ".join(f"{quantizer} on {name}" for quantizer, name in tuned)
         raise UsageError(f"--params {request.params} is for {known}; none of them is in this run")
@@ -177,7 +191,8 @@ def pair_of(row: Row, own: JSON, source: Source, protocol: Protocol) -> Pair:
     """A row on a dataset that is there; `own` are values of its parameters that the user chose.
 
     Raises:
-        UsageError: The family refuses its parameters, or its capacity does not match.
+        UnsuitableError: The family refuses its parameters, or its capacity does not match.
+        UsageError: A value that the suite fixes was set, or the row cannot be anywhere.
     """
     protocol, name, dataset = _of_row(row, protocol), source.name, source.dataset
     assert dataset is not None
@@ -217,7 +232,7 @@ def _capacity(
     capacity = probe.capacity(row.quantizer, parameters, cls, width, protocol)
     matched = protocol.capacity == "matched" and row.role != PUBLISHED
     if matched and abs(capacity.mismatch) > TOLERANCE:
-        raise UsageError(
+        raise UnsuitableError(
             f"{row.name} on {dataset} has {capacity.network_parameters:,} network parameters where the protocol gives "
             f"{capacity.reference_parameters:,} ({capacity.mismatch:+.1%}; at most {TOLERANCE:.0%} is compared); "
             "to run it as published add --capacity published"

@@ -11,7 +11,7 @@ import quantizers
 from bench import plugins
 from bench._packages import ROOT
 from bench.capacity import Capacity, match, unknown
-from bench.errors import UsageError
+from bench.errors import UnsuitableError
 from bench.protocol import Protocol
 from quantizers.base import Quantizer
 
@@ -22,14 +22,14 @@ def capacity(label: str, parameters: dict[str, Any], cls: type[Quantizer], width
     """Capacity of a family; `built` is False where it raises, dies or hangs: its cells will tell why.
 
     Raises:
-        UsageError: It refuses its parameters with a ValueError.
+        UnsuitableError: It refuses its parameters with a ValueError.
     """
     if cls.__module__.partition(".")[0] != "quantizers":
         return _in_a_child(label, parameters, plugins.origin(cls), width, protocol)
     try:
         return match(_build(label, parameters, width, protocol), protocol)
     except ValueError as error:
-        raise UsageError(f"quantizer {label}: {error}") from None
+        raise UnsuitableError(f"quantizer {label}: {error}") from None
 
 
 def _build(label: str, parameters: dict[str, Any], width: int, protocol: Protocol) -> Quantizer:
@@ -49,7 +49,7 @@ def _in_a_child(label: str, parameters: dict[str, Any], plugin: str, width: int,
     except (subprocess.TimeoutExpired, ValueError):
         answer = {}
     if "refused" in answer:
-        raise UsageError(f"quantizer {label}: {answer['refused']}")
+        raise UnsuitableError(f"quantizer {label}: {answer['refused']}")
     return Capacity(**answer["capacity"]) if "capacity" in answer else unknown(width, protocol)
 
 

@@ -13,7 +13,7 @@ import datasets
 import quantizers
 from bench import keys, plugins
 from bench.cells import Cell, Plan
-from bench.errors import UsageError
+from bench.errors import UnsuitableError, UsageError
 from bench.executors import Engine
 from bench.metrics import METRICS
 from bench.plan import Source, cell_of, pair_of, source_of
@@ -91,6 +91,7 @@ def task_of(request: Request, *, objective: str, constraint: str, seeds: int | N
         raise UsageError(f"expected --seeds between 1 and 1000, got {count}")
     remarks: list[str] = []
     families = _families(request.quantizers, remarks)
+    named = {part.strip() for part in request.quantizers.split(",")}
     subjects: list[Subject] = []
     for name, told in datasets_of(request.datasets).items():
         source = source_of(name, protocol, told, request.require_real, remarks)
@@ -99,7 +100,13 @@ def task_of(request: Request, *, objective: str, constraint: str, seeds: int | N
         if not source.dataset.test_apart:
             raise UsageError(f"on {source.name} a seed may train on what another tests, so nothing can be tuned on it")
         for family in families:
-            pair = pair_of(Row(family.name, family.name), {}, source, protocol)
+            try:
+                pair = pair_of(Row(family.name, family.name), {}, source, protocol)
+            except UnsuitableError as error:
+                if family.name in named:
+                    raise
+                remarks.append(f"{family.name} on {source.name} is left out: {error}")
+                continue
             subject = Subject(family, source, pair.capacity.ordered)
             for each in objectives:
                 if not _applies(each.name, subject):

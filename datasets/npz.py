@@ -1,6 +1,6 @@
 """`npz:PATH`: a file of one's own, arrays of sequences as `numpy.savez` writes them."""
 
-import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets import _windows, store
+from datasets import _npz, _windows, store
 from datasets.base import SPLITS, DataError, Dataset, Sequences, require_integer, short_name, split_sizes
 from datasets.scaling import Scaling
 
 LONGEST_WINDOW = 240  # where none is told: AIST++'s
 SHORTEST_WINDOW = 16
 LARGEST = 1e30  # of a number: far beyond, float32 ends
-
-Shape = tuple[int, ...]
 
 
 class Npz(Dataset):
@@ -77,7 +75,7 @@ class Npz(Dataset):
         """How many windows of how many frames and components there are; every number is looked at."""
         self._settle()
         for name, values in self._arrays(self._shapes):
-            _check_finite(name, values)
+            self._check_finite(name, values)
         return {"sequences": self.sequences, "window": self.window, "width": self.width}
 
     @property
@@ -122,17 +120,16 @@ class Npz(Dataset):
     def _settle(self) -> None:
         """Replace what was asked for by what the file gives."""
         shapes = self._shapes
-        frames = {shape[1:] for shape in shapes.values()}
-        if len(frames) != 1:
-            told = ", ".join(f"{name!r} {shape}" for name, shape in list(shapes.items())[:3])
-            raise DataError(f"Expected sequences of one width in {self.path}, got {told}.")
-        (features,) = frames
+        filled = {name: shape for name, shape in shapes.items() if shape[0]}
+        if not filled:
+            raise DataError(f"Expected sequences with frames in {self.path}, got none in {len(shapes)} sequences.")
+        features = self._frame_of(filled)
         self._features = int(np.prod(features))
         self._coordinates = features[-1] if len(features) > 1 else 1
         if not self._features:
             raise DataError(f"Expected features in every frame of {self.path}, got frames of shape {features}.")
         self._lengths = {name: shape[0] for name, shape in shapes.items()}
-        self.window = self.window or self._usual_window(min(self._lengths.values()))
+        self.window = self.window or self._usual_window(min(filled, key=self._lengths.__getitem__))
         self.width = min(self.width, self._features)
         self._counts = {name: length // self.window for name, length in self._lengths.items() if length >= self.window}
         if len(self._counts) < len(SPLITS):
@@ -143,11 +140,26 @@ class Npz(Dataset):
             )
         self.sequences = sum(_windows.sizes(self._counts, self.sequences).values())
 
-    def _usual_window(self, shortest: int) -> int:
+    def _frame_of(self, shapes: dict[str, _npz.Shape]) -> _npz.Shape:
+        """The shape of a frame, which is that of every sequence."""
+        counts = Counter(shape[1:] for shape in shapes.values())
+        (usual, agreeing), *others = counts.most_common()
+        if others:
+            first = next(name for name, shape in shapes.items() if shape[1:] == usual)
+            odd = [name for name, shape in shapes.items() if shape[1:] != usual]
+            listed = ", ".join(f"{name!r} {shapes[name]}" for name in (first, *odd[:3]))
+            raise DataError(
+                f"Expected sequences of one width in {self.path}, got {listed}{', ...' * (len(odd) > 3)}: "
+                f"{agreeing} of {len(shapes)} have frames of shape {usual}."
+            )
+        return usual
+
+    def _usual_window(self, name: str) -> int:
+        shortest = self._lengths[name]
         if shortest < SHORTEST_WINDOW:
             raise DataError(
-                f"The shortest sequence in {self.path} has {shortest} frames: say how many frames a window has, "
-                f"--set {self.name}.window=N."
+                f"The shortest sequence in {self.path}, {name!r}, has {shortest} frames: say how many frames a window "
+                f"has, --set {self.name}.window=N."
             )
         return shortest // -(-shortest // LONGEST_WINDOW)
 
@@ -156,9 +168,13 @@ class Npz(Dataset):
         return store.file_sha256(self.path)
 
     @cached_property
-    def _shapes(self) -> dict[str, Shape]:
+    def _headers(self) -> dict[str, tuple[_npz.Shape, np.dtype[Any]]]:
+        return _npz.headers(self.path)
+
+    @cached_property
+    def _shapes(self) -> dict[str, _npz.Shape]:
         """Sequence -> shape, read from the arrays' headers alone."""
-        headers = self._headers()
+        headers = self._headers
         if not headers:
             raise DataError(f"Expected arrays in {self.path}, got none.")
         dimensions = (2, 3) if len(headers) > 1 else (3, 4)
@@ -175,47 +191,42 @@ class Npz(Dataset):
                 )
         if len(headers) > 1:
             return {name: shape for name, (shape, _) in headers.items()}
-        ((shape, _),) = headers.values()
+        ((name, (shape, _)),) = headers.items()
+        if not shape[0]:
+            raise DataError(f"Expected sequences in {self.path}, got none under {name!r}: an array of shape {shape}.")
         return {f"{number:06d}": shape[1:] for number in range(shape[0])}
 
-    def _headers(self) -> dict[str, tuple[Shape, np.dtype[Any]]]:
-        """Key -> shape and type of its array."""
-        headers = {}
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                for member in archive.namelist():
-                    with archive.open(member) as file:
-                        version = np.lib.format.read_magic(file)
-                        read = {
-                            (1, 0): np.lib.format.read_array_header_1_0,
-                            (2, 0): np.lib.format.read_array_header_2_0,
-                        }[version]
-                        shape, _, kind = read(file)
-                    headers[member.removesuffix(".npy")] = (shape, kind)
-        except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"Expected an npz file of arrays, {self.path} is none ({error}).") from error
-        return headers
+    @cached_property
+    def _kind(self) -> np.dtype[Any]:
+        """The type that holds the numbers of every array: windows of several are gathered in one."""
+        kind = np.result_type(*(kind for _, kind in self._headers.values())).newbyteorder("=")
+        return np.dtype(np.float64) if kind.itemsize > 8 else kind
 
     def _arrays(self, wanted: Collection[str]) -> Iterator[tuple[str, NDArray[Any]]]:
         """The wanted sequences one after the other, each (time, ...)."""
-        with np.load(self.path, allow_pickle=False) as archive:
-            whole = archive[archive.files[0]] if len(archive.files) == 1 else None
-            for number, name in enumerate(self._shapes):
-                if name in wanted:
-                    yield name, archive[name] if whole is None else whole[number]
+        if len(self._headers) > 1:
+            yield from _npz.arrays(self.path, [name for name in self._shapes if name in wanted])
+            return
+        ((_, whole),) = _npz.arrays(self.path, list(self._headers))
+        for number, name in enumerate(self._shapes):
+            if name in wanted:
+                yield name, whole[number]
 
     def _cut(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
         """(count, window, F) windows of a sequence."""
-        _check_finite(name, values)
+        self._check_finite(name, values)
         count = self._counts[name]
-        return values[: count * self.window].reshape(count, self.window, self._features)
+        windows = values[: count * self.window].reshape(count, self.window, self._features)
+        return windows.astype(self._kind, copy=False)
 
-
-def _check_finite(name: str, values: NDArray[Any]) -> None:
-    largest = np.abs(values.reshape(len(values), -1)).max(axis=1)  # NaN where there is one
-    wrong = ~(largest.astype(np.float64) <= LARGEST)
-    if wrong.any():
-        raise DataError(
-            f"Expected finite numbers of at most {LARGEST:g}, got a NaN, an infinity or more in frame "
-            f"{int(wrong.argmax())} of sequence {name!r} ({int(wrong.sum())} such frames): fill or cut them."
-        )
+    def _check_finite(self, name: str, values: NDArray[Any]) -> None:
+        if not len(values):
+            return
+        with np.errstate(over="ignore"):  # long doubles may become infinite, and the smallest integer has no opposite
+            exact = values.reshape(len(values), -1).astype(np.float64)
+        wrong = ~(np.abs(exact).max(axis=1) <= LARGEST)  # NaN where there is one
+        if wrong.any():
+            raise DataError(
+                f"Expected finite numbers of at most {LARGEST:g} in {self.path}, got a NaN, an infinity or more in "
+                f"frame {int(wrong.argmax())} of sequence {name!r} ({int(wrong.sum())} such frames): fill or cut them."
+            )

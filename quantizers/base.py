@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 INITIALISATIONS = ("data", "normal")
+FARTHEST = 2**24  # of a lattice position from 0: squares of distances are exact in float64
 
 
 class Quantized(NamedTuple):
@@ -41,7 +42,8 @@ class Quantizer(nn.Module, ABC):
     Attributes:
         num_codes: K; every code k satisfies 0 <= k < K.
         code_dim: D.
-        positions: (K, g) int64 place of each code on its lattice, or None for an unordered codebook.
+        positions: (K, g) int64 place of each code on its lattice, whatever integers were given; None for an unordered
+            codebook.
         warm_up_share: Share of the epochs, taken from the start, in which the codebook alone learns.
         vectorised: Whether replicas may be trained under vmap and steps be replayed.
         hidden: A published hidden width of the networks around it, used where capacities are as published.
@@ -61,7 +63,7 @@ class Quantizer(nn.Module, ABC):
                 raise ValueError(f"Expected {name} >= 1, got {value}.")
         self.num_codes = num_codes
         self.code_dim = code_dim
-        self.register_buffer("positions", positions)
+        self.register_buffer("positions", None if positions is None else lattice_positions(positions, num_codes))
 
     @property
     @abstractmethod
@@ -125,6 +127,29 @@ class Quantizer(nn.Module, ABC):
     def describe(self) -> dict[str, Any]:
         """Facts about this instance that a table should show (levels of a lattice, sides of a grid)."""
         return {}
+
+
+def lattice_positions(positions: Tensor, num_codes: int) -> Tensor:
+    """Lattice positions of any integer type as int64, whose differences and absolute values do not wrap around.
+
+    Raises:
+        ValueError: They are not (K, g) integers, or one is too far from 0.
+    """
+    if not isinstance(positions, Tensor):
+        raise ValueError(f"Expected positions to be a tensor, got {type(positions).__name__}; use torch.as_tensor.")
+    if positions.is_floating_point() or positions.is_complex() or positions.dtype == torch.bool:
+        raise ValueError(f"Expected positions of an integer type, got {positions.dtype}; add .long().")
+    if positions.dim() != 2 or len(positions) != num_codes or positions.shape[1] < 1:
+        raise ValueError(f"Expected positions of shape ({num_codes}, g), got {tuple(positions.shape)}.")
+    places = positions.to(torch.int64)
+    lowest_place = 0 if positions.dtype == torch.uint64 else -FARTHEST  # uint64 beyond int64 has become negative
+    outside = ((places < lowest_place) | (places > FARTHEST)).nonzero()
+    if len(outside):
+        code, axis = outside[0].tolist()
+        raise ValueError(
+            f"Expected positions from {-FARTHEST} to {FARTHEST}, got {positions[code, axis].tolist()} for code {code}."
+        )
+    return places
 
 
 class LearnedCodebook(Quantizer, ABC):

@@ -24,16 +24,58 @@ LEVELS = {
 }
 MARGIN = 1e-3
 LARGEST = 1 << 20
+# Of a channel: two leave a dead one, and with more than 1 / MARGIN the bound would reach beyond the last level.
+FEWEST_LEVELS, MOST_LEVELS = 3, round(1 / MARGIN)
+FAR = 0.1  # from K, of a product that is none of K codes any more
 
 
-def levels_for(num_codes: int) -> tuple[int, ...]:
+def levels_for(num_codes: int, channels: int | None = None) -> tuple[int, ...]:
     """Levels whose product is near K: the paper's where it names K, else 5 to 8 a channel.
 
-    Among products equally near, the one with more channels; for K < 25 one channel of K levels.
+    Among products equally near, the one with more channels; for K < 25 one channel of K levels. Vectors of fewer
+    dimensions than that has channels get one channel a dimension, of levels that are equal or one apart.
+
+    Two codes have none. The nearest lattice is of three, 58 % more bits a token: no longer the question that was asked.
+
+    Args:
+        num_codes: K.
+        channels: Most channels: D, a projection onto more would add nothing. None for any number.
+
+    Raises:
+        ValueError: No product is near K: K is 2, or too large for so few channels; or there are no channels.
 
     >>> levels_for(1024), levels_for(512), levels_for(20)
     ((8, 5, 5, 5), (8, 8, 8), (20,))
+    >>> levels_for(1024, channels=3), levels_for(512, channels=2), levels_for(256, channels=1)
+    ((10, 10, 10), (23, 22), (256,))
     """
+    if num_codes < FEWEST_LEVELS:
+        raise ValueError(
+            f"Expected at least {FEWEST_LEVELS} codes, got {num_codes}: levels of at least {FEWEST_LEVELS} make no "
+            f"lattice of fewer. Take a codebook of {FEWEST_LEVELS} or more, or another quantizer."
+        )
+    if channels is not None and channels < 1:
+        raise ValueError(f"Expected at least 1 channel (D), got {channels}.")
+    usual = _usual_levels(num_codes)
+    if channels is None or len(usual) <= channels:
+        return usual
+    levels = _equal_levels(num_codes, channels)
+    if abs(math.prod(levels) / num_codes - 1) > FAR:
+        raise ValueError(
+            f"Expected at most {MOST_LEVELS**channels} codes in {channels} channels (D) of at most {MOST_LEVELS} "
+            f"levels, got {num_codes}. Take a smaller codebook, or another quantizer."
+        )
+    return levels
+
+
+def _equal_levels(num_codes: int, channels: int) -> tuple[int, ...]:
+    root = int(num_codes ** (1 / channels))
+    low, high = min(root, MOST_LEVELS), min(root + 1, MOST_LEVELS)
+    options = [(high,) * more + (low,) * (channels - more) for more in range(channels + 1)]
+    return min(options, key=lambda levels: abs(math.prod(levels) - num_codes))
+
+
+def _usual_levels(num_codes: int) -> tuple[int, ...]:
     if num_codes in LEVELS:
         return LEVELS[num_codes]
     if num_codes < 25:
@@ -60,7 +102,7 @@ class FSQ(Quantizer):
     Args:
         num_codes: K asked for; the instance's own `num_codes` is the product of the levels.
         code_dim: D.
-        levels: Levels a channel, each at least 3; empty takes the paper's for K.
+        levels: Levels a channel, each at least 3; empty takes the paper's for K, in at most D channels.
         channels: Instead, this many equal levels, the nearest to K (2: a square grid); 0 is off.
     """
 
@@ -79,10 +121,9 @@ class FSQ(Quantizer):
             root = int(num_codes ** (1 / channels))
             side = min((root, root + 1), key=lambda level: abs(level**channels - num_codes))
             levels = (side,) * channels
-        levels = tuple(levels) or levels_for(num_codes)
-        if not 3 <= min(levels) <= max(levels) <= 1 / MARGIN:
-            # Two levels leave a dead channel; with more than 1 / MARGIN the bound would reach beyond the last level.
-            raise ValueError(f"Expected levels of at least 3 and at most {1 / MARGIN:g}, got {levels}.")
+        levels = tuple(levels) or levels_for(num_codes, code_dim)
+        if not FEWEST_LEVELS <= min(levels) <= max(levels) <= MOST_LEVELS:
+            raise ValueError(f"Expected levels of at least {FEWEST_LEVELS} and at most {MOST_LEVELS}, got {levels}.")
         if len(levels) > code_dim or math.prod(levels) > LARGEST:
             raise ValueError(f"Expected at most {code_dim} (D) levels and {LARGEST} codes, got {levels}.")
         digits = torch.cartesian_prod(*(torch.arange(level) for level in reversed(levels)))

@@ -98,6 +98,11 @@ class VqtRVQ(Averaged):
         check_range("stages", stages, 2, 9)
         root = int(num_codes ** (1 / stages))
         codes_each = min((root, root + 1), key=lambda codes: abs(codes**stages - num_codes))
+        if codes_each < 2:
+            raise ValueError(
+                f"Expected a codebook that {stages} stages of at least two codes can have, got {num_codes} codes: the "
+                f"nearest to it is one code. Take {2**stages} codes, fewer stages or another quantizer."
+            )
         super().__init__(codes_each**stages, code_dim)
         self.stages = stages
         self.codes_each = codes_each
@@ -205,7 +210,7 @@ class VqtFSQ(Peer):
 
     def __init__(self, num_codes: int, code_dim: int, *, levels: tuple[int, ...] = ()) -> None:
         check_range("num_codes", num_codes, 1, LARGEST + 1)
-        levels = tuple(levels) or levels_for(num_codes)
+        levels = tuple(levels) or levels_for(num_codes, code_dim)
         check_range("the least of levels", min(levels), 3, 1001)
         check_range("the number of levels", len(levels), 1, code_dim + 1)
         check_range("the product of levels", math.prod(levels), 1, LARGEST + 1)

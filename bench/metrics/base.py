@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from datasets.base import Sequences
+from quantizers.base import lattice_positions
 
 Result = TypeVar("Result")
 Direction = Literal["lower", "higher", "target", "none"]
@@ -72,7 +73,7 @@ class Trained:
         latents: (N, D) test frames, in order, in the space where the quantizer picks the nearest code.
         latent_codebook: (K, D) the codes in that space.
         codebook: (K, C) code vectors as the decoder gets them.
-        positions: (K, g) int64 lattice position of each code, or None.
+        positions: (K, g) int64 lattice position of each code, whatever integers were given; or None.
         sample: (n,) indices of the at most 2,000 test frames that the neighbourhood metrics use.
         seed: Seed of the readers' generators.
         budget: The budget of the readers of all training sequences.
@@ -100,6 +101,15 @@ class Trained:
     checks: tuple[int, ...] = ()
     curves: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict, repr=False)
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take positions of any integer type; their differences wrap around in unsigned ones.
+
+        Raises:
+            ValueError: They are not (K, g) integers.
+        """
+        if self.positions is not None:
+            object.__setattr__(self, "positions", lattice_positions(self.positions, self.num_codes))
 
     @property
     def codes(self) -> Tensor:

@@ -1,16 +1,16 @@
 """Whether codes that are neighbours on the lattice are neighbours in space: distortion and topographic error."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from bench.metrics.base import ON_GRID, Metric, Trained, as_array
+from bench.metrics.arguments import Floats, Integers, indices, lattice, numbers
+from bench.metrics.base import ON_GRID, Metric, Trained
 from bench.metrics.pairs import pair_blocks
-
-Integers = NDArray[np.int64]
 
 _BLOCK_BYTES = 64 * 2**20
 
@@ -46,7 +46,9 @@ def adjacent_pairs(positions: Integers) -> Integers:
     """
     moved = positions - positions.min(axis=0)
     extent = moved.max(axis=0) + 2  # one empty cell an axis, so that a step off the lattice meets nobody
-    strides = np.append(np.cumprod(extent[:0:-1])[::-1], 1)
+    if math.prod(extent.tolist()) >= 2**63:
+        moved, extent = moved.astype(object), extent.astype(object)  # Python's integers do not wrap around
+    strides = np.append(np.cumprod(extent[:0:-1])[::-1], extent[:1] // extent[:1])
     keys = moved @ strides
     order = np.argsort(keys)
     ordered = keys[order]
@@ -67,13 +69,16 @@ def code_distances(vectors: ArrayLike, positions: ArrayLike) -> Distances | None
         vectors: (K, C) code vectors.
         positions: (K, g) their distinct lattice positions.
 
+    Raises:
+        ValueError: Shapes do not fit, values are not finite, or positions are not whole or not distinct.
+
     Time O(K^2 C); memory one block of pairs.
 
     >>> code_distances([[0.0], [1.0], [3.0]], [[0], [1], [2]])
     Distances(adjacent=1.5, mean=2.0, largest=3.0, pairs=2)
     """
-    values = as_array(vectors).astype(np.float64)
-    pairs = adjacent_pairs(as_array(positions).astype(np.int64))
+    values, places = codes_on_lattice(vectors, positions)
+    pairs = adjacent_pairs(places)
     if len(pairs) == 0:
         return None
     adjacent = np.linalg.norm(values[pairs[:, 0]] - values[pairs[:, 1]], axis=1)
@@ -106,6 +111,18 @@ def distortion_ratio(vectors: ArrayLike, positions: ArrayLike) -> float | None:
     return (codes.adjacent / codes.mean) / (grid.adjacent / grid.mean)
 
 
+def codes_on_lattice(vectors: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> tuple[Floats, Integers]:
+    """Vectors (U, C) and lattice positions (U, g) of the same codes.
+
+    Raises:
+        ValueError: Shapes do not fit, values are not finite or positions are not whole.
+    """
+    values, places = numbers("vectors", vectors), lattice("positions", positions)
+    if values.ndim != 2 or places.ndim != 2 or len(values) != len(places):
+        raise ValueError(f"expected vectors (U, C) and positions (U, g), got {values.shape} and {places.shape}")
+    return values, places
+
+
 @torch.no_grad()
 def topographic_error(
     points: ArrayLike | Tensor,
@@ -125,7 +142,8 @@ def topographic_error(
         used: (U,) indices of the codes that may be nearest; all by default.
 
     Raises:
-        ValueError: Shapes do not fit, or fewer than two codes may be nearest.
+        ValueError: Shapes do not fit, values are not finite, positions are not whole, an index is out of range, or
+            fewer than two codes may be nearest.
 
     Codes at 0, 1 and 2 sit at 0, 2 and 1 on a line. 0.4 has the codes 0 and 1 nearest, two cells apart; 1.6 the codes
     2 and 1, neighbours. For 1.0 the second nearest is either, half an error:
@@ -133,19 +151,22 @@ def topographic_error(
     >>> topographic_error([[0.4], [1.6], [1.0]], [[0.0], [1.0], [2.0]], [[0], [2], [1]])
     0.5
     """
-    points, vectors, positions = (torch.as_tensor(each) for each in (points, vectors, positions))
-    if points.ndim != 2 or vectors.ndim != 2 or points.shape[1] != vectors.shape[1] or len(points) == 0:
-        raise ValueError(
-            f"expected points (N, D) and vectors (K, D), got {tuple(points.shape)} and {tuple(vectors.shape)}"
-        )
-    if positions.ndim != 2 or len(positions) != len(vectors):
-        raise ValueError(f"expected positions ({len(vectors)}, g), got {tuple(positions.shape)}")
+    frames, embedded, places = numbers("points", points), numbers("vectors", vectors), lattice("positions", positions)
+    if frames.ndim != 2 or embedded.ndim != 2 or frames.shape[1] != embedded.shape[1]:
+        raise ValueError(f"expected points (N, D) and vectors (K, D), got {frames.shape} and {embedded.shape}")
+    if places.ndim != 2 or len(places) != len(embedded):
+        raise ValueError(f"expected positions ({len(embedded)}, g), got {places.shape}")
     if used is not None:
-        chosen = torch.as_tensor(used, device=vectors.device)
-        vectors, positions = vectors[chosen], positions[chosen.to(positions.device)]
-    if len(vectors) < 2:
-        raise ValueError(f"expected at least two codes that may be nearest, got {len(vectors)}")
-    return _share_apart(two_nearest(points, vectors), positions.to(points.device))
+        chosen = indices("used", used, len(embedded))
+        if chosen.ndim != 1:
+            raise ValueError(f"expected used (U,), got {chosen.shape}")
+        chosen = np.unique(chosen)  # a code is not its own neighbour
+        embedded, places = embedded[chosen], places[chosen]
+    if len(embedded) < 2:
+        raise ValueError(f"expected at least two codes that may be nearest, got {len(embedded)}")
+    device = points.device if isinstance(points, Tensor) else torch.device("cpu")
+    near = two_nearest(torch.tensor(frames, device=device), torch.tensor(embedded, device=device))
+    return _share_apart(near, torch.tensor(places, device=device))
 
 
 @dataclass(frozen=True)

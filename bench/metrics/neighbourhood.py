@@ -15,13 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
+from torch import Tensor
 
-from bench.metrics.base import Metric, Trained, as_array
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from bench.metrics.arguments import Floats, Integers, count, indices, numbers
+from bench.metrics.base import Metric, Trained
 
 NEIGHBOURS = 10
 _BLOCK_BYTES = 64 * 2**20
@@ -35,7 +34,9 @@ class Preservation:
     continuity: float
 
 
-def trustworthiness(points: ArrayLike, codes: ArrayLike, vectors: ArrayLike, k: int) -> float:
+def trustworthiness(
+    points: ArrayLike | Tensor, codes: ArrayLike | Tensor, vectors: ArrayLike | Tensor, k: int
+) -> float:
     """Share of closeness between codes that is real: neighbours in code space that are far in the data cost.
 
     Args:
@@ -60,7 +61,7 @@ def trustworthiness(points: ArrayLike, codes: ArrayLike, vectors: ArrayLike, k: 
     return preservation(points, codes, vectors, k).trustworthiness
 
 
-def continuity(points: ArrayLike, codes: ArrayLike, vectors: ArrayLike, k: int) -> float:
+def continuity(points: ArrayLike | Tensor, codes: ArrayLike | Tensor, vectors: ArrayLike | Tensor, k: int) -> float:
     """Share of closeness in the data that the codes keep: neighbours in the data that are far in code space cost.
 
     Arguments, range and errors as `trustworthiness`. The same three frames: the nearest in the data are 1, 0 and 1;
@@ -72,12 +73,15 @@ def continuity(points: ArrayLike, codes: ArrayLike, vectors: ArrayLike, k: int) 
     return preservation(points, codes, vectors, k).continuity
 
 
-def preservation(points: ArrayLike, codes: ArrayLike, vectors: ArrayLike, k: int) -> Preservation:
+def preservation(
+    points: ArrayLike | Tensor, codes: ArrayLike | Tensor, vectors: ArrayLike | Tensor, k: int
+) -> Preservation:
     """Both measures from one pass over the distances; arguments and errors as `trustworthiness`.
 
     Time O(N^2 D); memory O(N + K) beside one block of rows. Distances are direct differences in float64, so that
     equal vectors lie at exactly equal distances, on any device the inputs come from.
     """
+    k = count("k", k)
     frames, code_of, embedded = _checked(points, codes, vectors, k)
     used, code_of = np.unique(code_of, return_inverse=True)
     embedded = embedded[used]
@@ -154,25 +158,20 @@ def _expected_excess(begin: Integers, end: Integers, k: int) -> Floats:
     return excess
 
 
-def _checked(points: ArrayLike, codes: ArrayLike, vectors: ArrayLike, k: int) -> tuple[Floats, Integers, Floats]:
+def _checked(
+    points: ArrayLike | Tensor, codes: ArrayLike | Tensor, vectors: ArrayLike | Tensor, k: int
+) -> tuple[Floats, Integers, Floats]:
     """Inputs as float64, int64 and float64 arrays that fit together."""
-    frames, code_of, embedded = as_array(points), as_array(codes), as_array(vectors)
+    frames, embedded = numbers("points", points), numbers("vectors", vectors)
+    code_of = indices("codes", codes, len(embedded) if embedded.ndim else 0)
     if frames.ndim != 2 or code_of.shape != frames.shape[:1] or embedded.ndim != 2:
         raise ValueError(
             "expected points (N, D), codes (N,) and vectors (K, M), "
             f"got {frames.shape}, {code_of.shape} and {embedded.shape}"
         )
-    if not np.issubdtype(code_of.dtype, np.integer):
-        raise ValueError(f"expected integer codes, got {code_of.dtype}")
     if not 1 <= k < len(frames) / 2:
         raise ValueError(f"expected 1 <= k < N / 2 = {len(frames) / 2:g}, got k = {k}")
-    if code_of.min() < 0 or code_of.max() >= len(embedded):
-        raise ValueError(f"expected codes in 0 .. {len(embedded) - 1}, got codes in {code_of.min()} .. {code_of.max()}")
-    exact, exact_vectors = frames.astype(np.float64), embedded.astype(np.float64)
-    for name, values in (("points", exact), ("vectors", exact_vectors)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"expected finite {name}, got {int((~np.isfinite(values)).sum())} values that are not")
-    return exact, code_of.astype(np.int64), exact_vectors
+    return frames, code_of, embedded
 
 
 def _of_data(trained: Trained) -> Preservation | None:

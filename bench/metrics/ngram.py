@@ -1,12 +1,11 @@
 """A trigram model of token sequences: no training by gradient and no random numbers, a check on the readers."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from torch import Tensor
 
+from bench.metrics.arguments import Floats, Integers, count, indices
 from bench.metrics.base import Metric, Trained, as_array
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 _LARGEST = 2**21  # trigrams are numbered in 63 bits
 
@@ -29,14 +28,26 @@ class Trigram:
         ValueError: Not (n, time) tokens in 0 .. K - 1, or K too large.
     """
 
-    def __init__(self, train: ArrayLike, num_codes: int) -> None:
+    def __init__(self, train: ArrayLike | Tensor, num_codes: int) -> None:
+        num_codes = count("num_codes", num_codes)
         tokens = _checked(train, num_codes)
         self.num_codes = num_codes
         self.grams = [_Counts(_numbered(tokens, order, num_codes), num_codes) for order in (1, 2, 3)]
 
-    def probability(self, history: ArrayLike, token: ArrayLike) -> Floats:
-        """P(token | history): history (N, 0, 1 or 2) tokens, oldest first, token (N,) -> (N,)."""
-        before, after = as_array(history).astype(np.int64), as_array(token).astype(np.int64)
+    def probability(self, history: ArrayLike | Tensor, token: ArrayLike | Tensor) -> Floats:
+        """P(token | history): history (N, 0, 1 or 2) tokens, oldest first, token (N,) -> (N,).
+
+        Raises:
+            ValueError: Shapes do not fit, or a token is no integer in 0 .. K - 1.
+        """
+        after, before = indices("token", token, self.num_codes), as_array(history)
+        if before.size:
+            before = indices("history", before, self.num_codes)
+        if after.ndim != 1 or before.ndim != 2 or len(before) != len(after) or before.shape[1] >= len(self.grams):
+            raise ValueError(f"expected history (N, 0, 1 or 2) and token (N,), got {before.shape} and {after.shape}")
+        return self._probability(before.astype(np.int64), after)
+
+    def _probability(self, before: Integers, after: Integers) -> Floats:
         found = np.full(len(after), 1.0 / self.num_codes)
         number = np.zeros(len(after), dtype=np.int64)
         for order in range(before.shape[1] + 1):
@@ -45,16 +56,16 @@ class Trigram:
             found = self.grams[order].interpolate(number, after, found)
         return found
 
-    def bits(self, sequences: ArrayLike) -> float:
+    def bits(self, sequences: ArrayLike | Tensor) -> float:
         """Mean -log2 P of every token of (n, time) but each first, given the one or two before it.
 
         Raises:
             ValueError: Not (n, time) tokens in 0 .. K - 1 with time >= 2.
         """
         tokens = _checked(sequences, self.num_codes)
-        seconds = self.probability(tokens[:, :1], tokens[:, 1])
+        seconds = self._probability(tokens[:, :1], tokens[:, 1])
         history = np.stack([tokens[:, :-2], tokens[:, 1:-1]], axis=-1).reshape(-1, 2)
-        others = self.probability(history, tokens[:, 2:].ravel())
+        others = self._probability(history, tokens[:, 2:].ravel())
         return float(-np.log2(np.concatenate([seconds, others])).mean())
 
 
@@ -94,18 +105,16 @@ def _numbered(tokens: Integers, order: int, num_codes: int) -> Integers:
     return numbers.ravel()
 
 
-def _checked(sequences: ArrayLike, num_codes: int) -> Integers:
-    tokens = as_array(sequences)
-    if tokens.ndim != 2 or len(tokens) == 0 or tokens.shape[1] < 2:
-        raise ValueError(f"expected (n, time) tokens with n >= 1 and time >= 2, got {tokens.shape}")
+def _checked(sequences: ArrayLike | Tensor, num_codes: int) -> Integers:
     if num_codes > _LARGEST:
         raise ValueError(f"expected at most {_LARGEST:,} codes, got {num_codes:,}")
-    if tokens.min() < 0 or tokens.max() >= num_codes:
-        raise ValueError(f"expected tokens in 0 .. {num_codes - 1}, got tokens in {tokens.min()} .. {tokens.max()}")
-    return tokens.astype(np.int64)
+    tokens = indices("tokens", sequences, num_codes)
+    if tokens.ndim != 2 or tokens.shape[1] < 2:
+        raise ValueError(f"expected (n, time) tokens with n >= 1 and time >= 2, got {tokens.shape}")
+    return tokens
 
 
-def ngram_bits(train: ArrayLike, test: ArrayLike, num_codes: int) -> float:
+def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: int) -> float:
     """Bits a token that a `Trigram` of the training sequences needs on the test sequences, in [0, inf).
 
     Every token but each sequence's first counts, as for the readers.

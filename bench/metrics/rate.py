@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.metrics.arguments import numbers
 from bench.metrics.base import Metric
 
 _EXACT = 1e-12  # distortion that counts as none
@@ -24,12 +25,21 @@ def rate_excess(explained: float, bits: float, curve: Sequence[tuple[float, floa
     Returns:
         The difference, or None outside the curve or where it has fewer than two points.
 
+    Raises:
+        ValueError: A value is not finite, or the curve is none of pairs.
+
     Plain VQ leaves .16 for 2 bits and .04 for 4, so .08, the geometric mean, for 3:
 
     >>> round(rate_excess(0.92, 2.5, [(0.96, 4.0), (0.84, 2.0)]), 6)
     -0.5
     """
-    points = np.array(sorted(curve))
+    if isinstance(curve, Sequence) and not curve:
+        return None
+    explained, bits = numbers("explained", explained).item(), numbers("bits", bits).item()
+    points = numbers("curve", curve)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"expected curve (n, 2), got {points.shape}")
+    points = points[np.lexsort((points[:, 1], points[:, 0]))]
     if len(points) < 2 or not points[0, 0] <= explained <= points[-1, 0]:
         return None
     places = -np.log(np.maximum(1.0 - np.append(points[:, 0], explained), _EXACT))

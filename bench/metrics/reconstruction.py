@@ -1,33 +1,34 @@
 """How far the decoded frames lie from the data: standardised features, PCA's loss included, and data units."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from bench.metrics.arguments import Floats, indices, numbers
 from bench.metrics.base import Metric, Trained, as_array
 
-Floats = NDArray[np.float64]
 
-
-def mean_squared_error(actual: Floats, decoded: Floats) -> float:
+def mean_squared_error(actual: ArrayLike, decoded: ArrayLike) -> float:
     """Mean of (x - x')^2 over frames and features, in [0, inf).
 
     >>> mean_squared_error(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[0.0, 1.0], [2.0, 1.0]]))
     1.0
     """
-    return float(np.mean((actual - decoded) ** 2))
+    true, found = _alike(actual, decoded)
+    return float(np.mean((true - found) ** 2))
 
 
-def explained_share(actual: Floats, decoded: Floats) -> float | None:
+def explained_share(actual: ArrayLike, decoded: ArrayLike) -> float | None:
     """1 - SS_res / SS_tot around the mean of `actual` (..., F), in (-inf, 1]; None where `actual` does not vary.
 
     >>> explained_share(np.array([[0.0], [2.0]]), np.array([[0.0], [1.0]]))  # residual 1 of 1 + 1
     0.5
     """
-    total = float(((actual - actual.mean(axis=tuple(range(actual.ndim - 1)))) ** 2).sum())
-    return 1.0 - float(((actual - decoded) ** 2).sum()) / total if total > 0.0 else None
+    true, found = _alike(actual, decoded)
+    total = float(((true - true.mean(axis=tuple(range(true.ndim - 1)))) ** 2).sum())
+    return 1.0 - float(((true - found) ** 2).sum()) / total if total > 0.0 else None
 
 
-def mean_point_error(actual: Floats, decoded: Floats, points: NDArray[np.int64]) -> float:
+def mean_point_error(actual: ArrayLike, decoded: ArrayLike, points: ArrayLike) -> float:
     """Mean Euclidean distance over frames and spatial points, in the units of the data, in [0, inf).
 
     Args:
@@ -40,7 +41,17 @@ def mean_point_error(actual: Floats, decoded: Floats, points: NDArray[np.int64])
     >>> mean_point_error(np.zeros((1, 4)), np.array([[3.0, 4.0, 0.0, 0.0]]), np.array([[0, 1], [2, 3]]))
     2.5
     """
-    return float(np.linalg.norm((actual - decoded)[..., points], axis=-1).mean())
+    true, found = _alike(actual, decoded)
+    places = indices("points", points, true.shape[-1])
+    return float(np.linalg.norm((true - found)[..., places], axis=-1).mean())
+
+
+def _alike(actual: ArrayLike, decoded: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as float64; NumPy would repeat one of another shape."""
+    true, found = numbers("actual", actual), numbers("decoded", decoded)
+    if true.shape != found.shape or not true.ndim:
+        raise ValueError(f"expected actual and decoded (..., F) of one shape, got {true.shape} and {found.shape}")
+    return true, found
 
 
 def _decoded(trained: Trained) -> Floats:

@@ -1,18 +1,19 @@
 """How a lattice as a whole lies in code space, and how far tokens step on it."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
+from torch import Tensor
 
-from bench.metrics.base import Metric, Trained, as_array
+from bench.metrics.arguments import Floats, indices, lattice
+from bench.metrics.base import Metric, Trained
+from bench.metrics.grid import codes_on_lattice
 from bench.metrics.pairs import mean_distance, pair_blocks, spearman
-
-Floats = NDArray[np.float64]
 
 _BLOCK_BYTES = 64 * 2**20
 
 
-def topographic_product(vectors: ArrayLike, positions: ArrayLike) -> float | None:
+def topographic_product(vectors: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> float | None:
     """Bauer and Pawelzik's topographic product of the used codes, in (-inf, inf), 0 where all neighbourhoods agree.
 
     Bauer and Pawelzik (1992), "Quantifying the neighborhood preservation of self-organizing feature maps". With n_l(j)
@@ -35,7 +36,7 @@ def topographic_product(vectors: ArrayLike, positions: ArrayLike) -> float | Non
         The product, or None with fewer than three codes that differ.
 
     Raises:
-        ValueError: Shapes do not fit.
+        ValueError: Shapes do not fit, values are not finite, or positions are not whole or not distinct.
 
     Time O(U^2 log U); memory one block of rows. Codes at 0, 3 and 1 sit at 0, 1 and 2 on a line. Only code 0 sees other
     neighbours on the line than in space: its nearest give Q1 Q2 = (3 / 1) (1 / 2), both together give 1; code 2 swaps
@@ -45,6 +46,8 @@ def topographic_product(vectors: ArrayLike, positions: ArrayLike) -> float | Non
     0.033789
     """
     values, places = _checked(vectors, positions)
+    if len(np.unique(places, axis=0)) < len(places):
+        raise ValueError(f"expected distinct positions, got some of {len(places)} codes on one position")
     _, group, counts = np.unique(values, axis=0, return_inverse=True, return_counts=True)
     alone = counts[group.reshape(-1)] == 1
     values, places = values[alone], places[alone]
@@ -68,7 +71,7 @@ def topographic_product(vectors: ArrayLike, positions: ArrayLike) -> float | Non
     return total / (codes * (codes - 1))
 
 
-def grid_correlation(vectors: ArrayLike, positions: ArrayLike) -> float | None:
+def grid_correlation(vectors: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> float | None:
     """Spearman correlation of code distance and Euclidean lattice distance over pairs i < j, in [-1, 1].
 
     Equal distances share their average rank (Spearman 1904; Kendall's correction for ties). Code distances are rounded
@@ -82,7 +85,7 @@ def grid_correlation(vectors: ArrayLike, positions: ArrayLike) -> float | None:
         The correlation, or None where either distance is the same for every pair.
 
     Raises:
-        ValueError: Shapes do not fit.
+        ValueError: Shapes do not fit, values are not finite or positions are not whole.
 
     Time O(U^2 log U); memory one block of pairs. Codes at 0, 3 and 1 sit at 0, 1 and 2 on a line: the pairs have code
     distances 3, 1, 2 and lattice distances 1, 2, 1, ranks (3, 1, 2) and (1.5, 3, 1.5), so the correlation is
@@ -104,7 +107,7 @@ def grid_correlation(vectors: ArrayLike, positions: ArrayLike) -> float | None:
     )
 
 
-def grid_step(tokens: ArrayLike, positions: ArrayLike) -> float | None:
+def grid_step(tokens: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> float | None:
     """Mean Euclidean lattice distance of steps to another code / that of all pairs of used positions, in [0, inf).
 
     1 where tokens jump as if their order did not matter; the smaller, the more they walk connected paths (the claim of
@@ -115,28 +118,33 @@ def grid_step(tokens: ArrayLike, positions: ArrayLike) -> float | None:
         positions: (K, g) lattice positions.
 
     Returns:
-        The ratio, or None where no sequence ever leaves its first code.
+        The ratio, or None where no sequence ever leaves its first code, or all used codes share one position.
+
+    Raises:
+        ValueError: Shapes do not fit, a code is out of range or positions are not whole.
 
     Codes at 0, 1 and 3 on a line: the steps 0 to 1 and 1 to 3 are 1 and 2 long, the three pairs 1, 3 and 2:
 
     >>> grid_step([[0, 1, 1, 2]], [[0], [1], [3]])
     0.75
     """
-    codes, places = as_array(tokens), as_array(positions).astype(np.float64)
+    places = lattice("positions", positions).astype(np.float64)
+    codes = indices("tokens", tokens, len(places) if places.ndim else 0)
+    if codes.ndim != 2 or places.ndim != 2:
+        raise ValueError(f"expected tokens (n, time) and positions (K, g), got {codes.shape} and {places.shape}")
     here, following = codes[:, :-1].ravel(), codes[:, 1:].ravel()
     moved = here != following
     if not moved.any():
         return None
     steps = np.linalg.norm(places[here[moved]] - places[following[moved]], axis=1)
-    return float(steps.mean()) / mean_distance(places[np.unique(codes)])
+    usual = mean_distance(places[np.unique(codes)])
+    return float(steps.mean()) / usual if usual > 0.0 else None
 
 
-def _checked(vectors: ArrayLike, positions: ArrayLike) -> tuple[Floats, Floats]:
+def _checked(vectors: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> tuple[Floats, Floats]:
     """Both as float64, which holds squared lattice distances exactly."""
-    values, places = as_array(vectors).astype(np.float64), as_array(positions).astype(np.float64)
-    if values.ndim != 2 or places.ndim != 2 or len(values) != len(places):
-        raise ValueError(f"expected vectors (U, C) and positions (U, g), got {values.shape} and {places.shape}")
-    return values, places
+    values, places = codes_on_lattice(vectors, positions)
+    return values, places.astype(np.float64)
 
 
 def _topographic_product(trained: Trained) -> float | None:
