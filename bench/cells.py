@@ -32,6 +32,7 @@ class Cell:
         metric_keys: Metric -> SHA-256 of `key` and all that decides that metric.
         code: Hashes of the code that trains; the child checks that it still is that code.
         recipe: What identifies the data's source; the child checks that it still is that source.
+        frames_seen: Frames that training sees in all; None where it stops by itself, and in plans of former versions.
     """
 
     row: str
@@ -53,6 +54,7 @@ class Cell:
     batch: str
     metric_keys: JSON
     recipe: JSON = field(default_factory=dict)
+    frames_seen: int | None = None
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -107,11 +109,7 @@ class Plan:
         for cell in self.cells:
             if cell.pair in rows or (cell.control and cell.tokenizer in originals):
                 continue  # a control shares another row's
-            dataset = datasets.get(cell.dataset)(**cell.dataset_parameters)
-            schedule = Protocol.from_values(cell.protocol).schedule
-            steps = schedule.steps_per_epoch(dataset.train_frames) * (schedule.warm_up_epochs + schedule.epochs)
-            seen = steps * min(schedule.batch, dataset.train_frames)
-            rows[cell.pair] = (cell.capacity, None if cell.quantizer == "kmeans" else seen)
+            rows[cell.pair] = (cell.capacity, cell.frames_seen)
         return rows
 
 
@@ -149,38 +147,38 @@ def as_kept(told: JSON) -> Plan:
         raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
 
 
-def to_report(told: JSON) -> Plan:
-    """The plan as it was kept, its datasets known.
+def from_values(told: JSON) -> tuple[Plan, list[str]]:
+    """The plan that was kept, to be measured by the present code, and why some of its rows cannot be.
+
+    These keep the keys that they had. A plug-in that is gone takes nothing from the other rows.
 
     Raises:
-        UsageError: It was written by another version, or names datasets that are not registered here.
+        UsageError: It was written by another version.
     """
     plan = as_kept(told)
+    cells, reasons = [], dict[str, None]()
     for cell in plan.cells:
-        kind = cell.dataset.partition(":")[0]
-        if kind not in datasets.names():
-            plugins.refuse_broken("dataset", kind)
-            raise UsageError(_made_elsewhere(cell))
-    return plan
-
-
-def from_values(told: JSON) -> Plan:
-    """The plan that was kept, to be measured by the present code.
-
-    Raises:
-        UsageError: As `to_report`, or it names quantizers that are not registered here.
-    """
-    plan = to_report(told)
-    cells = []
-    for cell in plan.cells:
-        if not (cell.quantizer in REFERENCES or known(cell.quantizer)):
-            plugins.refuse_broken("quantizer", cell.quantizer.partition(":")[0])
-            raise UsageError(_made_elsewhere(cell))
+        reason = made_elsewhere(cell)
+        if reason:
+            reasons[reason] = None
+            cells.append(cell)
+            continue
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
         cells.append(dataclasses.replace(cell, metric_keys=keys))
-    return dataclasses.replace(plan, cells=tuple(cells))
+    return dataclasses.replace(plan, cells=tuple(cells)), [*reasons]
 
 
-def _made_elsewhere(cell: Cell) -> str:
-    return f"{cell.row} on {cell.dataset} was made by a plug-in; install it or add --plugin PATH"
+def made_elsewhere(cell: Cell) -> str:
+    """Why a kept cell cannot be trained or measured here: what made it is not registered; "" where it is."""
+    kind = cell.dataset.partition(":")[0]
+    name = cell.quantizer.partition(":")[0]
+    for thing, present in (
+        (("dataset", kind), kind in datasets.names()),
+        (("quantizer", name), cell.quantizer in REFERENCES or known(cell.quantizer)),
+    ):
+        if not present:
+            return plugins.broken(*thing) or (
+                f"{cell.row} on {cell.dataset} was made by a plug-in; install it or add --plugin PATH"
+            )
+    return ""

@@ -184,15 +184,19 @@ def evaluate(
     load(plugin)
     options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
     told = existing(folder).plan()  # before anything is written: it may be no run folder
-    plan = cells.from_values(told)
+    plan, gone = cells.from_values(told)
+    if all(map(cells.made_elsewhere, plan.cells)) and gone:
+        raise UsageError(gone[0])
+    for reason in gone:
+        print(f"note: {reason}; what is recorded stays as it is", file=sys.stderr)
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
     with engine_of(executor, used_by(plan), store, options, jobs) as engine:
         code = run_plan(plan, store, options, told.get("command", []), engine)
-    lines = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
+    lines, unmeasured = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
     print("\n".join(lines))
-    return code if code else int(len(lines) > 1)
+    return code or (INCOMPLETE if unmeasured else int(len(lines) > 1))
 
 
 @app.command()

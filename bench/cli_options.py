@@ -33,7 +33,7 @@ def load(plugin: list[str] | None) -> None:
     """Register what `--plugin` names, then what installed distributions offer: a file may stand in for one of these."""
     from bench import plugins
 
-    for each in plugin or ():
+    for each in _absolute(plugin):
         plugins.load(each)
     for line in plugins.discover():
         print(f"warning: {line}", file=sys.stderr)
@@ -63,7 +63,10 @@ def options_of(device: str, jobs: int | None, executor: str, plugin: list[str] |
 
 def used_by(plan: "Plan") -> list[tuple[str, dict[str, Any]]]:
     """Names and parameters of a plan's datasets."""
-    return [*{cell.batch: (cell.dataset, cell.dataset_parameters) for cell in plan.cells}.values()]
+    from bench.cells import made_elsewhere
+
+    here = [cell for cell in plan.cells if not made_elsewhere(cell)]
+    return [*{cell.batch: (cell.dataset, cell.dataset_parameters) for cell in here}.values()]
 
 
 def engine_of(

@@ -9,10 +9,13 @@ from bench.store import DONE, Record
 TOLERANCE = 1e-6  # relative: other thread counts and library versions move the last digits
 
 
-def differences(plan: Plan, former: Mapping[str, Record], present: Mapping[str, Record]) -> list[str]:
+def differences(plan: Plan, former: Mapping[str, Record], present: Mapping[str, Record]) -> tuple[list[str], int]:
     """A line that sums up, and one for each metric of a cell that both records hold and that differs.
 
     What was not measured anew still has its former record, of another run, and agrees with nothing.
+
+    Returns:
+        The lines, and how many cells with recorded values could not be measured.
     """
     lines, compared, unmeasured, devices = [], 0, 0, set()
     for cell in plan.cells:
@@ -36,7 +39,7 @@ def differences(plan: Plan, former: Mapping[str, Record], present: Mapping[str, 
     if not summary:
         summary.append("no cell has recorded values to compare with")
     moved = sorted(f"recorded on {old}, now measured on {new}" for old, new in devices if old != new)
-    return ["; ".join([*summary, *moved]), *sorted(lines)]
+    return ["; ".join([*summary, *moved]), *sorted(lines)], unmeasured
 
 
 def _agree(old: float | None, new: float | None) -> bool:

@@ -123,7 +123,7 @@ def _of_cell(place: Path) -> tuple[Store, Record]:
 def _of_run(folder: Path, quantizer: str, dataset: str, seed: int | None) -> tuple[Store, Record]:
     """The one cell of a run that has these values."""
     store = Store(folder, writable=False)
-    planned = cells.from_values(store.plan()).cells
+    planned = cells.as_kept(store.plan()).cells
     meant = [
         cell
         for cell in planned
@@ -160,7 +160,8 @@ def _check_exportable(cell: JSON, record: Record) -> None:
     if cell["quantizer"] == "none":
         raise UsageError(f"{name} is an autoencoder without codes, so there is no tokenizer to export")
     if not known(cell["quantizer"]) and cell["quantizer"] != "kmeans":
-        raise UsageError(f"{name} was made by a plug-in; add --plugin PATH")
+        broken = plugins.broken("quantizer", cell["quantizer"].partition(":")[0])
+        raise UsageError(broken or f"{name} was made by a plug-in; add --plugin PATH")
 
 
 def _check_same(tokenizer: Tokenizer, path: Path, data: datasets.Sequences) -> None:

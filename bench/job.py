@@ -21,13 +21,14 @@ import datasets
 from bench import plugins
 from bench.clock import seconds
 from bench.environment import environment, keep
+from bench.guard import guarded
 from bench.keys import training_code
 from bench.measure import DivergedError, flat_frames, trained, unquantized
 from bench.metrics import METRICS, Trained
 from bench.metrics.together import train_readers
 from bench.model import Autoencoder, tokenize
 from bench.protocol import Protocol
-from bench.rows import REFERENCES, SHUFFLED, SHUFFLED_GRID, SORTED
+from bench.rows import SHUFFLED, SHUFFLED_GRID, SORTED
 from bench.store import DIVERGED, DONE, FAILED, KEPT, Record, Store, write_json
 from bench.train import History
 from bench.workshop import ChangedError, Workshop
@@ -46,7 +47,7 @@ def main(spec_path: str) -> None:
     set_up(spec["device"])
     for plugin in spec["plugins"]:
         plugins.load(plugin)
-    plugins.discover(_needed(spec["cells"]))
+    plugins.discover(plugins.names_of(spec["cells"]))
     Job(spec).run()
 
 
@@ -60,15 +61,6 @@ def set_up(device: str) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.cuda.synchronize()  # starts the device, so that this is counted as start-up
-
-
-def _needed(cells: list[JSON]) -> dict[str, set[str]]:
-    """What the cells name that an installed plug-in may have to give."""
-    return {
-        plugins.OF_QUANTIZERS: {cell["quantizer"].partition(":")[0] for cell in cells} - REFERENCES.keys(),
-        plugins.OF_DATASETS: {cell["dataset"] for cell in cells},
-        plugins.OF_METRICS: {name for cell in cells for name in cell["metric_keys"]},
-    }
 
 
 def _die_with(driver: int) -> None:
@@ -244,7 +236,8 @@ class Job:
             record["null"][name] = draws
             value = math.fsum(draws) / len(draws) if draws else None
         else:
-            value = function(subject)
+            with guarded():
+                value = function(subject)
         if not isinstance(value, int | float | None):
             raise TypeError(f"expected a float or None, got {type(value).__name__}; return value.item()")
         if value is not None and not math.isfinite(value):

@@ -11,6 +11,7 @@ import quantizers
 from bench import suite
 from bench.cells import Cell, Plan
 from bench.errors import UsageError
+from bench.guard import guarded
 from bench.metrics import METRICS
 from bench.protocol import PROTOCOLS, Protocol
 from bench.publish import capacity_rows
@@ -78,7 +79,8 @@ def _seconds(cell: Cell, former: list[Record]) -> float:
         total: float = sum(record["train_seconds"] + record["eval_seconds"] + 3 for record in former)
         return total / len(former)
     protocol = Protocol.from_values(cell.protocol)
-    frames = datasets.get(cell.dataset)(**cell.dataset_parameters).train_frames
+    with guarded():
+        frames = datasets.get(cell.dataset)(**cell.dataset_parameters).train_frames
     scale = math.sqrt(protocol.codebook_size / 256)
     steps = protocol.schedule.steps_per_epoch(frames) * protocol.schedule.epochs
     tokens = 0.0

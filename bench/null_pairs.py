@@ -26,7 +26,9 @@ def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
     Raises:
         UsageError: Some are not, or were trained or measured by other code.
     """
-    plan = from_values(store.plan())
+    plan, reasons = from_values(store.plan())
+    if reasons:
+        raise UsageError(reasons[0])
     records, _ = store.read_all(cell.key for cell in plan.cells)
     failed = undone(plan, records)
     if failed:

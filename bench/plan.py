@@ -13,6 +13,7 @@ from bench import probe
 from bench.capacity import TOLERANCE, Capacity, of_reference
 from bench.cells import Cell, Plan, telling
 from bench.errors import UnsuitableError, UsageError
+from bench.guard import guarded
 from bench.keys import JSON, control_key, digest, known, metric_keys, training_code
 from bench.protocol import Protocol
 from bench.request import Request, datasets_of, parse_seeds, protocol_of, rows_of, settings_of
@@ -113,6 +114,7 @@ class Source:
         dataset: None where there are no data and no stand-in.
         parameters: All of them.
         recipe: What identifies the data beside code and parameters.
+        train_frames: In the training split.
         reason: Why there is none.
     """
 
@@ -120,6 +122,7 @@ class Source:
     dataset: datasets.Dataset | None
     parameters: JSON
     recipe: JSON
+    train_frames: int
     reason: str = ""
 
     @property
@@ -145,31 +148,33 @@ def source_of(name: str, protocol: Protocol, own: JSON, require_real: bool, rema
     size = {"sequences": protocol.sequences} if "sequences" in defaults else {}
     parameters = defaults | size | own
     try:
-        dataset = cls(**parameters)
-        reason = dataset.missing()
-        settled = {} if reason else dataset.settled()
-        recipe = {} if reason else dataset.recipe()
+        with guarded():
+            dataset = cls(**parameters)
+            reason = dataset.missing()
+            settled = {} if reason else dataset.settled()
+            recipe = {} if reason else dataset.recipe()
+            frames = 0 if reason else dataset.train_frames
     except Exception as error:  # a plug-in's may raise anything
         raise UsageError(f"dataset {name}: {error}") from None
     if not reason:
         given = settled.get("sequences", parameters.get("sequences"))
         if given != parameters.get("sequences"):
             remarks.append(f"{name} has {given} sequences to draw, not {parameters['sequences']}.")
-        return Source(name, dataset, parameters | settled, recipe)
+        return Source(name, dataset, parameters | settled, recipe, frames)
     if cls.located:
         raise UsageError(reason)
     if require_real:
         raise UsageError(f"--require-real: {reason}")
     if cls.stand_in is None:
         remarks.append(reason)
-        return Source(name, None, parameters, {}, reason)
+        return Source(name, None, parameters, {}, 0, reason)
     remarks.append(f"{reason} Running on the stand-in {cls.stand_in} (synthetic, not {name}).")
     kept = {key: value for key, value in parameters.items() if key in datasets.parameters(cls.stand_in)}
     lost = sorted(own.keys() - kept.keys())
     if lost:
         remarks.append(f"--set {name}.{lost[0]}: the stand-in {cls.stand_in} has no such parameter.")
     stand_in = datasets.get(cls.stand_in)(**kept)
-    return Source(cls.stand_in, stand_in, kept, stand_in.recipe())
+    return Source(cls.stand_in, stand_in, kept, stand_in.recipe(), stand_in.train_frames)
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,14 @@ class Pair:
     capacity: Capacity
     code: JSON
     recipe: JSON
+    train_frames: int
+
+    @property
+    def frames_seen(self) -> int | None:
+        """Frames that training sees in all; None for K-means, which stops when it settles."""
+        schedule = self.protocol.schedule
+        steps = schedule.steps_per_epoch(self.train_frames) * (schedule.warm_up_epochs + schedule.epochs)
+        return None if self.row.quantizer == "kmeans" else steps * min(schedule.batch, self.train_frames)
 
 
 def pair_of(row: Row, own: JSON, source: Source, protocol: Protocol) -> Pair:
@@ -210,7 +223,7 @@ def pair_of(row: Row, own: JSON, source: Source, protocol: Protocol) -> Pair:
         capacity = of_reference(row.quantizer, dataset.width, protocol)
     code = training_code(row.quantizer, name)
     of_data = (name, source.parameters, dataset.real)
-    return Pair(row, parameters, *of_data, protocol, capacity, code, source.recipe)
+    return Pair(row, parameters, *of_data, protocol, capacity, code, source.recipe, source.train_frames)
 
 
 def _of_row(row: Row, protocol: Protocol) -> Protocol:
@@ -263,6 +276,7 @@ def cell_of(pair: Pair, seed: int) -> Cell:
         batch="",
         metric_keys={},
         recipe=pair.recipe,
+        frames_seen=pair.frames_seen,
     )
     return _with_keys(cell, row.measured)
 

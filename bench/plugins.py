@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import quantizers
 from bench import searched
 from bench.errors import UsageError
 from bench.fingerprint import modules
+from bench.guard import guarded
 from bench.metrics import METRICS, Metric
 from bench.metrics._registry import add
 
@@ -36,6 +37,7 @@ GROUPS = {OF_QUANTIZERS: "quantizer", OF_DATASETS: "dataset", OF_METRICS: "metri
 """Groups that `discover` imports -> what one of them is called."""
 
 _BROKEN: dict[tuple[str, str], str] = {}
+_GIVEN: dict[str, set[tuple[str, str]]] = {}
 
 
 def entry_points(group: str) -> "EntryPoints":
@@ -81,8 +83,13 @@ def refuse_broken(kind: str, name: str) -> None:
     Raises:
         UsageError: An installed distribution offers it, and it cannot be used.
     """
-    if (kind, name) in _BROKEN:
-        raise UsageError(_BROKEN[kind, name])
+    if broken(kind, name):
+        raise UsageError(broken(kind, name))
+
+
+def broken(kind: str, name: str) -> str:
+    """Why an installed distribution's offer of that name cannot be used; "" where it can, or there is none."""
+    return _BROKEN.get((kind, name), "")
 
 
 def _try(group: str, offer: "EntryPoint") -> list[str]:
@@ -90,7 +97,8 @@ def _try(group: str, offer: "EntryPoint") -> list[str]:
     try:
         if group == OF_QUANTIZERS:
             _refuse_references([offer.name])
-        _add(group, offer.name, offer.load())
+        with guarded():
+            _add(group, offer.name, offer.load())
     except (Exception, SystemExit) as error:  # whatever a stranger's code raises is the user's to read, in one line
         source = f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value
         what = f"{GROUPS[group]} {offer.name!r} of {source}"
@@ -133,13 +141,18 @@ def load(plugin: str) -> list[str]:
     """
     before = _all()
     try:
-        module = _import(plugin)
+        with guarded():
+            module = _import(plugin)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # whatever a stranger's file raises is the user's to read, in one line
         raise UsageError(f"plug-in {plugin} cannot be loaded: {type(error).__name__}: {error}") from error
-    own = [name for (_, name), found in _all().items() if getattr(found, "__module__", None) == module]
-    if not (own or _all().keys() - before.keys()):
+    present = _all()
+    registered = {each for each, found in present.items() if getattr(found, "__module__", None) == module}
+    registered |= present.keys() - before.keys()
+    _GIVEN[plugin] = _GIVEN.get(plugin, set()) | registered
+    own = [name for _, name in registered]
+    if not _GIVEN[plugin]:
         raise UsageError(
             f"plug-in {plugin} registers nothing; put @quantizers.register('name') above a class derived from "
             "quantizers.Quantizer, @datasets.register('name') above one derived from datasets.Dataset, or "
@@ -147,6 +160,28 @@ def load(plugin: str) -> list[str]:
         )
     _refuse_references(own)
     return own
+
+
+def names_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """What the cells name that a plug-in may have to give."""
+    from bench.rows import REFERENCES  # which imports this module
+
+    return {
+        OF_QUANTIZERS: {cell["quantizer"].partition(":")[0] for cell in cells} - REFERENCES.keys(),
+        OF_DATASETS: {cell["dataset"].partition(":")[0] for cell in cells},
+        OF_METRICS: {name for cell in cells for name in cell["metric_keys"]},
+    }
+
+
+def needed(plugins: Iterable[str], names: Mapping[str, Collection[str]]) -> list[str]:
+    """The plug-ins, of those that were loaded, that give one of some names: a job loads no others.
+
+    Args:
+        plugins: As `load` was given them.
+        names: Group -> names, as `discover` takes them.
+    """
+    wanted = {(group, name) for group, group_names in names.items() for name in group_names}
+    return [plugin for plugin in plugins if plugin not in _GIVEN or _GIVEN[plugin] & wanted]
 
 
 def source(module: str) -> str:

@@ -68,13 +68,13 @@ class Luggage:
     """Files that every job of a run needs where it runs.
 
     Attributes:
-        plugins: Plug-ins: names in the job's folder, or of modules that are installed on the workers.
+        plugins: Plug-in on this machine -> its name in the job's folder, or of a module installed on the workers.
         places: Name in the job's folder -> SHA-256.
         files: SHA-256 -> the file on this machine.
         located: Path of a user's own file of data on this machine -> its name in the job's folder.
     """
 
-    plugins: tuple[str, ...]
+    plugins: Mapping[str, str]
     places: Mapping[str, str]
     files: Mapping[str, Path]
     located: Mapping[str, str]
@@ -91,20 +91,20 @@ def luggage(plugins: Iterable[str], data: Mapping[str, Path]) -> Luggage:
         plugins: Paths of files, or names of modules.
         data: What `data_files` returns.
     """
-    names, places = [], dict(data)
+    names, places = dict[str, str](), dict(data)
     for number, plugin in enumerate(plugins):
         path = Path(plugin)
         if not path.is_file():
-            names.append(plugin)
+            names[plugin] = plugin
             continue
         for each, root in sources(path).items():
             if not any(each.is_relative_to(ROOT / name) for name in OURS):
                 places[f"plugins/{number}/{each.relative_to(root).as_posix()}"] = each
         path = path.resolve()
-        names.append(f"plugins/{number}/{path.relative_to(root_of(path)).as_posix()}")
+        names[plugin] = f"plugins/{number}/{path.relative_to(root_of(path)).as_posix()}"
     hashes = {name: file_hash(path) for name, path in places.items()}
     located = {str(path): name for name, path in data.items() if name.startswith(LOCATED)}
-    return Luggage(tuple(names), hashes, {hashes[name]: path for name, path in places.items()}, located)
+    return Luggage(names, hashes, {hashes[name]: path for name, path in places.items()}, located)
 
 
 def data_files(used: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Path]:
@@ -166,7 +166,8 @@ class Delivery:
 def pack(job: Job, store: Store, shared: Luggage, contents: Mapping[str, bytes]) -> Parcel:
     """A job with what the store holds of its cells: weights to go on from, records not to lose."""
     cells = [_moved(cell, shared.located) for cell in job.spec["cells"]]
-    spec = job.spec | {"plugins": list(shared.plugins), "environment": None, "cells": cells}
+    plugins = [shared.plugins[each] for each in job.spec["plugins"]]
+    spec = job.spec | {"plugins": plugins, "environment": None, "cells": cells}
     paths = [store.weights(cell["tokenizer"]) for cell in spec["cells"]]
     paths += [store.path(cell["key"]) for cell in spec["cells"]]
     former = {path.name: path.read_bytes() for path in paths if path.exists()}

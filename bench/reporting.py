@@ -97,7 +97,7 @@ def load(folder: Path) -> tuple[Store, Plan, dict[str, Record]]:
     if not folder.is_dir():
         raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
     store = Store(folder, writable=False)
-    plan = cells.to_report(store.plan())
+    plan = cells.as_kept(store.plan())
     records, damaged = store.read_all(cell.key for cell in plan.cells)
     for line in damaged:
         print(f"warning: {line}; it is left out", file=sys.stderr)

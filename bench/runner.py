@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
 
-from bench.cells import Cell, Plan
+from bench import plugins
+from bench.cells import Cell, Plan, made_elsewhere
 from bench.environment import digest
 from bench.errors import UsageError
 from bench.executors import Engine, Job, Local, LostError, Outcome
@@ -176,14 +177,15 @@ class Run:
                 log.unlink(missing_ok=True)
 
     def _measurable(self, cells: list[Cell]) -> list[Cell]:
-        """Without those that never had weights: the records keep why."""
+        """Without those that never had weights, of which the records keep why, and those whose plug-in is gone."""
         records, _ = self.store.read_all(cell.key for cell in cells)
         todo = []
         for cell in cells:
             record = records.get(cell.key)
-            if record is None or record["status"] == DONE or self.store.weights(cell.tokenizer).exists():
+            weighed = record is None or record["status"] == DONE or self.store.weights(cell.tokenizer).exists()
+            if weighed and not made_elsewhere(cell):
                 todo.append(cell)
-            else:
+            elif record is not None:
                 self.records[cell.key] = record
         return todo
 
@@ -195,13 +197,14 @@ class Run:
         return list(jobs.values())
 
     def _spec(self, cells: list[Cell]) -> dict[str, Any]:
+        values = [self._cell(cell) for cell in cells]
         return {
             "device": self.engine.device,
-            "plugins": list(self.options.plugins),
+            "plugins": plugins.needed(self.options.plugins, plugins.names_of(values)),
             "trains": self.options.trains,
             "run": self.id,
             "environment": digest(self.environment),
-            "cells": [self._cell(cell) for cell in cells],
+            "cells": values,
         }
 
     def _cell(self, cell: Cell) -> dict[str, Any]:

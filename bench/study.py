@@ -23,6 +23,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bench.errors import UsageError
+from bench.guard import guarded
 from bench.metrics import METRICS
 from bench.tuned import Tuned
 from quantizers._registry import Family, suggestion
@@ -218,7 +219,8 @@ class Study:
         self._study.sampler = TPESampler(seed=seed)
         trial = self._study.ask()
         try:
-            parameters = self.family.cls.suggest(trial)
+            with guarded():
+                parameters = self.family.cls.suggest(trial)
         except Exception as error:  # whatever a stranger's class raises is the user's to read, in one line
             raise UsageError(f"suggest of {self.family.name}: {type(error).__name__}: {error}") from None
         trial.set_user_attr(PARAMETERS, parameters)
