@@ -93,7 +93,11 @@ def list_(
 @app.command()
 def run(
     quantizers: Annotated[
-        str, typer.Option(help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas.")
+        str,
+        typer.Option(
+            help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. all leaves out, "
+            "as unavailable, what cannot be at this codebook size or width of frames; a name is refused then."
+        ),
     ] = "",
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",
     suite: Annotated[str, typer.Option(help="Rows, datasets, protocol: see bench list suites.")] = "",

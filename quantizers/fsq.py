@@ -52,7 +52,7 @@ def levels_for(num_codes: int, channels: int | None = None) -> tuple[int, ...]:
     if num_codes < FEWEST_LEVELS:
         raise ValueError(
             f"Expected at least {FEWEST_LEVELS} codes, got {num_codes}: levels of at least {FEWEST_LEVELS} make no "
-            f"lattice of fewer. Take a codebook of {FEWEST_LEVELS} or more, or another quantizer."
+            f"lattice of fewer. Take --codebook-size {FEWEST_LEVELS} or more, or another quantizer."
         )
     if channels is not None and channels < 1:
         raise ValueError(f"Expected at least 1 channel (D), got {channels}.")
@@ -63,7 +63,7 @@ def levels_for(num_codes: int, channels: int | None = None) -> tuple[int, ...]:
     if abs(math.prod(levels) / num_codes - 1) > FAR:
         raise ValueError(
             f"Expected at most {MOST_LEVELS**channels} codes in {channels} channels (D) of at most {MOST_LEVELS} "
-            f"levels, got {num_codes}. Take a smaller codebook, or another quantizer."
+            f"levels, got {num_codes}. Take a smaller --codebook-size, or another quantizer."
         )
     return levels
 
@@ -72,7 +72,10 @@ def _equal_levels(num_codes: int, channels: int) -> tuple[int, ...]:
     root = int(num_codes ** (1 / channels))
     low, high = min(root, MOST_LEVELS), min(root + 1, MOST_LEVELS)
     options = [(high,) * more + (low,) * (channels - more) for more in range(channels + 1)]
-    return min(options, key=lambda levels: abs(math.prod(levels) - num_codes))
+    return min(
+        (levels for levels in options if math.prod(levels) <= LARGEST),
+        key=lambda levels: abs(math.prod(levels) - num_codes),
+    )
 
 
 def _usual_levels(num_codes: int) -> tuple[int, ...]:
@@ -86,7 +89,7 @@ def _usual_levels(num_codes: int) -> tuple[int, ...]:
         if len(chosen) > 1:
             found.append(chosen)
         for level in range(8, 4, -1):
-            if level <= (chosen[-1] if chosen else 8) and product * level <= 2 * num_codes:
+            if level <= (chosen[-1] if chosen else 8) and product * level <= min(2 * num_codes, LARGEST):
                 extend((*chosen, level), product * level)
 
     extend((), 1)

@@ -101,7 +101,7 @@ class VqtRVQ(Averaged):
         if codes_each < 2:
             raise ValueError(
                 f"Expected a codebook that {stages} stages of at least two codes can have, got {num_codes} codes: the "
-                f"nearest to it is one code. Take {2**stages} codes, fewer stages or another quantizer."
+                f"nearest to it is one code. Take --codebook-size {2**stages}, fewer stages or another quantizer."
             )
         super().__init__(codes_each**stages, code_dim)
         self.stages = stages

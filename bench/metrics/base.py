@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from datasets.base import Sequences
-from quantizers.base import lattice_positions
 
 Result = TypeVar("Result")
 Direction = Literal["lower", "higher", "target", "none"]
@@ -103,13 +102,12 @@ class Trained:
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Take positions of any integer type; their differences wrap around in unsigned ones.
+        """Take positions of any integer type, whose differences would wrap around in unsigned ones.
 
-        Raises:
-            ValueError: They are not (K, g) integers.
+        Their shape and range are looked at before training: `bench.measure.check_contract`.
         """
-        if self.positions is not None:
-            object.__setattr__(self, "positions", lattice_positions(self.positions, self.num_codes))
+        if self.positions is not None and not self.positions.is_floating_point():
+            object.__setattr__(self, "positions", self.positions.to(torch.int64))
 
     @property
     def codes(self) -> Tensor:

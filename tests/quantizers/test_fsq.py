@@ -3,6 +3,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import quantizers
 from quantizers.fsq import levels_for
@@ -162,6 +164,35 @@ def test_other_sizes_take_the_nearest_product(num_codes: int) -> None:
 def test_few_codes_take_one_channel(num_codes: int) -> None:
     assert levels_for(num_codes) == (num_codes,)
     assert quantizers.create("fsq", num_codes=num_codes, code_dim=4).num_codes == num_codes
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(num_codes=st.integers(3, 1 << 20), width=st.integers(1, 9))
+def test_there_are_no_more_channels_than_dimensions(num_codes: int, width: int) -> None:
+    """The nearest product of levels that are equal or one apart, by counting all of them."""
+    usual = levels_for(num_codes)
+    if 1000**width < 0.9 * num_codes:
+        with pytest.raises(ValueError, match=rf"at most {1000**width} codes in {width} channels"):
+            levels_for(num_codes, width)
+    elif len(usual) <= width:
+        assert levels_for(num_codes, width) == usual
+    else:
+        levels = levels_for(num_codes, width)
+        assert len(levels) == width
+        assert 3 <= min(levels) <= max(levels) <= min(1000, min(levels) + 1)
+        distances = [
+            abs(low ** (width - more) * (low + 1) ** more - num_codes)
+            for low in range(3, 1000)
+            for more in range(width + 1)
+            if low ** (width - more) * (low + 1) ** more <= 1 << 20
+        ]
+        assert abs(math.prod(levels) - num_codes) == min(distances)
+
+
+@pytest.mark.parametrize("width", [1, 2, 8])
+def test_two_codes_make_no_lattice(width: int) -> None:
+    with pytest.raises(ValueError, match=r"at least 3 codes, got 2: .* --codebook-size 3 or more"):
+        quantizers.create("fsq", num_codes=2, code_dim=width)
 
 
 @pytest.mark.parametrize(("num_codes", "side"), [(64, 8), (100, 10), (256, 16), (1024, 32), (1000, 32), (4096, 64)])

@@ -171,11 +171,17 @@ def test_values_and_parameters_are_counted_where_they_are() -> None:
     }
 
 
+@pytest.mark.parametrize(("width", "levels"), [(1, (256,)), (2, (16, 16)), (3, (8, 6, 5))])
+def test_a_lattice_has_no_more_channels_than_dimensions(width: int, levels: tuple[int, ...]) -> None:
+    assert quantizers.create("vqt-fsq", num_codes=256, code_dim=width).describe() == {"levels": list(levels)}
+
+
 @pytest.mark.parametrize(
     ("label", "parameters", "message"),
     [
         ("vqt-vq", {"decay": 1.0}, "0 <= decay < 1"),
         ("vqt-rvq", {"stages": 1}, "2 <= stages"),
+        ("vqt-rvq", {"stages": 8}, r"8 stages of at least two codes .* got 64 codes: .* --codebook-size 256"),
         ("vqt-fsq", {"levels": (2, 8)}, "least of levels"),
         ("vqt-fsq", {"levels": (8,) * 7}, "number of levels"),
         ("vqt-lfq", {"entropy": -1.0}, "entropy"),
