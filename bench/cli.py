@@ -283,6 +283,8 @@ def run_plan(
         lost = str(error)
     records: dict[str, Record] = work.records
     publish.write(store, plan, records, profiled=profile)
+    for line in publish.left_out(plan, records):
+        print(f"note: {line}", file=sys.stderr)
     done = sum(record["status"] == CELL_DONE for record in records.values())
     total = len(plan.cells) + len(plan.absent)
     kept = sum(records[key]["status"] != CELL_DONE for key in display.resumed if key in records)

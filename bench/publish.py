@@ -21,6 +21,7 @@ from bench.nulls import null_lines
 from bench.profile import eager_rows, profile
 from bench.results import overlaps, results, summary
 from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
+from datasets.base import CONSTANT, left_out_line
 from reports import markdown
 from reports.figure import Figure
 from reports.figures import draw, grid_data
@@ -193,6 +194,19 @@ def failures(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, Any]]:
     ]
     found += [(label, name, seed, UNAVAILABLE, reason) for label, name, seed, reason in plan.absent]
     return [dict(zip(("quantizer", "dataset", "seed", "status", "cause"), row, strict=True)) for row in found]
+
+
+def left_out(plan: Plan, records: Mapping[str, Record]) -> list[str]:
+    """A line for each dataset and set of features that a seed's training sees constant."""
+    seeds: dict[tuple[str, tuple[int, ...]], dict[int, None]] = {}
+    for cell in plan.cells:
+        features = records.get(cell.key, {}).get("data", {}).get("notes", {}).get(CONSTANT)
+        if features:
+            seeds.setdefault((cell.dataset, tuple(features)), {})[cell.data_seed] = None
+    return [
+        f"{dataset}: {left_out_line(features)} of seed {', '.join(map(str, numbers))}"
+        for (dataset, features), numbers in seeds.items()
+    ]
 
 
 def stand_ins(plan: Plan) -> dict[str, str]:

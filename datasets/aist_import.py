@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from datasets import store
 from datasets._motion import JOINTS, LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER
+from datasets._orientation import check_units, wrong_scale
 from datasets._pickles import Stored, read_arrays
 from datasets._repair import LARGEST_MISSING_SHARE, LONGEST_GAP_FRAMES, repair
 from datasets.base import DataError
@@ -26,8 +27,6 @@ KEYPOINTS = {"optim": "keypoints3d_optim", "raw": "keypoints3d"}
 NAME = re.compile(r"g(BR|PO|LO|MH|LH|HO|WA|KR|JS|JB)_s(BM|FM)_cAll_d\d{2}_m[A-Z]{2}\d_ch\d{2}")
 # The longest sequence (48 s) takes 2.4 MB.
 LARGEST_FILE_BYTES = 64 * 2**20
-# From the hips' midpoint to the shoulders', for a person measured in centimetres.
-SPINE_CM = (30.0, 70.0)
 
 JOINT_NAMES = (
     "nose",
@@ -73,18 +72,22 @@ def import_aist(path: Path, directory: Path | None = None) -> dict[str, Any]:
                 entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "frames": {}, "filled": {}}
                 for kind, keypoints in _keypoints(content, file.name).items():
                     repaired = repair(keypoints, JOINT_NAMES)
-                    if repaired.keypoints is None:
-                        excluded.append({"name": file.stem, "keypoints": kind, "reason": repaired.reason})
+                    reason = repaired.reason
+                    if repaired.keypoints is not None:
+                        spines.append(_spines(repaired.keypoints))
+                        reason = wrong_scale(spines[-1])
+                    if repaired.keypoints is None or reason:
+                        excluded.append({"name": file.stem, "keypoints": kind, "reason": reason})
                         continue
                     entry["frames"][kind] = len(keypoints)
                     entry["filled"][kind] = repaired.filled
-                    spines.append(_spine(repaired.keypoints))
                     with archive.open(f"{kind}/{file.stem}.npy", "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, repaired.keypoints, allow_pickle=False)
                 sequences[file.stem] = entry
-        if not spines:
+        if spines:
+            check_units(np.median([np.median(each, axis=0) for each in spines], axis=0))
+        if not any(entry["frames"] for entry in sequences.values()):
             raise DataError(f"No usable sequence in {source}: {_reasons(excluded) or 'all files were skipped'}.")
-        _check_units(np.median(spines, axis=0))
         digest = store.file_sha256(partial)
         manifest = {
             "format": FORMAT,
@@ -189,28 +192,11 @@ def _keypoints(content: bytes, name: str) -> dict[str, Keypoints]:
     return found
 
 
-def _spine(keypoints: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-    """(3,) median vector from the hips' midpoint to the shoulders'."""
+def _spines(keypoints: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    """(time, 3) from the hips' midpoint to the shoulders'."""
     shoulders = keypoints[:, [LEFT_SHOULDER, RIGHT_SHOULDER]].mean(axis=1)
-    hips = keypoints[:, [LEFT_HIP, RIGHT_HIP]].mean(axis=1)
-    spine: NDArray[np.floating[Any]] = np.median(shoulders - hips, axis=0)
-    return spine
-
-
-def _check_units(spine: NDArray[np.floating[Any]]) -> None:
-    """Refuse keypoints that are not in centimetres with y up; decided once, over the medians of all sequences."""
-    axis = int(np.abs(spine).argmax())
-    told = f"the shoulders are at ({', '.join(f'{value:.3g}' for value in spine)}) from the hips"
-    if axis != 1 or spine[1] <= 0:
-        up = ("" if spine[axis] > 0 else "-") + "xyz"[axis]
-        raise DataError(f"Expected keypoints with y up, got what looks like {up} up ({told}): turn them first.")
-    if not SPINE_CM[0] <= spine[1] <= SPINE_CM[1]:
-        guesses = {"metres": 0.01, "millimetres": 10.0, "inches": 1 / 2.54}
-        looks = [unit for unit, scale in guesses.items() if SPINE_CM[0] <= spine[1] / scale <= SPINE_CM[1]]
-        raise DataError(
-            f"Expected keypoints in centimetres, got what looks like {looks[0] if looks else 'another unit'} ({told}; "
-            f"{SPINE_CM[0]:.0f} to {SPINE_CM[1]:.0f} cm expected): scale them first."
-        )
+    spines: NDArray[np.floating[Any]] = shoulders - keypoints[:, [LEFT_HIP, RIGHT_HIP]].mean(axis=1)
+    return spines
 
 
 def _reasons(excluded: list[dict[str, str]]) -> str:

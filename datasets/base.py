@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 SPLITS = ("train", "val", "test")
+CONSTANT = "features_constant_in_training"
+"""Among the notes of `Sequences`: which features are left out."""
 
 
 class DataError(ValueError):
@@ -131,7 +133,7 @@ class Sequences:
         kept = float(frames["train"].var(axis=(0, 1)).sum() / variance)
         notes = dict(notes or {}) | {"pca_variance_kept": kept}
         if constant.any():
-            notes["features_constant_in_training"] = np.flatnonzero(constant).tolist()
+            notes[CONSTANT] = np.flatnonzero(constant).tolist()
         return cls(name, real, frames, standardised, transform, points, unit, notes)
 
     def without_test(self) -> "Sequences":
@@ -252,12 +254,25 @@ class Dataset(ABC):
             raise FileNotFoundError(reason)
         sequences = self.load(0)
         shapes = ", ".join(f"{split} {sequences.frames[split].shape}" for split in SPLITS)
+        constant = sequences.notes.get(CONSTANT)
+        left_out = [f"{left_out_line(constant)} of seed 0"] if constant else []
         return [
             f"{sequences.name}: {'real data' if sequences.real else 'a procedural stand-in, not real data'}",
+            *left_out,
             f"frames (sequences, time, width): {shapes}",
             f"variance kept by {sequences.width} principal components: {sequences.notes['pca_variance_kept']:.4%}",
             f"content of seed 0: sha256 {sequences.content_hash()}",
         ]
+
+
+def left_out_line(features: Sequence[int]) -> str:
+    """What is said of features that do not vary in training, before the seeds.
+
+    >>> left_out_line([0, 3])
+    'left out, because they do not vary in training: features 0, 3'
+    """
+    names = ", ".join(map(str, features[:10])) + ", ..." * (len(features) > 10)
+    return f"left out, because they do not vary in training: features {names}"
 
 
 def split_sizes(sequences: int) -> dict[str, int]:

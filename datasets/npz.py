@@ -15,6 +15,7 @@ from datasets.scaling import Scaling
 
 LONGEST_WINDOW = 240  # where none is told: AIST++'s
 SHORTEST_WINDOW = 16
+EXACT = 2**53
 LARGEST = 1e30  # of a number: far beyond, float32 ends
 
 
@@ -74,8 +75,18 @@ class Npz(Dataset):
     def settled(self) -> dict[str, Any]:
         """How many windows of how many frames and components there are; every number is looked at."""
         self._settle()
+        first, varies = None, np.zeros(self._features, dtype=bool)
         for name, values in self._arrays(self._shapes):
             self._check_finite(name, values)
+            frames = values.reshape(len(values), -1)
+            if len(frames):
+                first = frames[0] if first is None else first
+                varies |= (frames != first).any(axis=0)
+        if not varies.any():
+            raise DataError(
+                f"Expected features that vary in {self.path}, got {self._features} that do not vary: a tokenizer has "
+                "nothing to learn there."
+            )
         return {"sequences": self.sequences, "window": self.window, "width": self.width}
 
     @property
@@ -222,6 +233,11 @@ class Npz(Dataset):
     def _check_finite(self, name: str, values: NDArray[Any]) -> None:
         if not len(values):
             return
+        if values.dtype.kind in "iu" and ((values > EXACT) | (values < -EXACT)).any():
+            raise DataError(
+                f"Expected whole numbers of at most 2^53 in {self.path}, which float64 holds exactly, got larger ones "
+                f"in sequence {name!r}: subtract an origin first."
+            )
         with np.errstate(over="ignore"):  # long doubles may become infinite, and the smallest integer has no opposite
             exact = values.reshape(len(values), -1).astype(np.float64)
         wrong = ~(np.abs(exact).max(axis=1) <= LARGEST)  # NaN where there is one

@@ -26,6 +26,7 @@ from quantizers.base import rows_at_once
 FORMAT = 1
 TENSORS, FACTS = "tokenizer.safetensors", "tokenizer.json"
 TRANSFORM = ("mean", "scale", "centre", "components")
+EXACT = 2**53
 LARGEST = 1 << 20  # codes, or features: more is a damaged file
 
 Values = TypeVar("Values", NDArray[Any], Tensor)
@@ -284,11 +285,20 @@ def _real(values: NDArray[Any] | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         if values.is_complex() or values.dtype == torch.bool:
             raise ValueError(f"Expected real numbers, got a tensor of {values.dtype}.")
-        return values.double()
+        return _exact(values.double(), integral=not values.is_floating_point())
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"Expected real numbers, got an array of {array.dtype}.")
-    return torch.from_numpy(np.array(array, dtype=np.float64, order="C"))
+    wide = torch.from_numpy(np.array(array, dtype=np.float64, order="C"))
+    return _exact(wide, integral=array.dtype.kind in "iu")
+
+
+def _exact(values: Tensor, *, integral: bool) -> Tensor:
+    if integral and values.numel() and float(values.abs().max()) > EXACT:
+        raise ValueError(
+            "Expected whole numbers of at most 2^53, which float64 holds exactly: subtract an origin first."
+        )
+    return values
 
 
 def _integers(values: NDArray[Any] | Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -102,3 +103,14 @@ def test_a_run_of_rows_that_are_never_ranked_compares_nothing(ran):
     reporting.again(folder)
     for name in ("report.html", "report.md"):
         assert "No row here is one that is ranked, so nothing is compared." in (folder / name).read_text()
+
+
+def test_a_run_says_which_features_were_left_out(bench_here, tmp_path):
+    values = np.random.default_rng(0).normal(size=(12, 40, 3)).cumsum(axis=1)
+    values[..., 2] = 7.0
+    np.savez(tmp_path / "w.npz", values)
+    command = ("run", "--quantizers", "kmeans", "--datasets", f"npz:{tmp_path / 'w.npz'}", "--protocol", "tiny")
+    done = bench_here(*command, "--seeds", 2, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "note: npz:w: left out, because they do not vary in training: features 2 of seed 0, 1" in done.stderr
+    assert "features\\_constant\\_in\\_training" in (tmp_path / "run" / "report.md").read_text()

@@ -264,3 +264,22 @@ def test_importing_again_replaces_the_former(generated: Motion, annotations: Wri
     second = import_aist(root, tmp_path / "data")
     assert second["sha256"] != first["sha256"]
     assert sorted(p.name for p in (tmp_path / "data" / "aist").iterdir()) == sorted([second["file"], "manifest.json"])
+
+
+def test_a_sequence_in_another_unit_or_upside_down_among_others_is_left_out_by_name(
+    generated: Motion, annotations: Write, tmp_path: Path
+) -> None:
+    motion = few(generated, 6)
+    first, second, third = list(motion)[:3]
+    motion[first] = motion[first] / 100
+    motion[second] = -motion[second]
+    manifest = import_aist(annotations(motion), tmp_path / "data")
+    reasons = {(each["name"], each["keypoints"]): each["reason"] for each in manifest["excluded"]}
+    assert reasons == {
+        (name, kind): reason
+        for name, reason in ((first, "looks like metres, not centimetres"), (second, "upside down"))
+        for kind in ("optim", "raw")
+    }
+    assert f"optim/{third}" in read(manifest, tmp_path / "data")
+    assert not {f"optim/{first}", f"raw/{second}"} & read(manifest, tmp_path / "data").keys()
+    assert "looks like metres" in "\n".join(summary(manifest))

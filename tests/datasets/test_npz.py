@@ -77,8 +77,28 @@ def test_features_are_standardised_on_train_and_come_back(walks: dict[str, np.nd
 def test_unless_told_the_shortest_sequence_is_cut_into_the_fewest_equal_parts(
     write: Any, shortest: int, window: int
 ) -> None:
-    arrays = {str(number): np.zeros((shortest + number, 2)) for number in range(6)}
+    arrays = {str(number): np.arange(2.0 * (shortest + number)).reshape(-1, 2) for number in range(6)}
     assert Npz(path=str(write(arrays))).settled()["window"] == window
+
+
+def test_a_file_in_which_nothing_varies_is_refused_by_name(write: Any) -> None:
+    with pytest.raises(DataError, match=r"features that vary in .*walks\.npz, got 3 that do not vary"):
+        Npz(path=str(write({"x": np.full((12, 40, 3), 7)}))).settled()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_whole_numbers_that_float64_would_round_are_refused(write: Any, sign: int) -> None:
+    values = np.arange(12 * 40).reshape(12, 40, 1) * sign
+    assert Npz(path=str(write({"x": values + sign * (2**53 - 480)}))).settled()["sequences"]
+    with pytest.raises(DataError, match=r"at most 2\^53 .* in sequence '000000': subtract an origin"):
+        Npz(path=str(write({"x": values + sign * 2**53}))).settled()
+
+
+def test_check_names_what_does_not_vary_in_training(write: Any) -> None:
+    values = np.random.default_rng(0).normal(size=(12, 40, 3))
+    values[..., 1] = 5
+    lines = Npz(path=str(write({"x": values}))).check()
+    assert "left out, because they do not vary in training: features 1 of seed 0" in lines
 
 
 def test_one_array_of_sequences_is_the_same_as_one_a_key(write: Any) -> None:
