@@ -135,7 +135,7 @@ def read(path: Path) -> Baseline:
         return Baseline(dict(told["made"]), rows)
     except OSError as error:
         raise UsageError(f"no baseline at {path} ({error.strerror}); bench baseline RUN -o FILE makes one") from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is no baseline of this version ({type(error).__name__}: {error}); bench baseline RUN -o FILE "
             "makes one"

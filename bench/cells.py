@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import datasets
 from bench import plugins
@@ -13,6 +14,7 @@ from bench.located import located
 from bench.metrics import METRICS
 from bench.protocol import Protocol
 from bench.rows import REFERENCES
+from bench.typed import check
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,18 @@ def values(plan: Plan) -> JSON:
     }
 
 
-def as_kept(told: JSON) -> Plan:
+def as_kept(told: JSON, path: Path = Path("plan.json")) -> Plan:
     """The plan that was kept, with the keys that it had; what it names need not be registered.
 
+    Args:
+        told: What `values` gave.
+        path: The file that told it, for messages.
+
     Raises:
-        UsageError: It was written by another version.
+        UsageError: It was written by another version, or is damaged.
     """
     try:
-        return Plan(
+        plan = Plan(
             Protocol.from_values(told["protocol"]),
             tuple(Cell.from_values(each) for each in told["cells"]),
             tuple((row, name, seed, reason) for row, name, seed, reason in told["unavailable"]),
@@ -143,19 +149,23 @@ def as_kept(told: JSON) -> Plan:
             tuple(told.get("columns", ())),
             {(row, name): count for row, name, count in told.get("trials", ())},
         )
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"plan.json was written by another version ({type(error).__name__}: {error})") from None
+        check(plan, Plan, "plan")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} was written by another version or is damaged ({type(error).__name__}: {error})"
+        ) from None
+    return plan
 
 
-def from_values(told: JSON) -> tuple[Plan, list[str]]:
+def from_values(told: JSON, path: Path = Path("plan.json")) -> tuple[Plan, list[str]]:
     """The plan that was kept, to be measured by the present code, and why some of its rows cannot be.
 
     These keep the keys that they had. A plug-in that is gone takes nothing from the other rows.
 
     Raises:
-        UsageError: It was written by another version.
+        UsageError: As `as_kept`.
     """
-    plan = as_kept(told)
+    plan = as_kept(told, path)
     cells, reasons = [], dict[str, None]()
     for cell in plan.cells:
         reason = made_elsewhere(cell)

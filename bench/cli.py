@@ -3,6 +3,7 @@
 Heavy modules are imported inside the verbs, so that `--help` answers at once.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from bench.store import Record, Store
 
 DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A disk, a quota, or the size that a file may have is at its end."""
 
 app = typer.Typer(
     name="bench",
@@ -59,6 +62,8 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
+    except OSError as error:
+        _fail_of_files(error)
     except Exception as error:
         # typer's own complaints (an unknown option, a wrong type) print themselves over several lines otherwise
         message = getattr(error, "format_message", None)
@@ -66,6 +71,18 @@ def main() -> NoReturn:
             raise
         _fail(f"{message()} (see python -m bench --help)")
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _fail_of_files(error: OSError) -> NoReturn:
+    """A disk that is full ends a command as work that is left does; a file that cannot be used is bad usage."""
+    name = f"{error.filename}: " if error.filename else ""
+    if error.errno in FULL:
+        print(
+            f"error: {name}{error.strerror}; make room, and the same command goes on from what is finished",
+            file=sys.stderr,
+        )
+        sys.exit(INCOMPLETE)
+    _fail(f"{name}{error.strerror or error}")
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -188,7 +205,7 @@ def evaluate(
     load(plugin)
     options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
     told = existing(folder).plan()  # before anything is written: it may be no run folder
-    plan, gone = cells.from_values(told)
+    plan, gone = cells.from_values(told, folder / "plan.json")
     if all(map(cells.made_elsewhere, plan.cells)) and gone:
         raise UsageError(gone[0])
     for reason in gone:

@@ -29,10 +29,16 @@ def list_(data_dir: DataDir = None) -> None:
 
 
 @app.command()
-def check(name: Name, data_dir: DataDir = None) -> None:
+def check(
+    name: Name,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME.PARAMETER=VALUE, as bench run takes it.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
     """Verify a dataset's files and tell its facts."""
     use_data(data_dir)
-    _with_dataset(name, lambda dataset: _print(dataset.check()))
+    _with_dataset(name, lambda dataset: _print(dataset.check()), tuple(set_ or ()))
 
 
 @app.command("import")
@@ -86,8 +92,9 @@ def _print(lines: list[str]) -> None:
         print(line)
 
 
-def _with_dataset(name: str, act: Callable[["Dataset"], None]) -> None:
+def _with_dataset(name: str, act: Callable[["Dataset"], None], settings: tuple[str, ...] = ()) -> None:
     import datasets
+    from bench.request import settings_of
 
     load(None)
     kind = name.partition(":")[0]
@@ -96,6 +103,7 @@ def _with_dataset(name: str, act: Callable[["Dataset"], None]) -> None:
 
         plugins.refuse_broken("dataset", kind)
     try:
-        act(datasets.create(name))
+        title, located = datasets.resolve(name)
+        act(datasets.create(title, **located, **settings_of(settings, [], [title]).get(title, {})))
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from None

@@ -16,7 +16,9 @@ def report(
     format_: Annotated[
         str, typer.Option("--format", help="html, md, tex, csv, separated by commas; all, of two runs html and md.")
     ] = "",
-    out: Annotated[Path | None, typer.Option(help="Where the comparison of two runs goes; else this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write into; else the run's own, or for two runs this folder.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Write the report of a run again from what lies in its folder, or set two runs side by side. Nothing is run."""

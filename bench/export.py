@@ -1,6 +1,5 @@
 """A cell's tokenizer as a folder of its own, which `quantizers.load_tokenizer` reads without the harness."""
 
-import json
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 import datasets
@@ -20,8 +19,8 @@ from bench.keys import known
 from bench.metrics import METRICS
 from bench.model import Autoencoder
 from bench.protocol import Protocol
-from bench.store import DONE, Record, Store
-from bench.workshop import ChangedError, Workshop, load_data
+from bench.store import DONE, Record, Store, read_json
+from bench.workshop import ChangedError, DamagedError, Workshop, load_data
 from quantizers.tokenizer import TRANSFORM, Tokenizer
 from reports import card
 
@@ -59,8 +58,8 @@ def export(place: Path, folder: Path, *, quantizer: str = "", dataset: str = "",
     workshop = Workshop(store, "cpu", Protocol.from_values(cell["protocol"]))
     try:
         model, _, _ = workshop.load(cell, data.width)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"the weights of {cell['row']} cannot be read ({' '.join(str(error).split())})") from None
+    except DamagedError as error:
+        raise UsageError(str(error)) from None
     tokenizer = make(cell, model, data, record)
     _check_same(tokenizer, store.codes(cell["key"]), data)
     text = card.card(
@@ -123,7 +122,7 @@ def _of_cell(place: Path) -> tuple[Store, Record]:
 def _of_run(folder: Path, quantizer: str, dataset: str, seed: int | None) -> tuple[Store, Record]:
     """The one cell of a run that has these values."""
     store = Store(folder, writable=False)
-    planned = cells.as_kept(store.plan()).cells
+    planned = cells.as_kept(store.plan(), store.root / "plan.json").cells
     meant = [
         cell
         for cell in planned
@@ -166,8 +165,15 @@ def _check_exportable(cell: JSON, record: Record) -> None:
 
 def _check_same(tokenizer: Tokenizer, path: Path, data: datasets.Sequences) -> None:
     """What each code decodes to must be what the run recorded: principal components differ between machines."""
-    with safe_open(path, "pt") as file:
-        recorded = file.get_tensor("prototypes")
+    try:
+        with safe_open(path, "pt") as file:
+            recorded = file.get_tensor("prototypes")
+        if recorded.shape != tokenizer.prototypes.shape:
+            raise ValueError(f"prototypes of shape {tuple(recorded.shape)}, not {tuple(tokenizer.prototypes.shape)}")
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({' '.join(str(error).split())}); bench evaluate writes it again"
+        ) from None
     scale = torch.from_numpy(data.transform.scale)
     worst = float((tokenizer.prototypes - recorded)[:, scale > 0].div(scale[scale > 0]).abs().max())
     if not worst <= TOLERANCE:
@@ -204,9 +210,11 @@ def _facts(cell: JSON, data: datasets.Sequences) -> JSON:
 
 
 def _environment(store: Store, record: Record) -> Mapping[str, Any]:
-    path = store.root / "environments" / f"{record['environment']}.json"
-    told: JSON = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return told
+    try:
+        facts = read_json(store.root / "environments" / f"{record['environment']}.json")
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _write(tokenizer: Tokenizer, text: str, folder: Path) -> None:

@@ -27,7 +27,7 @@ def check(store: Store, baseline: Path, *, github: bool, junit: Path | None) -> 
     Raises:
         UsageError: The baseline or the run's plan cannot be read, or the JUnit file not be written.
     """
-    kept, plan = baselines.read(baseline), cells.as_kept(store.plan())
+    kept, plan = baselines.read(baseline), cells.as_kept(store.plan(), store.root / "plan.json")
     verdict = checks.check(kept, plan, store.read_all(cell.key for cell in plan.cells)[0])
     print(check_report.text(verdict, kept))
     if github:

@@ -39,6 +39,7 @@ def run_data(
     summary: pd.DataFrame,
     rankings: pd.DataFrame,
     metrics: Sequence[Mapping[str, Any]],
+    unreadable: dict[str, str],
 ) -> RunData:
     """What figures need of a run; codes and data are read when they are asked for.
 
@@ -50,13 +51,14 @@ def run_data(
         summary: One row a (quantizer, dataset).
         rankings: Which row stands where in which metric.
         metrics: The catalogue as plain values.
+        unreadable: Takes the names of files that figures lack, and why they cannot be read.
     """
     cells = {(cell.dataset, cell.row, cell.seed): cell for cell in plan.cells}
     done = {place: cell for place, cell in cells.items() if records.get(cell.key, {}).get("status") == DONE}
 
     def codes(dataset: str, row: str, seed: int) -> Arrays | None:
         cell = done.get((dataset, row, seed))
-        return None if cell is None else _codes(store, cell)
+        return None if cell is None else _codes(store, cell, unreadable)
 
     # The rows of a dataset come one after the other, and mostly with one seed.
     @lru_cache(maxsize=1)
@@ -95,12 +97,26 @@ def _curves(cell: Cell, record: Record) -> dict[str, Curve]:
     return curves
 
 
-def _codes(store: Store, cell: Cell) -> Arrays | None:
-    """A control's codes are not stored; nor are those of runs that an earlier version made."""
+def _codes(store: Store, cell: Cell, unreadable: dict[str, str]) -> Arrays | None:
+    """A control's codes are not stored; nor are those of runs that an earlier version made.
+
+    What is there and cannot be used is put among `unreadable`: name -> why.
+    """
+    path = store.codes(cell.key)
     try:
-        return load_file(store.codes(cell.key))
-    except (OSError, SafetensorError):
+        arrays = load_file(path)
+        splits = [arrays[f"codes.{split}"] for split in datasets.SPLITS]
+        count = len(arrays["prototypes"])
+        if any(codes.ndim != 2 or codes.dtype.kind != "i" for codes in splits) or arrays["prototypes"].ndim != 2:
+            raise ValueError("arrays of other shapes")
+        if any(codes.size and not 0 <= codes.min() <= codes.max() < count for codes in splits):
+            raise ValueError(f"codes outside 0 to {count - 1}")
+    except FileNotFoundError:
         return None
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        unreadable[path.name] = getattr(error, "strerror", None) or " ".join(str(error).split())
+        return None
+    return arrays
 
 
 def _source(cell: Cell) -> Source | None:

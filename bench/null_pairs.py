@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import time
 from collections.abc import Mapping
 
@@ -15,7 +14,7 @@ from bench.plan import trained_from
 from bench.request import LARGEST_SEED
 from bench.rows import NULL
 from bench.runner import stale_metrics
-from bench.store import Record, Store
+from bench.store import Record, Store, read_json
 
 FEWEST = 2
 
@@ -26,7 +25,7 @@ def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
     Raises:
         UsageError: Some are not, or were trained or measured by other code.
     """
-    plan, reasons = from_values(store.plan())
+    plan, reasons = from_values(store.plan(), store.root / "plan.json")
     if reasons:
         raise UsageError(reasons[0])
     records, _ = store.read_all(cell.key for cell in plan.cells)
@@ -88,13 +87,17 @@ def make(plan: Plan, records: Mapping[str, Record], null: Plan, store: Store) ->
     rows = {pair: row.with_null(others[pair].trainings) for pair, row in measured(plan, records).items()}
     if not any(row.trainings.values for row in rows.values()):
         raise UsageError("the run measured nothing that another could be checked against")
-    facts = json.loads((store.root / "environment.json").read_text(encoding="utf-8"))
-    made = {
-        "version": facts["quantizer-bench"],
-        "commit": facts["commit"][:12],
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "processor": facts["processor"],
-        "null pairs": len({cell.train_seed for cell in null.cells}),
-        "packages": facts["packages"],
-    }
+    path = store.root / "environment.json"
+    try:
+        facts = read_json(path)
+        made = {
+            "version": facts["quantizer-bench"],
+            "commit": facts["commit"][:12],
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "processor": facts["processor"],
+            "null pairs": len({cell.train_seed for cell in null.cells}),
+            "packages": facts["packages"],
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not tell what the run was made on ({type(error).__name__}: {error})") from None
     return Baseline(made, rows)

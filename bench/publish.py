@@ -1,8 +1,9 @@
 """What a run leaves in its folder."""
 
-import json
+import dataclasses
 import math
 import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from bench.metrics import METRICS
 from bench.nulls import null_lines
 from bench.profile import eager_rows, profile
 from bench.results import overlaps, results, summary
-from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, write_atomically, write_json
+from bench.store import DONE, SCHEMA, UNAVAILABLE, Record, Store, read_json, write_atomically, write_json
 from datasets.base import CONSTANT, left_out_line
 from reports import markdown
 from reports.figure import Figure
@@ -37,6 +38,7 @@ def write(
     records: Mapping[str, Record],
     formats: Sequence[str] = FORMATS,
     *,
+    out: Path | None = None,
     profiled: bool = False,
 ) -> list[Path]:
     """Write the report of what lies in a run folder, in each of the formats, and return the files.
@@ -49,17 +51,20 @@ def write(
         plan: That plan.
         records: Its cells' records.
         formats: "csv" is results, summary, rankings, claims and nulls; see `write_page` for the others.
+        out: Where the files go; into the run's folder unless told.
         profiled: Whether to write profile.csv too, and to tell in the report where the time went, as is done wherever
             there is one already.
     """
+    folder = out or store.root
     run = gather(store, plan, records, profiled=profiled or (store.root / "profile.csv").exists())
     written = []
     if "csv" in formats:
         frames = {"results": run.table, "summary": run.summary, "rankings": run.rankings, "claims": run.claims}
         frames |= {"nulls": run.nulls} | ({} if run.profile is None else {"profile": run.profile})
         for name, frame in frames.items():
-            written.append(store.root / f"{name}.csv")
+            written.append(folder / f"{name}.csv")
             write_csv(written[-1], frame)
+    unreadable: dict[str, str] = {}
     figures: list[Figure] = []
     grids: list[dict[str, Any]] = []
     if "html" in formats or "md" in formats:
@@ -71,11 +76,15 @@ def write(
             summary=run.summary,
             rankings=run.rankings,
             metrics=run.metrics,
+            unreadable=unreadable,
         )
         figures, grids = list(draw(shown)), grid_data(shown)
-        written.append(store.root / "figures")
+        run = dataclasses.replace(run, unreadable=unreadable)
+        for file, reason in unreadable.items():
+            print(f"warning: {store.cells / file} cannot be read ({reason}); figures lack it", file=sys.stderr)
+        written.append(folder / "figures")
         write_figures(figures, written[-1])
-    return written + write_page(report(run, figures, grids), store.root, "report", formats)
+    return written + write_page(report(run, figures, grids), folder, "report", formats)
 
 
 def write_figures(figures: Sequence[Figure], folder: Path) -> None:
@@ -135,7 +144,7 @@ def gather(store: Store, plan: Plan, records: Mapping[str, Record], *, profiled:
         planned=len(plan.cells) + len(plan.absent),
         environments=environments(store, records),
         made=made(records),
-        command=shlex.join(told.get("command", [])),
+        command=shlex.join(map(str, told.get("command", []))),
         folder=store.root.resolve().name,
         title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",
         published_tables=plan.published,
@@ -261,7 +270,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """What a JSON file says; nothing where there is none that can be read."""
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_json(path)
     except (OSError, ValueError):
         return {}
-    return told
+    return facts if isinstance(facts, dict) else {}

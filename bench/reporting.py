@@ -16,7 +16,7 @@ def write(folders: Sequence[Path], out: Path | None, formats: str) -> list[Path]
 
     Args:
         folders: The runs'.
-        out: Where the comparison goes; this folder unless told.
+        out: Where it goes; unless told, a report into the run's folder and a comparison into this one.
         formats: See `again` and `side_by_side`.
 
     Raises:
@@ -26,24 +26,33 @@ def write(folders: Sequence[Path], out: Path | None, formats: str) -> list[Path]
         raise UsageError(f"expected one run folder or two, got {len(folders)}")
     if len(folders) == 2:
         return side_by_side(folders[0], folders[1], out or Path(), formats)
-    if out is not None:
-        raise UsageError("--out is for the comparison of two runs; the report of one run lies in its folder")
-    return again(folders[0], formats)
+    return again(folders[0], formats, out)
 
 
-def again(folder: Path, formats: str = "") -> list[Path]:
+def again(folder: Path, formats: str = "", out: Path | None = None) -> list[Path]:
     """Write a run's report anew and return the files.
 
     Args:
-        folder: The run's.
+        folder: The run's, which is only read where the report goes elsewhere.
         formats: Names of publish.FORMATS, separated by commas; all unless told.
+        out: Where the report goes; the run's folder unless told.
 
     Raises:
-        UsageError: It holds no run, nothing has run there yet, or a format is unknown.
+        UsageError: It holds no run, nothing has run there yet, a format is unknown, or `out` cannot be written.
     """
     chosen = parse_formats(formats) or publish.FORMATS
-    _, plan, records = load(folder)
-    return publish.write(Store(folder), plan, records, chosen)
+    store, plan, records = load(folder)
+    if out is None:
+        return publish.write(Store(folder), plan, records, chosen)
+    _make(out)
+    return publish.write(store, plan, records, chosen, out=out)
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out} ({error.strerror}); choose another --out") from None
 
 
 def side_by_side(first: Path, second: Path, out: Path, formats: str = "") -> list[Path]:
@@ -63,10 +72,7 @@ def side_by_side(first: Path, second: Path, out: Path, formats: str = "") -> lis
     changes = compare.changes(*runs)
     if not len(changes):
         raise UsageError(f"{first} and {second} have no row on the same dataset and nothing can be compared")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {out} ({error.strerror}); choose another --out") from None
+    _make(out)
     page = comparison.page(runs[0].results, runs[1].results, changes, compare.differences(*runs))
     written = publish.write_page(page, out, "compare", chosen)
     if "csv" in chosen:
@@ -97,7 +103,7 @@ def load(folder: Path) -> tuple[Store, Plan, dict[str, Record]]:
     if not folder.is_dir():
         raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
     store = Store(folder, writable=False)
-    plan = cells.as_kept(store.plan())
+    plan = cells.as_kept(store.plan(), store.root / "plan.json")
     records, damaged = store.read_all(cell.key for cell in plan.cells)
     for line in damaged:
         print(f"warning: {line}; it is left out", file=sys.stderr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
+from bench.typed import check
 
 SCHEMA = 2
 DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED = (
@@ -26,12 +27,62 @@ KEPT = ("metrics", "metric_seconds", "null", "curves")
 
 Record = dict[str, Any]
 
+PARTS = {
+    "cell": dict[str, Any],
+    "metrics": dict[str, float | None],
+    "metric_keys": dict[str, str],
+    "metric_seconds": dict[str, float],
+    "null": dict[str, list[float]],
+    "curves": dict[str, list[Any]],
+    "history": dict[str, Any],
+    "phases": dict[str, float],
+    "data": dict[str, Any],
+    "error": dict[str, Any],
+    "environment": str,
+    "device": str,
+    "run": str,
+    "started": float,
+    "finished": float,
+    "train_seconds": float,
+    "eval_seconds": float,
+}
+"""Parts of a record and their types; which a record has its status decides."""
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, whatever is killed when."""
+    """Write a file so that a reader sees the old one or the new one, whatever is killed when, on however full a disk.
+
+    The umask decides who may read it.
+
+    Raises:
+        OSError: It cannot be written; nothing of it is left.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        error.filename = str(path)  # which a write that fails does not tell
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file tells.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It cannot be read, or is damaged; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error})") from None
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -73,8 +124,8 @@ class Store:
     def check_schema(self) -> None:
         """Refuse a folder of another schema."""
         try:
-            schema = json.loads((self.root / "plan.json").read_text(encoding="utf-8")).get("schema")
-        except (OSError, ValueError, AttributeError):
+            schema = read_json(self.root / "plan.json").get("schema")
+        except (FileNotFoundError, ValueError, AttributeError):
             return  # none, or cut off in writing: it says nothing, and the records carry the schema too
         if schema != SCHEMA:
             raise UsageError(
@@ -87,10 +138,13 @@ class Store:
         Raises:
             UsageError: There is none, or it is damaged.
         """
+        path = self.root / "plan.json"
         try:
-            told: Record = json.loads((self.root / "plan.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            told: Record = read_json(path)
+        except (FileNotFoundError, ValueError) as error:
             raise UsageError(f"{self.root} holds no readable plan.json ({error}); expected a run folder") from None
+        if not isinstance(told, dict):
+            raise UsageError(f"expected a JSON object in {path}, got {type(told).__name__}; expected a run folder")
         return told
 
     def lock(self) -> None:
@@ -137,7 +191,7 @@ class Store:
         """What such a job told, once."""
         path = self.failure(key)
         try:
-            told: Record = json.loads(path.read_text(encoding="utf-8"))
+            told: Record = read_json(path)
         except FileNotFoundError:
             return None
         path.unlink()
@@ -155,14 +209,20 @@ class Store:
         """
         path = self.path(key)
         try:
-            record: Record = json.loads(path.read_text(encoding="utf-8"))
+            record: Record = read_json(path)
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error})") from None
         whole = isinstance(record, dict) and record.get("key") == key and record.get("status") in STATUSES
         if not whole or record.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a record of schema {SCHEMA}")
+        try:
+            for name, kind in PARTS.items():
+                if name in record:
+                    check(record[name], kind, name)
+            if record["status"] == DONE:
+                check(record.get("metrics"), PARTS["metrics"], "metrics")
+        except TypeError as error:
+            raise ValueError(f"{path} is damaged ({error})") from None
         return record
 
     def whole(self, record: Record) -> Record:

@@ -3,14 +3,13 @@
 import contextlib
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 import datasets
@@ -21,14 +20,19 @@ from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
 from bench.model import Autoencoder, build
 from bench.protocol import Protocol
-from bench.store import Store
+from bench.store import Store, write_bytes
 from bench.train import History, train
+from bench.typed import check
 
 JSON = dict[str, Any]
 
 
 class ChangedError(RuntimeError):
     """The code or the data on disk are not what the run was planned with."""
+
+
+class DamagedError(ValueError):
+    """A file of tensors cannot be read."""
 
 
 def load_data(cell: JSON) -> datasets.Sequences:
@@ -103,12 +107,21 @@ class Workshop:
     def load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
         """The trained model, its learning curve and the seconds that it took."""
         model = self._build(cell, width)
-        with safe_open(self.store.weights(cell["tokenizer"]), "pt") as file:
-            state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
-        model.load_state_dict(state)
+        path = self.store.weights(cell["tokenizer"])
+        try:
+            with safe_open(path, "pt") as file:
+                state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                metadata = file.metadata()
+            model.load_state_dict(state)
+            history, cost = History(**json.loads(metadata["history"])), float(metadata["train_seconds"])
+            check(history, History, "history")
+        except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise DamagedError(
+                f"{path} cannot be read ({type(error).__name__}: {' '.join(str(error).split())}); remove it, and bench "
+                "run trains that cell anew"
+            ) from None
         model.eval()
-        return model, History(**json.loads(metadata["history"])), float(metadata["train_seconds"])
+        return model, history, cost
 
     def save_codes(self, cell: JSON, trained: Trained) -> None:
         """Keep tokens of every split, code vectors, their places, and each code decoded to data units."""
@@ -139,7 +152,5 @@ class Workshop:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata=metadata)
-    temporary.replace(path)
+    """Write safetensors atomically; the package's own writer takes the right to read from all but the user."""
+    write_bytes(path, save({name: value.contiguous().cpu() for name, value in tensors.items()}, metadata))

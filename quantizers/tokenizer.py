@@ -244,7 +244,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
     """What tokenizer.json tells, every value of the type that it should have."""
     try:
         told: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is damaged ({error})") from error
     version = told.get("format") if isinstance(told, dict) else None
     if version != FORMAT:

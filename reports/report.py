@@ -1,7 +1,7 @@
 """A run as a page: what was run, what can be said, the tables behind it, and how to do it again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -50,6 +50,7 @@ class Results:
         title: Of the page.
         profile: One row a cell and part of its work (profile.csv), to be told; None where it is not.
         eager: Rows whose training was not replayed as CUDA graphs: quantizer, dataset, reason.
+        unreadable: Files of codes that figures lack, and why they could not be read.
     """
 
     table: pd.DataFrame
@@ -76,6 +77,7 @@ class Results:
     columns: Sequence[str] = ()
     profile: pd.DataFrame | None = None
     eager: Sequence[Mapping[str, str]] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping[str, Any]] = ()) -> Page:
@@ -157,4 +159,7 @@ def _figures(run: Results, figures: Sequence[Figure]) -> list[Block]:
         own = tuple(figure for figure in figures if figure.section == f"dataset:{dataset}")
         if own:
             blocks.append(Section(facts.source_title(dataset, run.stand_ins), own))
+    if run.unreadable:
+        files = "; ".join(f"{code(name)} ({escape(reason)})" for name, reason in run.unreadable.items())
+        blocks.append(Prose(f"Figures lack codes that could not be read: {files}."))
     return blocks
