@@ -15,6 +15,7 @@ from bench.metrics.effects import effect, watched
 from bench.noise import Noise
 from bench.standings import loss
 from bench.store import write_atomically
+from datasets.text import read_text
 
 SCHEMA = 1
 
@@ -118,7 +119,7 @@ def read(path: Path) -> Baseline:
         UsageError: There is none, or it is damaged or of another version.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        told = json.loads(read_text(path), parse_constant=_refuse)
         if told["schema"] != SCHEMA:
             raise ValueError(f"schema {told['schema']!r}, expected {SCHEMA}")
         rows = {

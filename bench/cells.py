@@ -157,26 +157,25 @@ def as_kept(told: JSON, path: Path = Path("plan.json")) -> Plan:
     return plan
 
 
-def from_values(told: JSON, path: Path = Path("plan.json")) -> tuple[Plan, list[str]]:
-    """The plan that was kept, to be measured by the present code, and why some of its rows cannot be.
+def from_values(told: JSON, path: Path = Path("plan.json")) -> Plan:
+    """The plan that was kept, to be measured by the present code.
 
-    These keep the keys that they had. A plug-in that is gone takes nothing from the other rows.
+    Cells of which `made_elsewhere` tells keep the keys that they had: a plug-in that is gone takes nothing from the
+    other rows.
 
     Raises:
         UsageError: As `as_kept`.
     """
     plan = as_kept(told, path)
-    cells, reasons = [], dict[str, None]()
+    cells = []
     for cell in plan.cells:
-        reason = made_elsewhere(cell)
-        if reason:
-            reasons[reason] = None
+        if made_elsewhere(cell):
             cells.append(cell)
             continue
         names = [name for name in METRICS if name in cell.metric_keys]
         keys = metric_keys(cell.key, Protocol.from_values(cell.protocol), names)
         cells.append(dataclasses.replace(cell, metric_keys=keys))
-    return dataclasses.replace(plan, cells=tuple(cells)), [*reasons]
+    return dataclasses.replace(plan, cells=tuple(cells))
 
 
 def made_elsewhere(cell: Cell) -> str:

@@ -4,6 +4,7 @@ Heavy modules are imported inside the verbs, so that `--help` answers at once.
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -37,6 +38,9 @@ app.add_typer(cli_data.app, name="data")
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that a terminal cannot show
     arguments = sys.argv[1:]
     if arguments[:1] == ["_job"]:
         from bench.job import main as job
@@ -198,26 +202,28 @@ def evaluate(
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
     from bench import cells
-    from bench.evaluation import differences
+    from bench.evaluation import differences, unmeasured
     from bench.store import Store
 
     use_data(data_dir)
     load(plugin)
     options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
     told = existing(folder).plan()  # before anything is written: it may be no run folder
-    plan, gone = cells.from_values(told, folder / "plan.json")
-    if all(map(cells.made_elsewhere, plan.cells)) and gone:
-        raise UsageError(gone[0])
-    for reason in gone:
+    plan = cells.from_values(told, folder / "plan.json")
+    reasons = [cells.made_elsewhere(cell) for cell in plan.cells]
+    if reasons and all(reasons):
+        raise UsageError(reasons[0])
+    for reason in dict.fromkeys(filter(None, reasons)):
         print(f"note: {reason}; what is recorded stays as it is", file=sys.stderr)
     store = Store(folder)
     store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
     with engine_of(executor, used_by(plan), store, options, jobs) as engine:
         code = run_plan(plan, store, options, told.get("command", []), engine)
-    lines, unmeasured = differences(plan, former, store.read_all(cell.key for cell in plan.cells)[0])
+    present, _ = store.read_all(cell.key for cell in plan.cells)
+    lines = differences(plan, former, present)
     print("\n".join(lines))
-    return code or (INCOMPLETE if unmeasured else int(len(lines) > 1))
+    return code or (INCOMPLETE if unmeasured(plan, former, present) else int(len(lines) > 1))
 
 
 @app.command()

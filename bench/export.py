@@ -224,7 +224,7 @@ def _write(tokenizer: Tokenizer, text: str, folder: Path) -> None:
     try:
         partial.mkdir(parents=True)
         tokenizer.save(partial)
-        (partial / "README.md").write_text(text, encoding="utf-8")
+        (partial / "README.md").write_text(text, encoding="utf-8", errors="backslashreplace")
         if folder.exists():
             folder.rmdir()
         partial.rename(folder)

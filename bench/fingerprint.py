@@ -62,7 +62,7 @@ def module_file(name: str) -> Path | None:
 
 
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(path.read_bytes())  # bytes, so that marks and coding lines count as they do for Python
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from bench.baseline import Baseline
-from bench.cells import Plan, from_values
+from bench.cells import Plan, from_values, made_elsewhere
 from bench.errors import UsageError
 from bench.keys import training_code
 from bench.measured import measured, undone
@@ -25,9 +25,9 @@ def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
     Raises:
         UsageError: Some are not, or were trained or measured by other code.
     """
-    plan, reasons = from_values(store.plan(), store.root / "plan.json")
-    if reasons:
-        raise UsageError(reasons[0])
+    plan = from_values(store.plan(), store.root / "plan.json")
+    for reason in filter(None, map(made_elsewhere, plan.cells)):
+        raise UsageError(reason)
     records, _ = store.read_all(cell.key for cell in plan.cells)
     failed = undone(plan, records)
     if failed:

@@ -75,6 +75,9 @@ def make(request: Request) -> Plan:
     if tuned and not trials:
         known = ", ".join(f"{quantizer} on {name}" for quantizer, name in tuned)
         raise UsageError(f"--params {request.params} is for {known}; none of them is in this run")
+    unused = [f"{quantizer} on {name}" for quantizer, name in tuned if not _uses(pairs, quantizer, name)]
+    if unused:
+        remarks.append(f"--params {request.params} is also for {', '.join(unused)}, which this run has not.")
     remarks += [
         f"{pair.row.name} on {pair.dataset} has {pair.capacity.codebook_size} codes, not {pair.protocol.codebook_size}."
         for pair in pairs
@@ -90,6 +93,10 @@ def make(request: Request) -> Plan:
     if suite is None:
         return plan
     return dataclasses.replace(plan, suite=suite.name, published=suite.published, columns=suite.columns)
+
+
+def _uses(pairs: "Iterable[Pair]", quantizer: str, dataset: str) -> bool:
+    return any(pair.row.plain and (pair.row.quantizer, pair.dataset) == (quantizer, dataset) for pair in pairs)
 
 
 def _check_distinct(cells: Sequence[Cell]) -> None:

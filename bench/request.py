@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -87,7 +88,7 @@ def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[
     if chosen:
         return chosen.rows(protocol)
     families = list(quantizers.families())
-    return [(parse(name), None) for name in names_of(request.quantizers, families, "quantizer")]
+    return [(parse(name), None) for name in names_of(request.quantizers.split(","), families, "quantizer")]
 
 
 def datasets_of(text: str) -> dict[str, JSON]:
@@ -97,26 +98,49 @@ def datasets_of(text: str) -> dict[str, JSON]:
         UsageError: One is not known, there is none, or two files would have one name.
     """
     found: dict[str, JSON] = {}
-    for typed in names_of(text, [name for name in datasets.names() if not datasets.get(name).located], "dataset"):
+    known = [name for name in datasets.names() if not datasets.get(name).located]
+    parts = _with_paths(text.split(","))
+    for typed in names_of(parts, known, "dataset"):
         kind = typed.partition(":")[0]
         if kind not in datasets.names():
             plugins.refuse_broken("dataset", kind)
         try:
             name, told = datasets.resolve(typed)
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            hint = "; a path that has commas is taken as one where that file exists" if ":" in text else ""
+            raise UsageError(f"{error}{hint}") from None
         if found.setdefault(name, told) != told:
             raise UsageError(f"--datasets {text}: two files would be called {name} in the tables; rename one")
     return found
 
 
-def names_of(text: str, known: list[str], kind: str) -> list[str]:
+def _with_paths(parts: list[str]) -> list[str]:
+    """What was typed between commas, put together again where a located dataset's file has commas in its path.
+
+    The longest path that is a file is the one that is meant.
+    """
+    whole, start = [], 0
+    while start < len(parts):
+        end = start + 1
+        kind, colon, _ = parts[start].strip().partition(":")
+        if colon and kind in datasets.names() and datasets.get(kind).located:
+            for longer in range(len(parts), start + 1, -1):
+                path = ",".join(parts[start:longer]).strip().partition(":")[2]
+                if Path(path).expanduser().is_file():
+                    end = longer
+                    break
+        whole.append(",".join(parts[start:end]))
+        start = end
+    return whole
+
+
+def names_of(parts: list[str], known: list[str], kind: str) -> list[str]:
     """Names asked for, known or not, "all" spelt out, without repetition.
 
     Raises:
         UsageError: There is none.
     """
-    asked = [part.strip() for part in text.split(",") if part.strip()]
+    asked = [part.strip() for part in parts if part.strip()]
     if not asked:
         other = " (or --suite)" if kind == "quantizer" else ""
         raise UsageError(f"expected --{kind}s{other} with at least one {kind}; known: {', '.join(known)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.typed import check
+from datasets.text import read_text
 
 SCHEMA = 2
 DONE, FAILED, TIMEOUT, DIVERGED, UNAVAILABLE, INTERRUPTED = (
@@ -76,7 +77,7 @@ def read_json(path: Path) -> Any:
         ValueError: It cannot be read, or is damaged; the message names it.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -87,7 +88,7 @@ def read_json(path: Path) -> Any:
 
 def write_atomically(path: Path, text: str) -> None:
     """The same for text."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))  # a file name need not be text
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import UsageError
 from bench.protocol import Protocol
 from bench.rows import Row, codebook_size, parse
+from datasets.text import read_text
 from quantizers._registry import suggestion
 
 FOLDER = Path(__file__).parent / "suites"
@@ -65,7 +66,7 @@ def load(name: str) -> Suite:
     """
     if name not in names():
         raise UsageError(f"unknown suite {name!r}; {suggestion(name, names())}")
-    told = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    told = tomllib.loads(read_text(FOLDER / f"{name}.toml"))
     return Suite(
         name,
         told["purpose"],

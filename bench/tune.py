@@ -123,7 +123,7 @@ def _families(text: str, remarks: list[str]) -> list[Family]:
     """Families asked for; of those that "all" stands for, the ones that declare a search space."""
     asked = {part.strip() for part in text.split(",")}
     found = []
-    for name in names_of(text, list(quantizers.families()), "quantizer"):
+    for name in names_of(text.split(","), list(quantizers.families()), "quantizer"):
         plain, colon, _ = name.partition(":")
         if name in REFERENCES or not keys.known(name):
             plugins.refuse_broken("quantizer", plain)

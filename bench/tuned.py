@@ -9,6 +9,7 @@ from typing import Any
 import quantizers
 from bench.errors import UsageError
 from bench.protocol import PROTOCOLS
+from datasets.text import read_text
 
 NAME = "tuned.toml"
 WINNER, UNCONSTRAINED, FRONT = "tuned", "unconstrained", "front"
@@ -68,8 +69,8 @@ def questions(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: expected what bench tune wrote ({NAME}); {error}") from None
 
 

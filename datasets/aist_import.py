@@ -16,6 +16,7 @@ from datasets._orientation import check_units, wrong_scale
 from datasets._pickles import Stored, read_arrays
 from datasets._repair import LARGEST_MISSING_SHARE, LONGEST_GAP_FRAMES, repair
 from datasets.base import DataError
+from datasets.text import read_text
 
 FORMAT = 1
 FOLDER = "aist"
@@ -60,6 +61,7 @@ def import_aist(path: Path, directory: Path | None = None) -> dict[str, Any]:
         for file in files
         if file.stem in ignored
     ]
+    listed = [file for file in files if file.stem in ignored]
     files = [file for file in files if file.stem not in ignored]
     folder = (store.data_directory() if directory is None else Path(directory)) / FOLDER
 
@@ -98,6 +100,7 @@ def import_aist(path: Path, directory: Path | None = None) -> dict[str, Any]:
             "excluded": excluded,
             "skipped": skipped,
             "ignore_list": ignore_list,
+            "ignore_list_unmatched": len(ignored - {file.stem for file in (*files, *listed)}),
             "rules": {"longest_gap_frames": LONGEST_GAP_FRAMES, "largest_missing_share": LARGEST_MISSING_SHARE},
         }
         partial.replace(folder / str(manifest["file"]))
@@ -120,7 +123,9 @@ def summary(manifest: dict[str, Any]) -> list[str]:
             f"{kind} ({key}): {len(frames)} sequences, {sum(frames)} frames, {filled} joint positions interpolated"
         )
     found = manifest["ignore_list"]
-    lines.append("ignore list not found, none excluded" if found is None else f"ignore list: {found} names")
+    unmatched = manifest.get("ignore_list_unmatched", 0)  # manifests of former versions do not tell
+    matched = f", {unmatched} of them match no file" if unmatched else ""
+    lines.append("ignore list not found, none excluded" if found is None else f"ignore list: {found} names{matched}")
     if manifest["excluded"]:
         lines.append(f"left out: {_reasons(manifest['excluded'])}")
     if manifest["skipped"]:
@@ -158,7 +163,7 @@ def _ignored(path: Path, source: Path) -> tuple[set[str], int | None]:
         listed = folder / "ignore_list.txt"
         if listed.is_file():
             # AIST++'s own list has a line with a trailing blank.
-            names = {line.strip() for line in listed.read_text(encoding="utf-8").splitlines()} - {""}
+            names = {line.strip() for line in read_text(listed).splitlines()} - {""}
             return names, len(names)
     return set(), None
 

@@ -293,7 +293,7 @@ def short_name(path: str) -> str:
     >>> short_name("data/my walk.v2.npz")
     'my-walk'
     """
-    return re.sub(r"[^\w-]+", "-", Path(path).name.partition(".")[0]).strip("-")
+    return re.sub(r"[^\w-]+", "-", Path(path).name.partition(".")[0]).strip("-") or "file"
 
 
 def require_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.base import DataError
+from datasets.text import read_text
 
 MANIFEST = "manifest.json"
 
@@ -58,7 +59,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
         DataError: It is there and is not a JSON object; `remedy` says what to do.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except FileNotFoundError:
         return None
     except ValueError as error:

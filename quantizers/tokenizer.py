@@ -243,7 +243,7 @@ def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
 def _read_facts(path: Path) -> dict[str, Any]:
     """What tokenizer.json tells, every value of the type that it should have."""
     try:
-        told: Any = json.loads(path.read_text(encoding="utf-8"))
+        told: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is damaged ({error})") from error
     version = told.get("format") if isinstance(told, dict) else None

@@ -78,7 +78,7 @@ def call(monkeypatch, capsys, tmp_path):
         (("report", str(ROOT / "bench")), "no readable plan.json"),
         (("report", "absent", "--format", "pdf"), "some of html, md, tex, csv, got 'pdf'"),
         (("report", "a", "b", "c"), "one run folder or two, got 3"),
-        (("report", "a", "--out", "b"), "comparison of two runs"),
+        (("report", "a", "--out", "b"), "no run folder a"),
         (("run", "--quantizers", "vq", "--datasets", "npz"), "path of a file after npz"),
         (("run", "--quantizers", "vq", "--datasets", "npz:absent.npz"), "npz:absent: there is no file"),
         (("run", "--quantizers", "vq", "--datasets", "npz:a/w.npz", "--set", "npz.x=1"), "known: vq, npz:w"),

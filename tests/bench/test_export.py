@@ -34,7 +34,7 @@ def trained(folder: Path, rows: str, source: str) -> Store:
     for cell in plan.cells:
         told = json.loads(json.dumps(dataclasses.asdict(cell)))
         if cell.control or cell.quantizer == "none":
-            store.write({"key": cell.key, "cell": told, "status": DONE})
+            store.write({"key": cell.key, "cell": told, "status": DONE, "metrics": {}})
             continue
         told |= {"missing": ["mse", "error_units"], "former": {part: {} for part in KEPT}, "ceiling": []}
         spec = {"root": str(folder), "device": "cpu", "environment": "of a test", "trains": True, "cells": [told]}

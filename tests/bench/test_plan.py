@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from bench.cells import from_values, values
+from bench.cells import from_values, made_elsewhere, values
 from bench.errors import UsageError
 from bench.plan import make, trained_from
 from bench.request import Request
@@ -137,11 +137,14 @@ def test_a_kept_plan_of_another_version_is_refused(change):
         from_values([])
 
 
-def test_a_kept_plan_with_a_plug_ins_quantizer_asks_for_it():
+def test_of_a_kept_plan_what_a_plug_in_made_is_told_and_keeps_its_keys():
     told = json.loads(json.dumps(values(plan())))
-    told["cells"][0]["quantizer"] = "macqueen"
-    with pytest.raises(UsageError, match="--plugin PATH"):
-        from_values(told)
+    told["cells"][0] |= {"quantizer": "macqueen", "metric_keys": {"mse": "of then"}}
+    told["cells"][1]["dataset"] = "theirs"
+    kept = from_values(told)
+    reasons = [made_elsewhere(cell) for cell in kept.cells]
+    assert ["--plugin PATH" in reason for reason in reasons[:3]] == [True, True, False]
+    assert kept.cells[0].metric_keys == {"mse": "of then"}
 
 
 @pytest.mark.parametrize("names", ["vq,vq@16", "vq+sorted,vq@16+sorted", "kmeans@16,kmeans"])

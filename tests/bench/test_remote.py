@@ -19,7 +19,7 @@ from bench.store import DONE, Store
 KEY, OTHER = "a" * 64, "b" * 64
 CELL = {"key": KEY, "tokenizer": KEY, "dataset_parameters": {}}
 SPEC = {"cells": [CELL], "device": "cpu", "plugins": [], "environment": "of the driver"}
-NOTHING = remote.Luggage((), {}, {}, {})
+NOTHING = remote.Luggage({}, {}, {}, {})
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def child(monkeypatch):
 
 
 def record(**more):
-    return json.dumps({"schema": 2, "key": KEY, "status": DONE, "finished": 0.0} | more)
+    return json.dumps({"schema": 2, "key": KEY, "status": DONE, "finished": 0.0, "metrics": {}} | more)
 
 
 def travel(store, shared=NOTHING, contents=None, **more):
-    job = Job(KEY, SPEC, None)
+    job = Job(KEY, SPEC | {"plugins": list(shared.plugins)}, None)
     delivery = remote.perform(remote.pack(job, store, shared, contents or {}), **more)
     return remote.unpack(delivery, job, store)
 

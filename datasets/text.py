@@ -1,0 +1,23 @@
+"""Text that people hand in, whatever mark and line ends their editor gave it."""
+
+import codecs
+from pathlib import Path
+
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def read_text(path: Path) -> str:
+    """A file's text with plain line ends: UTF-8 with or without a byte order mark, or UTF-16 with one.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is in another encoding; the message names the file.
+    """
+    content = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        reason = f"{error.reason} at byte {error.start}"
+        raise ValueError(f"{path} is no text in {encoding} ({reason}): save it as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,188 @@
+"""One text, whatever mark, encoding and line ends an editor gave it, in every file that people hand in."""
+
+import codecs
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+import quantizers
+from bench import baseline, fingerprint, plugins, tuned
+from bench.errors import UsageError
+from bench.request import datasets_of
+from bench.store import Store
+from datasets import store as data_store
+from datasets.text import read_text
+from quantizers import _registry
+from quantizers.tokenizer import FACTS
+
+ENCODINGS = {
+    "plain": lambda text: text.encode(),
+    "marked": lambda text: codecs.BOM_UTF8 + text.encode(),
+    "Windows line ends": lambda text: text.replace("\n", "\r\n").encode(),
+    "old Mac line ends": lambda text: text.replace("\n", "\r").encode(),
+    "UTF-16": lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le"),
+    "UTF-16, big end first": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+}
+TUNED = """command = "é"
+protocol = "tiny"
+datasets = ["lorenz"]
+objective = ["mse"]
+constraint = ""
+
+[[tuned]]
+quantizer = "vq"
+dataset = "lorenz"
+trials = 3
+[tuned.values]
+mse = 0.5
+[tuned.parameters]
+decay = 0.9
+"""
+BASELINE = {
+    "schema": 1,
+    "made": {"by": "é"},
+    "rows": [
+        {
+            "row": "vq",
+            "dataset": "npz:é",
+            "conditions": {"dataset_parameters": {"path": "/somewhere/é.npz", "window": 4}},
+            "trainings": {"data_seeds": [0], "values": {"mse": [0.5]}},
+            "null": {"data_seeds": [0], "values": {"mse": [0.25]}},
+        }
+    ],
+}
+
+
+def of_baseline(path):
+    return baseline.read(path)
+
+
+READERS = {
+    "text": ("one é\ntwo\n", read_text),
+    "parameters": (TUNED, tuned.load),
+    "baseline": (json.dumps(BASELINE, indent=1, ensure_ascii=False), baseline.read),
+    "plan.json": ('{"schema": 2,\n"é": 1}', lambda path: Store(path.parent, writable=False).plan()),
+    "manifest": ('{"é": 1}', lambda path: data_store.read_json(path, "")),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("reader", READERS)
+def test_marks_and_line_ends_do_not_matter(tmp_path, reader, encoding):
+    text, read = READERS[reader]
+    path = tmp_path / "plan.json"
+    path.write_bytes(text.encode())
+    expected = read(path)
+    path.write_bytes(ENCODINGS[encoding](text))
+    assert read(path) == expected
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_another_encoding_is_told_with_the_file_and_the_place(tmp_path, reader):
+    text, read = READERS[reader]
+    path = tmp_path / "plan.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises((ValueError, UsageError), match=r"plan\.json.* at byte \d+\): save it as UTF-8"):
+        read(path)
+
+
+def test_the_place_of_a_file_is_not_kept_in_a_baseline(tmp_path):
+    (tmp_path / "b.json").write_text(json.dumps(BASELINE))
+    (row,) = baseline.read(tmp_path / "b.json").rows.values()
+    assert row.conditions == {"dataset_parameters": {"window": 4}}
+
+
+def test_a_tokenizers_facts_may_have_a_mark(tmp_path):
+    made = quantizers.Tokenizer("vq", {}, num_codes=4, code_dim=2, features=2, layers=([], []))
+    made.save(tmp_path)
+    (tmp_path / FACTS).write_bytes(codecs.BOM_UTF8 + (tmp_path / FACTS).read_bytes())
+    assert quantizers.load_tokenizer(tmp_path).num_codes == 4
+
+
+PLUGIN = """from quantizers import register
+from quantizers.vq import VQ
+
+
+@register("{name}", paper="é")
+class Mine(VQ):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("marked", codecs.BOM_UTF8 + PLUGIN.format(name="marked").encode()),
+        ("latin", b"# -*- coding: latin-1 -*-\n" + PLUGIN.format(name="latin").encode("latin-1")),
+        ("windows", PLUGIN.format(name="windows").replace("\n", "\r\n").encode()),
+    ],
+)
+def test_a_plug_in_that_python_reads_is_read(tmp_path, monkeypatch, name, content):
+    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    path = tmp_path / f"{name}.py"
+    path.write_bytes(content)
+    assert plugins.load(str(path)) == [name]
+    plain = tmp_path / "plain.py"
+    plain.write_text(PLUGIN.format(name=name))
+    assert fingerprint.fingerprint(path) == fingerprint.fingerprint(plain)
+
+
+@pytest.mark.parametrize("content", [PLUGIN.format(name="wide").encode("utf-16"), PLUGIN.encode("latin-1"), b"\0"])
+def test_a_plug_in_that_python_refuses_is_told_in_one_line(tmp_path, content):
+    (tmp_path / "wide.py").write_bytes(content)
+    with pytest.raises(UsageError, match=r"plug-in .*wide\.py cannot be loaded: ") as refused:
+        plugins.load(str(tmp_path / "wide.py"))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def commas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.npz", "a,b.npz", "a,b,c.npz", "c.npz"):
+        np.savez(name, np.zeros((3, 4, 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("npz:a.npz", ["a.npz"]),
+        ("npz:a,b.npz", ["a,b.npz"]),
+        ("npz:a,b,c.npz", ["a,b,c.npz"]),
+        ("lorenz, npz:a,b.npz ,aist", [None, "a,b.npz", None]),
+        ("npz:c.npz,npz:a,b.npz", ["c.npz", "a,b.npz"]),
+    ],
+)
+def test_a_path_may_have_commas(commas, text, files):
+    paths = [told.get("path") for told in datasets_of(text).values()]
+    assert [path and Path(path).name for path in paths] == files
+
+
+def test_a_path_with_commas_that_is_no_file_is_explained(commas):
+    with pytest.raises(UsageError, match=r"unknown dataset 'd\.npz'.*a path that has commas is taken as one where"):
+        datasets_of("npz:x,d.npz")
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped(tmp_path):
+    values = np.random.default_rng(0).normal(size=(9, 40, 2))
+    for name in (os.fsencode(tmp_path) + b"/\xff.npz", os.fsencode(tmp_path / "日本.npz")):
+        with Path(os.fsdecode(name)).open("wb") as file:
+            np.savez(file, values)
+        command = [sys.executable, "-m", "bench", "data", "check", b"npz:" + name]
+        environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
+        done = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert b"real data" in done.stdout
+
+
+def test_names_on_the_ignore_list_that_match_nothing_are_counted(tmp_path):
+    from datasets.aist_import import summary
+
+    manifest = {"sequences": {}, "excluded": [], "skipped": [], "ignore_list": 5, "ignore_list_unmatched": 2}
+    assert "ignore list: 5 names, 2 of them match no file" in summary(manifest)
+    assert "ignore list: 5 names" in summary({**manifest, "ignore_list_unmatched": 0})
