@@ -101,7 +101,7 @@ def _numbers() -> Iterator[None]:
 def _torch() -> Iterator[None]:
     kind, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
     precision, generator = torch.get_float32_matmul_precision(), torch.random.get_rng_state()
-    strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    strict = _determinism()
     cudnn = torch.backends.cudnn
     tuned, exact = cudnn.benchmark, cudnn.deterministic
     gradients, anomalies = torch.is_grad_enabled(), torch.is_anomaly_enabled()
@@ -116,9 +116,14 @@ def _torch() -> Iterator[None]:
             torch.set_num_threads(threads)
         if torch.get_float32_matmul_precision() != precision:
             torch.set_float32_matmul_precision(precision)
-        torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
+        if _determinism() != strict:  # which loads the compiler, two seconds of imports
+            torch.use_deterministic_algorithms(strict[0], warn_only=strict[1])
         cudnn.benchmark, cudnn.deterministic = tuned, exact
         torch.set_grad_enabled(gradients)
         if torch.is_anomaly_enabled() != anomalies:
             torch.autograd.set_detect_anomaly(anomalies)
         torch.random.set_rng_state(generator)
+
+
+def _determinism() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

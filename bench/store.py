@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bench.errors import UsageError
 from bench.typed import check
@@ -77,7 +77,7 @@ def read_json(path: Path) -> Any:
         ValueError: It cannot be read, or is damaged; the message names it.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), parse_constant=_refuse)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -94,6 +94,10 @@ def write_atomically(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; a float that is not finite is an error, not `NaN`."""
     write_atomically(path, json.dumps(value, indent=1, allow_nan=False, sort_keys=True))
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"expected finite numbers, got {text}")
 
 
 class Store:

@@ -132,7 +132,11 @@ def open_storage(path: Path) -> JournalStorage:
         if whole < len(content):
             os.truncate(path, whole)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+    except Exception as error:  # a damaged journal may make Optuna raise anything
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"{path} is no journal of this study ({cause}); remove it, or choose another --out") from None
 
 
 class Study:

@@ -1,7 +1,6 @@
 """Values that were read from a file, against the types that they should have."""
 
 import dataclasses
-import math
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -11,7 +10,7 @@ def check(value: object, kind: Any, place: str) -> None:
     """Refuse a value that is not of a type, or holds one that is not.
 
     Args:
-        value: Of plain types and dataclasses; numbers must be finite.
+        value: Of plain types and dataclasses.
         kind: A type as it is annotated: a class, a dataclass, a union, a dict, list, mapping or tuple of such.
         place: What to call the value in a message.
 
@@ -65,5 +64,3 @@ def _check_class(value: object, kind: Any, place: str) -> None:
     if not fits or (isinstance(value, bool) and kind in (int, float)):
         name = "None" if kind is types.NoneType else kind.__name__
         raise TypeError(f"expected {place} to be {name}, got {type(value).__name__}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise TypeError(f"expected {place} to be finite, got {value}")

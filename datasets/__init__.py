@@ -94,7 +94,7 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
     kind, _, path = name.partition(":")
     if not get(name).located:
         return name, {}
-    if not Path(path).name:
+    if not Path(path).name.partition(".")[0]:
         raise ValueError(f"expected the path of a file after {kind}, as in {kind}:walks.{kind}; got {name!r}")
     return f"{kind}:{short_name(path)}", {"path": str(Path(path).expanduser().absolute())}
 

@@ -78,8 +78,8 @@ class Npz(Dataset):
         first, varies = None, np.zeros(self._features, dtype=bool)
         for name, values in self._arrays(self._shapes):
             self._check_finite(name, values)
-            frames = values.reshape(len(values), -1)
-            if len(frames):
+            if len(values):
+                frames = values.reshape(len(values), -1)
                 first = frames[0] if first is None else first
                 varies |= (frames != first).any(axis=0)
         if not varies.any():

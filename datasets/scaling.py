@@ -45,7 +45,8 @@ class Scaling:
         step = np.finfo(frames.dtype).eps if frames.dtype.kind == "f" else 0.0
         rounding = float(step) * np.abs(wide).max(axis=0)
         wide -= origin  # before anything is added up: a sum of numbers far from zero loses what they differ in
-        deviation = wide.std(axis=0)
+        reach = np.frexp(np.abs(wide).max(axis=0))[1]  # without it the squares of very small numbers would be 0
+        deviation = np.ldexp(np.ldexp(wide, -reach).std(axis=0), reach)
         scale = np.where(deviation > np.maximum(rounding, least_deviation), deviation, 0.0)
         bit = np.ldexp(1.0, np.frexp(deviation)[1] - _DIGITS)
         return cls(origin + np.rint(wide.mean(axis=0) / bit) * bit, scale)

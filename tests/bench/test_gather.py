@@ -34,7 +34,8 @@ def recorded(cell, **more):
 
 def gathered(plan, folder, records):
     nothing = pd.DataFrame()
-    return run_data(Store(folder), plan, records, table=nothing, summary=nothing, rankings=nothing, metrics=[])
+    tables = dict.fromkeys(("table", "summary", "rankings"), nothing)
+    return run_data(Store(folder), plan, records, **tables, metrics=[], unreadable={})
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,8 @@ def run(plan, tmp_path_factory):
         if (cell.row, cell.seed) == ("vq", 3):
             records[cell.key] = {"key": cell.key, "status": "failed", "error": {}}
         if cell.row == "vq":
-            stored = {"codes.test": torch.tensor([[cell.seed]]), "prototypes": torch.ones(2, 3)}
+            stored = {f"codes.{split}": torch.tensor([[cell.seed]]) for split in ("train", "val", "test")}
+            stored["prototypes"] = torch.ones(2, 3)
             save_file(stored, Store(folder).codes(cell.key))
     return gathered(plan, folder, records)
 

@@ -151,7 +151,7 @@ def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
     else:
         spoil(path, kind)
     for arguments, codes in (
-        (("report", run), (0,)),
+        (("report", run, "--format", "csv"), (0,)),
         (("check", run, "--baseline", own / "baseline.json"), (3,)),
         (("export", path.with_suffix(""), "-o", own / "other"), (2,)),
         (("export", run, "--quantizer", "vq", "--seed", 0, "-o", own / "other"), (2,)),
@@ -160,10 +160,20 @@ def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
         assert done.returncode in codes, (arguments[0], done.stderr, done.stdout)
         assert "Traceback" not in done.stderr + done.stdout
         assert arguments[0] == "check" or path.name in done.stderr
-    if kind != FOLDER:
-        command = ("run", "--quantizers", "vq,fsq", "--datasets", "lorenz", "--protocol", "tiny", "--seeds", 2)
-        again = bench_here(*command, "--out", run)
-        assert (again.returncode, path.name in again.stderr) == (0, True)
+
+
+@pytest.mark.parametrize("kind", ["cut off", "metrics a list"])
+def test_the_cell_of_a_spoilt_record_runs_again(bench_here, own, kind):
+    run = own / "run"
+    key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]
+    path = run / "cells" / f"{key}.json"
+    if kind in RECORDS:
+        path.write_text(json.dumps(json.loads(path.read_text()) | RECORDS[kind]))
+    else:
+        spoil(path, kind)
+    command = ("run", "--quantizers", "vq,fsq", "--datasets", "lorenz", "--protocol", "tiny", "--seeds", 2)
+    again = bench_here(*command, "--out", run)
+    assert (again.returncode, path.name in again.stderr) == (0, True)
 
 
 def cut(path: Path) -> None:

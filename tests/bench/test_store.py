@@ -22,7 +22,7 @@ def test_a_number_that_is_not_finite_is_never_written(tmp_path):
 @pytest.mark.parametrize("text", ["", '{"schema": 1, "key": "a", "sta', "[]", '{"schema": 2, "key": "a"}', "\x00"])
 def test_a_damaged_record_is_told_and_does_not_hide_the_others(tmp_path, text):
     store = Store(tmp_path)
-    store.write({"key": "b", "status": "done"})
+    store.write({"key": "b", "status": "done", "metrics": {}})
     store.path("a").write_text(text)
     records, damaged = store.read_all(["a", "b", "absent"])
     assert list(records) == ["b"]
@@ -33,7 +33,7 @@ def test_a_damaged_record_is_told_and_does_not_hide_the_others(tmp_path, text):
 def test_leftovers_of_killed_writers_are_removed(tmp_path):
     store = Store(tmp_path)
     (store.cells / ".a.json.123.tmp").touch()
-    store.write({"key": "a", "status": "done"})
+    store.write({"key": "a", "status": "done", "metrics": {}})
     store.clean()
     assert [path.name for path in store.cells.iterdir()] == ["a.json"]
 

@@ -33,7 +33,7 @@ def meddle() -> None:
     np.seterr(all="raise")
     np.set_printoptions(precision=1)
     decimal.getcontext().prec = 3
-    warnings.simplefilter("error")
+    warnings.simplefilter("ignore", SyntaxWarning)
     os.chdir(tempfile.gettempdir())
     os.environ["BENCH_DATA"] = "/nowhere"
     os.environ["PYTHONPATH"] = "/nowhere"
