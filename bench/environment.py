@@ -59,7 +59,8 @@ def version() -> str:
 
 def _git(*arguments: str) -> str:
     try:
-        result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
+        command = ["git", "-C", str(ROOT), *arguments]
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return result.stdout.strip() if result.returncode == 0 else ""

@@ -9,6 +9,7 @@ An installed distribution offers them as entry points of the groups in `GROUPS`,
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -228,7 +229,7 @@ def _import(plugin: str) -> str:
     if not path.is_file():
         raise UsageError(f"plug-in {plugin} does not exist; give the path of a Python file or the name of a module")
     path = path.resolve()
-    name = f"{PREFIX}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = f"{PREFIX}{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
     if name not in sys.modules:
         _search(path)
         spec = importlib.util.spec_from_file_location(name, path)

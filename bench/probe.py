@@ -42,8 +42,14 @@ def _in_a_child(label: str, parameters: dict[str, Any], plugin: str, width: int,
     command = [sys.executable, "-m", "bench", "_probe", json.dumps(spec)]
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
+        # The answer is ASCII; what else a stranger's code prints may be in any encoding.
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ | {"PYTHONPATH": paths}
+            command,
+            capture_output=True,
+            encoding="ascii",
+            errors="replace",
+            timeout=PATIENCE,
+            env=os.environ | {"PYTHONPATH": paths},
         )
         answer = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
     except (subprocess.TimeoutExpired, ValueError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
+from bench.metrics import METRICS
 from bench.protocol import Protocol
 from bench.rows import Row, codebook_size, parse
 from datasets.text import read_text
@@ -62,11 +63,15 @@ def load(name: str) -> Suite:
     """Read a suite.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is none of that name, or it names a metric that there is not.
     """
     if name not in names():
         raise UsageError(f"unknown suite {name!r}; {suggestion(name, names())}")
     told = tomllib.loads(read_text(FOLDER / f"{name}.toml"))
+    named = [metric for part in (told, *told["rows"]) for key in ("columns", "metrics") for metric in part.get(key, ())]
+    for metric in named:
+        if metric not in METRICS:
+            raise UsageError(f"suite {name}: unknown metric {metric!r}; {suggestion(metric, list(METRICS))}")
     return Suite(
         name,
         told["purpose"],
