@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 SPLITS = ("train", "val", "test")
+TIED = 1e-5  # relative difference of an eigenvector's entries that counts as none
 CONSTANT = "features_constant_in_training"
 """Among the notes of `Sequences`: which features are left out."""
 
@@ -48,8 +49,10 @@ class Transform:
         frames -= centre
         _, directions = np.linalg.eigh(frames.T @ frames)
         components = directions[:, ::-1][:, :width].T
-        # An eigenvector's sign is arbitrary: make its largest entry positive, so that machines agree.
-        largest = np.abs(components).argmax(axis=1)
+        # An eigenvector's sign is arbitrary: make its largest entry positive, so that machines agree. Of entries that are
+        # as large but for rounding, as left and right of a body have them, the first counts.
+        sizes = np.abs(components)
+        largest = (sizes >= (1 - TIED) * sizes.max(axis=1, keepdims=True)).argmax(axis=1)
         components *= np.sign(components[np.arange(len(components)), largest])[:, None]
         # The principal components are wanted to seven digits, whatever the data's origin; mean and scale to all.
         centre, components = centre.astype(np.float32), components.astype(np.float32)

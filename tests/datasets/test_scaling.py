@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import datasets
-from datasets import DataError, Sequences
+from datasets import DataError, Sequences, Transform
 from datasets.scaling import Scaling
 
 GRID = 256  # numbers are whole steps of 1 / GRID, so that moving them by whole numbers is exact
@@ -111,3 +111,16 @@ def test_a_file_of_moved_data_gives_the_same_frames(tmp_path, offset):
     np.testing.assert_allclose(
         there.inverse(there.frames["test"]) - offset, here.inverse(here.frames["test"]), atol=1e-5
     )
+
+
+def test_rounding_does_not_turn_a_component_around():
+    """Left and right of a body are equal and opposite: no entry of such a component is the largest by more than that."""
+    generator = np.random.default_rng(0)
+    half = generator.normal(size=(400, 4)) * [4, 3, 2, 1]
+    frames = np.concatenate([half, -half], axis=1)[None]
+    signs = set()
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(size=frames.shape) * 1e-9
+        components = Transform.fit(frames + noise, np.zeros(8), np.ones(8), 4).components
+        signs.add(tuple(np.sign(components[:, :4]).ravel()))
+    assert len(signs) == 1
