@@ -114,7 +114,7 @@ def test_a_file_of_moved_data_gives_the_same_frames(tmp_path, offset):
 
 
 def test_rounding_does_not_turn_a_component_around():
-    """Left and right of a body are equal and opposite: no entry of such a component is the largest by more than that."""
+    """Left and right of a body are equal and opposite, so that rounding alone makes one entry the largest."""
     generator = np.random.default_rng(0)
     half = generator.normal(size=(400, 4)) * [4, 3, 2, 1]
     frames = np.concatenate([half, -half], axis=1)[None]
