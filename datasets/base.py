@@ -49,7 +49,7 @@ class Transform:
         frames -= centre
         _, directions = np.linalg.eigh(frames.T @ frames)
         components = directions[:, ::-1][:, :width].T
-        # The sign of an eigenvector is arbitrary: make its largest entry positive, so that machines agree. Of entries as
+        # The sign of an eigenvector is arbitrary: make its largest entry positive, so that machines agree. Of those as
         # large but for rounding, which left and right of a body have, the first counts.
         sizes = np.abs(components)
         largest = (sizes >= (1 - TIED) * sizes.max(axis=1, keepdims=True)).argmax(axis=1)
