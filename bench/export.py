@@ -19,7 +19,7 @@ from bench.keys import known
 from bench.metrics import METRICS
 from bench.model import Autoencoder
 from bench.protocol import Protocol
-from bench.store import DONE, Record, Store, read_json
+from bench.store import DONE, Record, Store, check_readable, read_json
 from bench.workshop import ChangedError, DamagedError, Workshop, load_data
 from quantizers.tokenizer import TRANSFORM, Tokenizer
 from reports import card
@@ -166,6 +166,7 @@ def _check_exportable(cell: JSON, record: Record) -> None:
 def _check_same(tokenizer: Tokenizer, path: Path, data: datasets.Sequences) -> None:
     """What each code decodes to must be what the run recorded: principal components differ between machines."""
     try:
+        check_readable(path)
         with safe_open(path, "pt") as file:
             recorded = file.get_tensor("prototypes")
         if recorded.shape != tokenizer.prototypes.shape:

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 import datasets
 from bench.cells import Cell, Plan
-from bench.store import DONE, Record, Store
+from bench.store import DONE, Record, Store, check_readable
 from reports.figures import RunData, Source
 from reports.figures.data import Arrays, Curve
 
@@ -104,6 +104,7 @@ def _codes(store: Store, cell: Cell, unreadable: dict[str, str]) -> Arrays | Non
     """
     path = store.codes(cell.key)
     try:
+        check_readable(path)
         arrays = load_file(path)
         splits = [arrays[f"codes.{split}"] for split in datasets.SPLITS]
         count = len(arrays["prototypes"])

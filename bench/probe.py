@@ -12,6 +12,7 @@ from bench import plugins
 from bench._packages import ROOT
 from bench.capacity import Capacity, match, unknown
 from bench.errors import UnsuitableError
+from bench.guard import guarded
 from bench.protocol import Protocol
 from quantizers.base import Quantizer
 
@@ -51,12 +52,21 @@ def _in_a_child(label: str, parameters: dict[str, Any], plugin: str, width: int,
             timeout=PATIENCE,
             env=os.environ | {"PYTHONPATH": paths},
         )
-        answer = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
-    except (subprocess.TimeoutExpired, ValueError):
+        answer = next(filter(None, map(_answer, reversed(done.stdout.splitlines()))), {})
+    except subprocess.TimeoutExpired:
         answer = {}
     if "refused" in answer:
         raise UnsuitableError(f"quantizer {label}: {answer['refused']}")
     return Capacity(**answer["capacity"]) if "capacity" in answer else unknown(width, protocol)
+
+
+def _answer(line: str) -> dict[str, Any]:
+    """What the child answered, if this is the line; a stranger's code may print before it and after it."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) and value.keys() & {"capacity", "refused"} else {}
 
 
 def main(text: str) -> None:
@@ -69,7 +79,8 @@ def main(text: str) -> None:
         plugins.load(spec["plugin"])
     protocol = Protocol.from_values(spec["protocol"])
     try:
-        found = match(_build(spec["label"], spec["parameters"], spec["width"], protocol), protocol)
+        with guarded():  # a stranger's class may close the stream that the answer goes to
+            found = match(_build(spec["label"], spec["parameters"], spec["width"], protocol), protocol)
     except ValueError as error:
         print(json.dumps({"refused": str(error)}))
     else:

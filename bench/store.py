@@ -69,6 +69,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+def check_readable(path: Path) -> None:
+    """Open a file for a reader that would call one that may not be read missing, as that of safetensors does.
+
+    Raises:
+        OSError: It cannot be opened; the error says why.
+    """
+    with path.open("rb"):
+        pass
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file tells.
 

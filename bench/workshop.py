@@ -20,7 +20,7 @@ from bench.measure import check_contract, flat_frames
 from bench.metrics import Trained
 from bench.model import Autoencoder, build
 from bench.protocol import Protocol
-from bench.store import Store, write_bytes
+from bench.store import Store, check_readable, write_bytes
 from bench.train import History, train
 from bench.typed import check
 
@@ -109,6 +109,7 @@ class Workshop:
         model = self._build(cell, width)
         path = self.store.weights(cell["tokenizer"])
         try:
+            check_readable(path)
             with safe_open(path, "pt") as file:
                 state = {name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = file.metadata()

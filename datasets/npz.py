@@ -16,6 +16,7 @@ from datasets.scaling import Scaling
 LONGEST_WINDOW = 240  # where none is told: AIST++'s
 SHORTEST_WINDOW = 16
 EXACT = 2**53
+SMALLEST = 1e-150  # of the largest number in a file
 LARGEST = 1e30  # of a number: far beyond, float32 ends
 
 
@@ -75,17 +76,23 @@ class Npz(Dataset):
     def settled(self) -> dict[str, Any]:
         """How many windows of how many frames and components there are; every number is looked at."""
         self._settle()
-        first, varies = None, np.zeros(self._features, dtype=bool)
+        first, varies, largest = None, np.zeros(self._features, dtype=bool), 0.0
         for name, values in self._arrays(self._shapes):
             self._check_finite(name, values)
             if len(values):
                 frames = values.reshape(len(values), -1)
+                largest = max(largest, float(np.abs(frames.astype(np.float64)).max()))
                 first = frames[0] if first is None else first
                 varies |= (frames != first).any(axis=0)
         if not varies.any():
             raise DataError(
                 f"Expected features that vary in {self.path}, got {self._features} that do not vary: a tokenizer has "
                 "nothing to learn there."
+            )
+        if largest < SMALLEST:
+            raise DataError(
+                f"Expected numbers of {SMALLEST:g} or more in size in {self.path}, got at most {largest:g}, whose squares "
+                "leave float64: use another unit."
             )
         return {"sequences": self.sequences, "window": self.window, "width": self.width}
 

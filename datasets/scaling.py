@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
+ROUNDING = 2.0**-50
 _DIGITS = 24  # bits of a mean below its feature's deviation
 
 
@@ -42,8 +43,8 @@ class Scaling:
         frames = train.reshape(-1, train.shape[-1])
         wide = frames.astype(np.float64)
         origin = wide[0].copy()
-        step = np.finfo(frames.dtype).eps if frames.dtype.kind == "f" else 0.0
-        rounding = float(step) * np.abs(wide).max(axis=0)
+        # What computing a constant in float64 leaves, whatever type it was stored in: the type decides no result.
+        rounding = ROUNDING * np.abs(wide).max(axis=0)
         wide -= origin  # before anything is added up: a sum of numbers far from zero loses what they differ in
         reach = np.frexp(np.abs(wide).max(axis=0))[1]  # without it the squares of very small numbers would be 0
         deviation = np.ldexp(np.ldexp(wide, -reach).std(axis=0), reach)

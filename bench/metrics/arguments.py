@@ -17,7 +17,7 @@ from quantizers.base import FARTHEST
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LARGEST = 1e150  # the squares of larger numbers leave float64
+SMALLEST, LARGEST = 1e-150, 1e150  # the squares of smaller and of larger numbers leave float64
 
 
 def numbers(name: str, values: ArrayLike | Tensor) -> Floats:
@@ -28,7 +28,8 @@ def numbers(name: str, values: ArrayLike | Tensor) -> Floats:
         values: An array, a tensor of any device or anything that NumPy makes an array of.
 
     Raises:
-        ValueError: There are none, they are no real numbers, or one is not finite or too large to be squared.
+        ValueError: There are none, they are no real numbers, one is not finite or too large to be squared, or all are too
+            small for that.
 
     >>> numbers("points", np.array([250, 3], dtype=np.uint8)) - 255
     array([  -5., -252.])
@@ -36,7 +37,10 @@ def numbers(name: str, values: ArrayLike | Tensor) -> Floats:
     given = _real(name, values)
     with np.errstate(over="ignore"):  # of long doubles: they become infinite, which is refused below
         exact: Floats = given.astype(np.float64, order="C", copy=False)
-    if not np.abs(exact).max() <= LARGEST:  # nor is NaN
+    largest = np.abs(exact).max()
+    if 0 < largest < SMALLEST:
+        raise ValueError(f"expected {name} of {SMALLEST:g} or more in size, got at most {largest:g}: use another unit")
+    if not largest <= LARGEST:  # nor is NaN
         wrong = ~np.isfinite(exact)
         if wrong.any():
             first = _at(name, given, wrong)

@@ -262,6 +262,24 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(bench_here, tmp_path, mo
     assert again.returncode == 0, again.stderr
 
 
+def test_what_may_not_be_read_is_not_called_missing(bench_here, own, monkeypatch):
+    run = own / "run"
+    key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]
+    opened = Path.open
+
+    def forbidden(path, *arguments, **more):
+        if path.name.endswith(".safetensors"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    for arguments in (("export", run / "cells" / key, "-o", own / "other"), ("report", run)):
+        done = bench_here(*arguments)
+        assert "Permission denied" in done.stderr
+        assert "No such file" not in done.stderr
+    assert f"{key}.codes.safetensors" in (run / "report.md").read_text()
+
+
 def test_what_is_written_follows_the_umask(tmp_path):
     former = os.umask(0o027)
     try:

@@ -94,6 +94,13 @@ def test_whole_numbers_that_float64_would_round_are_refused(write: Any, sign: in
         Npz(path=str(write({"x": values + sign * 2**53}))).settled()
 
 
+def test_numbers_whose_squares_would_vanish_are_refused(write: Any) -> None:
+    values = np.random.default_rng(0).normal(size=(12, 40, 3))
+    assert Npz(path=str(write({"x": values * 1e-140}))).settled()
+    with pytest.raises(DataError, match=r"walks\.npz, got at most .*: use another unit"):
+        Npz(path=str(write({"x": values * 1e-200}))).settled()
+
+
 def test_check_names_what_does_not_vary_in_training(write: Any) -> None:
     values = np.random.default_rng(0).normal(size=(12, 40, 3))
     values[..., 1] = 5

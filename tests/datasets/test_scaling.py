@@ -46,6 +46,14 @@ def test_scores_are_those_of_the_plain_formula_in_extended_precision(dtype):
     np.testing.assert_allclose(scaling.apply(values.astype(dtype)).reshape(-1, 3), expected.astype(float), atol=2e-6)
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "i2", "u2", "longdouble"])
+def test_the_type_that_numbers_are_stored_in_decides_nothing(dtype):
+    values = 1000 + np.random.default_rng(0).integers(0, 2, (9, 40, 3))  # a step of float16's last digit
+    wide, narrow = Scaling.fit(values.astype(float)), Scaling.fit(values.astype(dtype))
+    np.testing.assert_array_equal(narrow.scale, wide.scale)
+    np.testing.assert_array_equal(narrow.apply(values.astype(dtype)), wide.apply(values.astype(float)))
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0, 1e-300, 1e15 + 0.125])
 def test_a_feature_that_does_not_vary_has_score_0_everywhere(value):
     train = np.column_stack([np.full(50, value), np.arange(50.0)])
