@@ -260,6 +260,14 @@ def elsewhere(name: str) -> bool:
     return name not in ("local", "dask:local")
 
 
+def _check_name_of(folder: Path) -> None:
+    """Raise UsageError where safetensors, which takes paths in UTF-8 alone, would fail in every cell."""
+    try:
+        os.fsencode(folder.absolute()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"the run folder {folder} has a name that is not UTF-8; choose another --out") from None
+
+
 def open_engine(
     name: str,
     store: Store,
@@ -284,6 +292,7 @@ def open_engine(
     """
     from bench.environment import jobs_on
 
+    _check_name_of(store.root)
     if name == "local":
         return Local(store, device, jobs or jobs_on(device))
     from bench import remote  # what follows is heavy, and few runs need it

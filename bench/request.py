@@ -2,8 +2,8 @@
 
 import ast
 import dataclasses
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -107,8 +107,7 @@ def datasets_of(text: str) -> dict[str, JSON]:
         try:
             name, told = datasets.resolve(typed)
         except ValueError as error:
-            hint = "; a path that has commas is taken as one where that file exists" if ":" in text else ""
-            raise UsageError(f"{error}{hint}") from None
+            raise UsageError(f"{error}{_hint(parts, typed)}") from None
         if found.setdefault(name, told) != told:
             raise UsageError(f"--datasets {text}: two files would be called {name} in the tables; rename one")
     return found
@@ -125,13 +124,29 @@ def _with_paths(parts: list[str]) -> list[str]:
         kind, colon, _ = parts[start].strip().partition(":")
         if colon and kind in datasets.names() and datasets.get(kind).located:
             for longer in range(len(parts), start + 1, -1):
-                path = ",".join(parts[start:longer]).strip().partition(":")[2]
-                if Path(path).expanduser().is_file():
+                # Not `Path.is_file`: it raises where many names make one that is too long.
+                if os.path.isfile(_path(parts[start:longer])):  # noqa: PTH113
                     end = longer
                     break
         whole.append(",".join(parts[start:end]))
         start = end
     return whole
+
+
+def _path(parts: list[str]) -> str:
+    return os.path.expanduser(",".join(parts).strip().partition(":")[2])  # noqa: PTH111 - that raises for no user
+
+
+def _hint(parts: list[str], unknown: str) -> str:
+    """What else a part that is no dataset may have been: a piece of a path that has commas."""
+    parts = [part.strip() for part in parts]
+    start = parts.index(unknown) - 1 if unknown in parts else -1
+    kinds = [part.partition(":")[0] for part in parts]
+    if start < 0 or ":" not in parts[start] or kinds[start] not in datasets.names():
+        return ""
+    end = next((end for end in range(start + 1, len(parts)) if kinds[end] in datasets.names()), len(parts))
+    path = _path(parts[start:end])
+    return f"; a path that has commas is taken as one where that file exists, and there is no file {path!r}"
 
 
 def names_of(parts: list[str], known: list[str], kind: str) -> list[str]:
@@ -155,8 +170,8 @@ def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -
     targets = [label for label in dict.fromkeys(labels) if ":" not in label and label not in REFERENCES] + sources
     settings: dict[str, JSON] = {}
     for text in texts:
-        target, dot, rest = text.partition(".")
-        name, equals, value = rest.partition("=")
+        target, dot, rest = text.strip().partition(".")
+        name, equals, value = (part.strip() for part in rest.partition("="))
         if not (dot and equals and name and value):
             raise UsageError(f"expected --set QUANTIZER.PARAMETER=VALUE (vq.decay=0.95), got {text!r}")
         if target not in targets:
@@ -175,7 +190,7 @@ def _value(text: str, value: str, default: Any) -> Any:
         if isinstance(default, bool):
             return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[value.lower()]
         if isinstance(default, tuple):
-            return tuple(int(part) for part in value.split(",") if part)
+            return tuple(int(part) for part in value.split(",") if part.strip())
         if isinstance(default, str):
             return value
         if isinstance(default, int | float):

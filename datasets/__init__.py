@@ -9,6 +9,7 @@ own = datasets.load("npz:walks.npz", window=60)
 import difflib
 import importlib
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
         return name, {}
     if not Path(path).name.partition(".")[0]:
         raise ValueError(f"expected the path of a file after {kind}, as in {kind}:walks.{kind}; got {name!r}")
-    return f"{kind}:{short_name(path)}", {"path": str(Path(path).expanduser().absolute())}
+    return f"{kind}:{short_name(path)}", {"path": str(Path(os.path.expanduser(path)).absolute())}  # noqa: PTH111 - the other raises
 
 
 def parameters(name: str) -> dict[str, Any]:

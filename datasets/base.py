@@ -296,7 +296,16 @@ def short_name(path: str) -> str:
     >>> short_name("data/my walk.v2.npz")
     'my-walk'
     """
-    return re.sub(r"[^\w-]+", "-", Path(path).name.partition(".")[0]).strip("-") or "file"
+    return re.sub(r"[^\w-]+", "-", _decoded(Path(path).name).partition(".")[0]).strip("-") or "file"
+
+
+def _decoded(name: str) -> str:
+    """A file name whose bytes Python could not decode, read as UTF-8 where it is that: the same under every locale."""
+    try:
+        content = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        content = name.encode("utf-8", "backslashreplace")
+    return content.decode("utf-8", "backslashreplace")
 
 
 def require_integer(name: str, value: int, minimum: int, maximum: int | None = None) -> None:

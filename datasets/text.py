@@ -11,7 +11,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is in another encoding; the message names the file.
+        ValueError: It is in another encoding, such as UTF-16 without a mark; the message names the file.
     """
     content = path.read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
@@ -20,4 +20,6 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         reason = f"{error.reason} at byte {error.start}"
         raise ValueError(f"{path} is no text in {encoding} ({reason}): save it as UTF-8") from None
+    if "\0" in text:
+        raise ValueError(f"{path} is no text in {encoding} (it holds null characters): save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")

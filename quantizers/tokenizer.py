@@ -243,7 +243,9 @@ def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
 def _read_facts(path: Path) -> dict[str, Any]:
     """What tokenizer.json tells, every value of the type that it should have."""
     try:
-        told: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        told: Any = json.loads(path.read_bytes())  # UTF-8 or UTF-16, with a byte order mark or without
+    except UnicodeDecodeError as error:
+        raise TokenizerError(f"{path} is no text in UTF-8 ({error.reason}): save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is damaged ({error})") from error
     version = told.get("format") if isinstance(told, dict) else None

@@ -28,6 +28,16 @@ def test_there_are_those_of_the_papers():
         suite.load("capacty")
 
 
+@pytest.mark.parametrize("line", ['columns = ["msee"]', 'metrics = ["mse", "msee"]', '[[rows]]\nmetrics = ["msee"]'])
+def test_metrics_that_there_are_not_are_refused(monkeypatch, tmp_path, line):
+    monkeypatch.setattr(suite, "FOLDER", tmp_path)
+    rest = "" if "rows" in line else "[[rows]]"
+    text = f'purpose = ""\nprotocol = "tiny"\ndatasets = ["lorenz"]\n{line}\n{rest}\nnames = ["vq"]\n'
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(UsageError, match="suite mine: unknown metric 'msee'; did you mean 'mse'"):
+        suite.load("mine")
+
+
 @pytest.mark.parametrize("name", SUITES)
 def test_every_name_in_a_suite_exists(name):
     chosen = suite.load(name)

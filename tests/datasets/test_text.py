@@ -98,11 +98,33 @@ def test_the_place_of_a_file_is_not_kept_in_a_baseline(tmp_path):
     assert row.conditions == {"dataset_parameters": {"window": 4}}
 
 
-def test_a_tokenizers_facts_may_have_a_mark(tmp_path):
-    made = quantizers.Tokenizer("vq", {}, num_codes=4, code_dim=2, features=2, layers=([], []))
-    made.save(tmp_path)
-    (tmp_path / FACTS).write_bytes(codecs.BOM_UTF8 + (tmp_path / FACTS).read_bytes())
-    assert quantizers.load_tokenizer(tmp_path).num_codes == 4
+@pytest.mark.parametrize("content", ["x = 1".encode("utf-16-le"), "x = 1".encode("utf-32-be"), b"x\0"])
+def test_null_characters_are_another_encoding(tmp_path, content):
+    (tmp_path / "file.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"file\.txt is no text in utf-8 \(it holds null.*: save it as UTF-8$"):
+        read_text(tmp_path / "file.txt")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_tokenizers_facts_may_have_a_mark(tmp_path, encoding):
+    facts = kept_facts(tmp_path)
+    facts.write_bytes(ENCODINGS[encoding](facts.read_text(encoding="utf-8")))
+    assert quantizers.load_tokenizer(tmp_path).about == {"row": "é"}
+
+
+def test_a_tokenizers_facts_in_another_encoding_are_told(tmp_path):
+    facts = kept_facts(tmp_path)
+    facts.write_bytes(facts.read_text(encoding="utf-8").encode("latin-1"))
+    with pytest.raises(ValueError, match=rf"{FACTS} is no text in UTF-8 \(.*\): save it as UTF-8$"):
+        quantizers.load_tokenizer(tmp_path)
+
+
+def kept_facts(folder):
+    made = quantizers.Tokenizer("vq", {}, num_codes=4, code_dim=2, features=2, layers=([], []), about={"row": "caf"})
+    made.save(folder)
+    text = (folder / FACTS).read_text(encoding="utf-8").replace("caf", "é")
+    (folder / FACTS).write_text(text, encoding="utf-8")
+    return folder / FACTS
 
 
 PLUGIN = """from quantizers import register
