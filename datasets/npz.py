@@ -91,8 +91,8 @@ class Npz(Dataset):
             )
         if largest < SMALLEST:
             raise DataError(
-                f"Expected numbers of {SMALLEST:g} or more in size in {self.path}, got at most {largest:g}, whose squares "
-                "leave float64: use another unit."
+                f"Expected numbers of {SMALLEST:g} or more in size in {self.path}, got at most {largest:g}, whose "
+                "squares leave float64: use another unit."
             )
         return {"sequences": self.sequences, "window": self.window, "width": self.width}
 

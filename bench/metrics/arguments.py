@@ -28,8 +28,8 @@ def numbers(name: str, values: ArrayLike | Tensor) -> Floats:
         values: An array, a tensor of any device or anything that NumPy makes an array of.
 
     Raises:
-        ValueError: There are none, they are no real numbers, one is not finite or too large to be squared, or all are too
-            small for that.
+        ValueError: There are none, they are no real numbers, one is not finite or too large to be squared, or all are
+            too small for that.
 
     >>> numbers("points", np.array([250, 3], dtype=np.uint8)) - 255
     array([  -5., -252.])

@@ -252,7 +252,7 @@ def test_a_trigram_refuses_histories_and_tokens_that_do_not_fit():
 
 @pytest.mark.parametrize("size", [1e-200, 5e-324, -1e-160])
 def test_numbers_whose_squares_would_vanish_are_refused(size):
-    with pytest.raises(ValueError, match="expected points of 1e-150 or more in size, got at most .* use another unit"):
+    with pytest.raises(ValueError, match=r"expected points of 1e-150 or more in size, got at most .* use another unit"):
         numbers("points", np.array([0.0, size]))
     assert numbers("points", np.array([size, 1.0])).tolist() == [size, 1.0]
     assert numbers("points", np.zeros(3)).tolist() == [0, 0, 0]
