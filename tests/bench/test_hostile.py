@@ -198,7 +198,10 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("spoiled", [cut, empty, of_others, of_other_shape, a_folder])
+@pytest.mark.parametrize(
+    "spoiled",
+    [cut, of_other_shape, *(pytest.param(each, marks=pytest.mark.slow) for each in (empty, of_others, a_folder))],
+)
 def test_spoilt_weights_and_codes_are_named(bench_here, own, spoiled):
     run = own / "run"
     key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]

@@ -62,6 +62,7 @@ def test_a_stream_that_cannot_be_set_is_left_as_it_is(monkeypatch, walks):
     assert "npz:日本" in out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_a_run_on_a_file_whose_name_is_not_utf8_is_whole(tmp_path, walks, locale):
     options = ["--protocol", "tiny", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "run")]
@@ -98,6 +99,7 @@ class Loud(VQ):
 """
 
 
+@pytest.mark.slow
 def test_a_plug_in_that_prints_other_bytes_is_built(tmp_path):
     path = tmp_path / f"{UNDECODED}.py"
     path.write_text(PLUGIN)
