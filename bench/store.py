@@ -28,7 +28,7 @@ KEPT = ("metrics", "metric_seconds", "null", "curves")
 
 Record = dict[str, Any]
 
-PARTS = {
+PARTS: dict[str, Any] = {
     "cell": dict[str, Any],
     "metrics": dict[str, float | None],
     "metric_keys": dict[str, str],
@@ -48,6 +48,13 @@ PARTS = {
     "eval_seconds": float,
 }
 """Parts of a record and their types; which a record has its status decides."""
+
+WITHIN: dict[str, dict[str, Any]] = {
+    "cell": {"tokenizer": str},
+    "data": {"sha256": str, "notes": dict[str, Any], "unit": str},
+    "history": {"train": list[float | None], "validation": list[float]},
+}
+"""Of some parts, what others read in them."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -231,9 +238,10 @@ class Store:
         if not whole or record.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a record of schema {SCHEMA}")
         try:
-            for name, kind in PARTS.items():
-                if name in record:
-                    check(record[name], kind, name)
+            for name in PARTS.keys() & record.keys():
+                check(record[name], PARTS[name], name)
+                for inner, kind in WITHIN.get(name, {}).items():
+                    check(record[name].get(inner), kind, f"{name}.{inner}")
             if record["status"] == DONE:
                 check(record.get("metrics"), PARTS["metrics"], "metrics")
         except TypeError as error:

@@ -133,6 +133,9 @@ RECORDS = {
     "a metric a truth": {"metrics": {"mse": True}},
     "no metrics": {"metrics": None},
     "data a number": {"data": 3},
+    "data nothing": {"data": {}},
+    "a cell without its tokenizer": {"cell": {"row": "vq"}},
+    "history nothing": {"history": {}},
     "time a text": {"finished": "yesterday"},
     "cell a list": {"cell": []},
     "curves a list": {"curves": [1]},
@@ -141,15 +144,20 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("kind", [*HOSTILE, *RECORDS])
-def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
-    run = own / "run"
+def spoilt_record(run: Path, kind: str) -> Path:
+    """Spoil the record of the first cell."""
     key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]
     path = run / "cells" / f"{key}.json"
     if kind in RECORDS:
         path.write_text(json.dumps(json.loads(path.read_text()) | RECORDS[kind]))
     else:
         spoil(path, kind)
+    return path
+
+
+@pytest.mark.parametrize("kind", [*HOSTILE, *RECORDS])
+def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
+    run, path = own / "run", spoilt_record(own / "run", kind)
     for arguments, codes in (
         (("report", run, "--format", "csv"), (0,)),
         (("check", run, "--baseline", own / "baseline.json"), (3,)),
@@ -164,13 +172,7 @@ def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
 
 @pytest.mark.parametrize("kind", ["cut off", "metrics a list"])
 def test_the_cell_of_a_spoilt_record_runs_again(bench_here, own, kind):
-    run = own / "run"
-    key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]
-    path = run / "cells" / f"{key}.json"
-    if kind in RECORDS:
-        path.write_text(json.dumps(json.loads(path.read_text()) | RECORDS[kind]))
-    else:
-        spoil(path, kind)
+    run, path = own / "run", spoilt_record(own / "run", kind)
     command = ("run", "--quantizers", "vq,fsq", "--datasets", "lorenz", "--protocol", "tiny", "--seeds", 2)
     again = bench_here(*command, "--out", run)
     assert (again.returncode, path.name in again.stderr) == (0, True)
