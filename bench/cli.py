@@ -3,7 +3,6 @@
 Heavy modules are imported inside the verbs, so that `--help` answers at once.
 """
 
-import errno
 import io
 import os
 import signal
@@ -15,7 +14,7 @@ import typer
 
 from bench import cli_data
 from bench.cli_options import DataDir, Executor, Jobs, Plugins, engine_of, existing, load, options_of, use_data, used_by
-from bench.errors import UsageError
+from bench.errors import FULL, UsageError
 
 if TYPE_CHECKING:
     from bench.cells import Plan
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from bench.store import Record, Store
 
 DONE, USAGE, INCOMPLETE, INTERRUPTED = 0, 2, 3, 130
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A disk, a quota, or the size that a file may have is at its end."""
 
 app = typer.Typer(
     name="bench",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli_options import DataDir, load, use_data
-from bench.errors import UsageError
+from bench.errors import FULL, UsageError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -106,4 +106,6 @@ def _with_dataset(name: str, act: Callable[["Dataset"], None], settings: tuple[s
         title, located = datasets.resolve(name)
         act(datasets.create(title, **located, **settings_of(settings, [], [title]).get(title, {})))
     except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         raise UsageError(str(error)) from None

@@ -1,4 +1,9 @@
-"""What a user did that cannot be done."""
+"""What a user did that cannot be done, and what a disk could not hold."""
+
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of errors that say that a disk, a quota, or the size that a file may have is at its end."""
 
 
 class UsageError(Exception):
