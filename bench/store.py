@@ -52,7 +52,7 @@ PARTS: dict[str, Any] = {
 WITHIN: dict[str, dict[str, Any]] = {
     "cell": {"tokenizer": str},
     "data": {"sha256": str, "notes": dict[str, Any], "unit": str},
-    "history": {"train": list[float | None], "validation": list[float]},
+    "history": {"validation": list[float]},
 }
 """Of some parts, what others read in them."""
 

@@ -129,6 +129,7 @@ def test_other_rows_are_what_they_are_without_it(tmp_path):
                 assert number(beside[name][column]) == number(value), column
 
 
+@pytest.mark.slow
 def test_a_dataset_that_meddles_while_it_is_planned_leaves_the_driver_alone(tmp_path):
     command = [sys.executable, "-m", "bench", "run", "--protocol", "tiny", "--seeds", "1", "--dry-run"]
     command += ["--quantizers", "vq", "--datasets", "meddled,lorenz", "--plugin", str(MEDDLING), "--out", str(tmp_path)]
