@@ -202,7 +202,7 @@ def a_folder(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "spoiled",
-    [cut, of_other_shape, *(pytest.param(each, marks=pytest.mark.slow) for each in (empty, of_others, a_folder))],
+    [cut, *(pytest.param(each, marks=pytest.mark.slow) for each in (empty, of_others, of_other_shape, a_folder))],
 )
 def test_spoilt_weights_and_codes_are_named(bench_here, own, spoiled):
     run = own / "run"

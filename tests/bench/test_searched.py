@@ -94,7 +94,10 @@ def test_our_own_modules_do_not_depend_on_the_import_path(place):
     assert all(path.is_relative_to(module.ROOT) for path in sources(ours))
 
 
-@pytest.mark.parametrize("start", [["-m", "bench"], ["-c", "from bench.cli import main; main()"]])
+@pytest.mark.parametrize(
+    "start",
+    [["-c", "from bench.cli import main; main()"], pytest.param(["-m", "bench"], marks=pytest.mark.slow)],
+)
 def test_a_module_beside_a_plug_in_is_found_from_any_folder(tmp_path, start):
     (tmp_path / "beside_me.py").write_text("gain = 1\n")
     (tmp_path / "mine.py").write_text(

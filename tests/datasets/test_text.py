@@ -191,15 +191,14 @@ def test_a_path_with_commas_that_is_no_file_is_explained(commas):
 
 
 def test_names_that_a_terminal_cannot_show_are_escaped(tmp_path):
-    values = np.random.default_rng(0).normal(size=(9, 40, 2))
-    for name in (os.fsencode(tmp_path) + b"/\xff.npz", os.fsencode(tmp_path / "日本.npz")):
-        with Path(os.fsdecode(name)).open("wb") as file:
-            np.savez(file, values)
-        command = [sys.executable, "-m", "bench", "data", "check", b"npz:" + name]
-        environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
-        done = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert b"real data" in done.stdout
+    name = os.fsencode(tmp_path) + b"/\xff.npz"
+    with Path(os.fsdecode(name)).open("wb") as file:
+        np.savez(file, np.random.default_rng(0).normal(size=(9, 40, 2)))
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
+    command = [sys.executable, "-m", "bench", "data", "check", b"npz:" + name]
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"real data" in done.stdout
 
 
 def test_names_on_the_ignore_list_that_match_nothing_are_counted(tmp_path):

@@ -27,7 +27,7 @@ def whole(seed: int, rows: int, width: int, reach: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(-reach, reach + 1, (rows, width))).float()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     width=st.integers(1, 6),
@@ -43,7 +43,7 @@ def test_neither_origin_nor_unit_changes_a_code(seed, width, num_codes, reach, o
     assert nearest((z + offset) * unit, (vectors + offset) * unit).tolist() == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     offset=st.sampled_from([0.0, 1e3, -1e5, 5e6]),
