@@ -93,7 +93,14 @@ def test_it_codes_and_decodes_data_as_the_harness_did(request, tmp_path, made, r
         np.testing.assert_array_equal(tokenizer.positions.numpy(), stored["positions"])
 
 
-@pytest.fixture(scope="module", params=["lorenz", "aist-standin", "map", "seconds", "one"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "aist-standin",
+        "map",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lorenz", "seconds", "one")),
+    ],
+)
 def everywhere(request, tmp_path_factory) -> tuple[Store, str]:
     """A run of every family on a dataset of each kind: generated, motion, far from zero, whole numbers, one feature."""
     walks = np.random.default_rng(1).normal(size=(12, 40, 5)).cumsum(axis=1)

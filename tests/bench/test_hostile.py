@@ -155,7 +155,13 @@ def spoilt_record(run: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", [*HOSTILE, *RECORDS])
+QUICK = ("cut off", "a list", FOLDER, "metrics a list", "data nothing")  # the others are among the slow tests
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in (*HOSTILE, *RECORDS)],
+)
 def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
     run, path = own / "run", spoilt_record(own / "run", kind)
     for arguments, codes in (
@@ -170,6 +176,7 @@ def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
         assert arguments[0] == "check" or path.name in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut off", "metrics a list"])
 def test_the_cell_of_a_spoilt_record_runs_again(bench_here, own, kind):
     run, path = own / "run", spoilt_record(own / "run", kind)
@@ -240,10 +247,10 @@ def test_a_spoilt_tokenizer_is_refused_by_name(own, name, kind):
     ("ending", "number"),
     [
         (".safetensors", errno.ENOSPC),
-        (".json", errno.EDQUOT),
         ("plan.json", errno.EFBIG),
-        ("report.html", errno.ENOSPC),
-        ("results.csv", errno.ENOSPC),
+        pytest.param(".json", errno.EDQUOT, marks=pytest.mark.slow),
+        pytest.param("report.html", errno.ENOSPC, marks=pytest.mark.slow),
+        pytest.param("results.csv", errno.ENOSPC, marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_ends_in_one_line_and_loses_nothing(bench_here, tmp_path, monkeypatch, number, ending):
