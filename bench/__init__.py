@@ -3,6 +3,6 @@
 python -m bench run --quantizers all --datasets lorenz,aist
 """
 
-from bench._packages import claim
+from bench._checkout import claim
 
 claim()

@@ -11,16 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.errors import DataError
+from datasets.store import file_sha256
+
 Array = NDArray[np.float32]
 Float = NDArray[np.float64]
 SPLITS = ("train", "val", "test")
 TIED = 1e-5  # relative difference of an eigenvector's entries that counts as none
 CONSTANT = "features_constant_in_training"
 """Among the notes of `Sequences`: which features are left out."""
-
-
-class DataError(ValueError):
-    """Data that are not what they should be: a damaged or foreign file, a refused pickle, too few sequences."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +206,6 @@ class Dataset(ABC):
 
     def recipe(self) -> dict[str, Any]:
         """What identifies the source beside code and parameters: SHA-256 of its files; nothing for a generator."""
-        from datasets.store import file_sha256  # which imports this module
-
         return {path.name: file_sha256(path) for path in self.files()}
 
     def settled(self) -> dict[str, Any]:

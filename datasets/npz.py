@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets import _npz, _windows, store
-from datasets.base import SPLITS, DataError, Dataset, Sequences, require_integer, short_name, split_sizes
+from datasets import npz_arrays, store, windows
+from datasets.base import SPLITS, Dataset, Sequences, require_integer, short_name, split_sizes
+from datasets.errors import DataError
 from datasets.scaling import Scaling
 
 LONGEST_WINDOW = 240  # where none is told: AIST++'s
@@ -112,11 +113,11 @@ class Npz(Dataset):
         if reason:
             raise FileNotFoundError(reason)
         self._settle()
-        drawn = _windows.draw(self._counts, self.sequences, seed)
-        wanted = {name for windows in drawn.values() for name, _ in windows}
+        drawn = windows.draw(self._counts, self.sequences, seed)
+        wanted = {name for places in drawn.values() for name, _ in places}
         cut = {name: self._cut(name, values) for name, values in self._arrays(wanted)}
-        windows = _windows.gather(drawn, cut.__getitem__)
-        scaling = Scaling.fit(windows["train"])
+        frames = windows.gather(drawn, cut.__getitem__)
+        scaling = Scaling.fit(frames["train"])
         notes: dict[str, Any] = {
             "window": self.window,
             "sequences": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
@@ -127,7 +128,7 @@ class Npz(Dataset):
         return Sequences.build(
             self.name,
             real=True,
-            standardised={split: scaling.apply(windows[split]) for split in SPLITS},
+            standardised={split: scaling.apply(frames[split]) for split in SPLITS},
             mean=scaling.mean,
             scale=scaling.scale,
             width=self.width,
@@ -156,9 +157,9 @@ class Npz(Dataset):
                 f"split), got {len(self._counts)} of {len(shapes)}: cut long recordings into sequences, or lower "
                 "`window`."
             )
-        self.sequences = sum(_windows.sizes(self._counts, self.sequences).values())
+        self.sequences = sum(windows.sizes(self._counts, self.sequences).values())
 
-    def _frame_of(self, shapes: dict[str, _npz.Shape]) -> _npz.Shape:
+    def _frame_of(self, shapes: dict[str, npz_arrays.Shape]) -> npz_arrays.Shape:
         """The shape of a frame, which is that of every sequence."""
         counts = Counter(shape[1:] for shape in shapes.values())
         (usual, agreeing), *others = counts.most_common()
@@ -186,11 +187,11 @@ class Npz(Dataset):
         return store.file_sha256(self.path)
 
     @cached_property
-    def _headers(self) -> dict[str, tuple[_npz.Shape, np.dtype[Any]]]:
-        return _npz.headers(self.path)
+    def _headers(self) -> dict[str, tuple[npz_arrays.Shape, np.dtype[Any]]]:
+        return npz_arrays.headers(self.path)
 
     @cached_property
-    def _shapes(self) -> dict[str, _npz.Shape]:
+    def _shapes(self) -> dict[str, npz_arrays.Shape]:
         """Sequence -> shape, read from the arrays' headers alone."""
         headers = self._headers
         if not headers:
@@ -223,9 +224,9 @@ class Npz(Dataset):
     def _arrays(self, wanted: Collection[str]) -> Iterator[tuple[str, NDArray[Any]]]:
         """The wanted sequences one after the other, each (time, ...)."""
         if len(self._headers) > 1:
-            yield from _npz.arrays(self.path, [name for name in self._shapes if name in wanted])
+            yield from npz_arrays.arrays(self.path, [name for name in self._shapes if name in wanted])
             return
-        ((_, whole),) = _npz.arrays(self.path, list(self._headers))
+        ((_, whole),) = npz_arrays.arrays(self.path, list(self._headers))
         for number, name in enumerate(self._shapes):
             if name in wanted:
                 yield name, whole[number]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datasets.base import DataError
+from datasets.errors import DataError
 from datasets.text import read_text
 
 MANIFEST = "manifest.json"

@@ -10,11 +10,12 @@ those of vector-quantize-pytorch, where that is installed. A tokenizer that `ben
 `quantizers.load_tokenizer(FOLDER)`.
 """
 
-from quantizers._registry import Family, create, families, get, names, register
 from quantizers._vqt import DISTRIBUTION
-from quantizers.base import LearnedCodebook, Quantized, Quantizer, nearest
+from quantizers.base import Quantized, Quantizer, nearest
 from quantizers.fsq import FSQ
 from quantizers.ksom import KSOM
+from quantizers.learned import LearnedCodebook
+from quantizers.registry import Family, create, families, get, names, register
 from quantizers.som_hard import SOMHard
 from quantizers.som_vq import SOMVQ
 from quantizers.tokenizer import Tokenizer, TokenizerError, load_tokenizer

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from quantizers.base import check_choice, check_range
+from quantizers.checks import check_choice, check_range
 
 SMOOTHING = ("none", "transient", "persistent")
 EPSILON = 1e-5

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from quantizers.base import Quantized, Quantizer, check_range
+from quantizers.base import Quantized, Quantizer
+from quantizers.checks import check_range
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

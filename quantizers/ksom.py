@@ -7,16 +7,10 @@ import torch
 from torch import Tensor
 
 from quantizers._ema import MovingAverage
-from quantizers._grid import (
-    exponential_smooth,
-    gaussian_smooth,
-    geometric,
-    grid_positions,
-    grid_sides,
-    hard_smooth,
-)
 from quantizers._search import decades, kept_share
-from quantizers.base import LearnedCodebook, batch_totals, check_choice, check_range
+from quantizers.checks import check_choice, check_range
+from quantizers.grids import exponential_smooth, gaussian_smooth, geometric, grid_positions, grid_sides, hard_smooth
+from quantizers.learned import LearnedCodebook, batch_totals
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from quantizers._grid import gaussian_smooth, geometric, grid_positions, grid_sides, som_step
 from quantizers._search import decades
-from quantizers.base import LearnedCodebook, batch_totals, check_range
+from quantizers.checks import check_range
+from quantizers.grids import gaussian_smooth, geometric, grid_positions, grid_sides, som_step
+from quantizers.learned import LearnedCodebook, batch_totals
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -18,10 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from quantizers._defaults import usual_defaults
-from quantizers._precise import apply_precisely
-from quantizers._registry import create, families, suggestion
-from quantizers.base import rows_at_once
+from quantizers.checks import suggestion
+from quantizers.defaults import usual_defaults
+from quantizers.learned import rows_at_once
+from quantizers.precise import apply_precisely
+from quantizers.registry import create, families
 
 FORMAT = 1
 TENSORS, FACTS = "tokenizer.safetensors", "tokenizer.json"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from quantizers._ema import SMOOTHING, MovingAverage
 from quantizers._search import decades, kept_share
-from quantizers.base import LearnedCodebook, batch_totals
+from quantizers.learned import LearnedCodebook, batch_totals
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from quantizers._ema import DeadCodes, MovingAverage
 from quantizers._search import decades
-from quantizers.base import LearnedCodebook, batch_totals, check_range
+from quantizers.checks import check_range
+from quantizers.learned import LearnedCodebook, batch_totals
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from quantizers._search import decades, kept_share
 from quantizers._vqt import Averaged, Peer, peer, start
-from quantizers.base import check_range, sample_rows
+from quantizers.checks import check_range
 from quantizers.fsq import LARGEST, levels_for
+from quantizers.learned import sample_rows
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

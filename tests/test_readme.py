@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench import plugins
 from bench.testing import runner
-from quantizers import _registry
+from quantizers import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,7 @@ def test_the_plug_in_shown_runs(bench, tmp_path):
 
 
 def test_the_plug_in_shown_keeps_the_contract(tmp_path, monkeypatch):
-    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    monkeypatch.setattr(registry, "_FAMILIES", dict(registry._FAMILIES))
     plugin = tmp_path / "macqueen.py"
     plugin.write_text(re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0])
     plugins.load(str(plugin))

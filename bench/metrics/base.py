@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from bench.vocabulary import Direction
 from datasets.base import Sequences
 
 Result = TypeVar("Result")
-Direction = Literal["lower", "higher", "target", "none"]
 ON_GRID = "on the grid"
 
 
@@ -104,7 +104,7 @@ class Trained:
     def __post_init__(self) -> None:
         """Take positions of any integer type, whose differences would wrap around in unsigned ones.
 
-        Their shape and range are looked at before training: `bench.measure.check_contract`.
+        Their shape and range are looked at before training: `bench.training.contract.check_contract`.
         """
         if self.positions is not None and not self.positions.is_floating_point():
             object.__setattr__(self, "positions", self.positions.to(torch.int64))
@@ -152,7 +152,7 @@ class Metric:
     Attributes:
         name: Column name.
         function: `Trained` -> float, or None where the metric does not apply (no positions, say). None in its place
-            where the metric compares cells of a run, so that `bench.results` computes it.
+            where the metric compares cells of a run, so that `bench.analysis.results` computes it.
         direction: Which way is better; "target" means nearest to `target`.
         summary: One line: formula or definition, and range.
         needs: What beside codes it looks at: "positions" where it is blank without them; "reader" where it trains one

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from bench.metrics.base import Metric, Trained
+from bench.metrics.base import Trained
+from bench.metrics.registry import register
+
+_DEFINITION = "updates until the validation error is within {} % of the run's own best; (0, inf)"
 
 
 def steps_within(errors: Sequence[float], checks: Sequence[int], share: float) -> float | None:
@@ -29,16 +32,21 @@ def steps_within(errors: Sequence[float], checks: Sequence[int], share: float) -
     return next(check for check, error in zip(checks, errors, strict=True) if error <= bound)
 
 
+@register(
+    "steps_within_10",
+    direction="none",
+    summary=_DEFINITION.format(10),
+    needs=("curve",),
+)
 def _within_10(trained: Trained) -> float | None:
     return steps_within(trained.curve, trained.checks, 0.1)
 
 
+@register(
+    "steps_within_20",
+    direction="none",
+    summary=_DEFINITION.format(20),
+    needs=("curve",),
+)
 def _within_20(trained: Trained) -> float | None:
     return steps_within(trained.curve, trained.checks, 0.2)
-
-
-_WHAT = "updates until the validation error is within {} % of the run's own best; (0, inf)"
-METRICS = (
-    Metric("steps_within_10", _within_10, "none", _WHAT.format(10), ("curve",)),
-    Metric("steps_within_20", _within_20, "none", _WHAT.format(20), ("curve",)),
-)

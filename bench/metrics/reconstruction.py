@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.metrics.arguments import Floats, indices, numbers
-from bench.metrics.base import Metric, Trained, as_array
+from bench.metrics.base import Trained, as_array
+from bench.metrics.registry import register
 
 
 def mean_squared_error(actual: ArrayLike, decoded: ArrayLike) -> float:
@@ -71,22 +72,30 @@ def _standardised(trained: Trained) -> tuple[Floats, Floats]:
     return actual, transform.expand(decoded)
 
 
+@register(
+    "mse",
+    direction="lower",
+    summary="mean squared error per standardised feature, PCA's loss included; [0, inf)",
+)
 def _mse(trained: Trained) -> float:
     return mean_squared_error(*_standardised(trained))
 
 
+@register(
+    "explained",
+    direction="higher",
+    summary="1 - sum (x - x')^2 / sum (x - mean x)^2, same features; (-inf, 1]",
+)
 def _explained(trained: Trained) -> float | None:
     return explained_share(*_standardised(trained))
 
 
+@register(
+    "error_units",
+    direction="lower",
+    summary="mean Euclidean error of a spatial point in data units; [0, inf)",
+)
 def _error_units(trained: Trained) -> float:
     # Without the mean, beside which a difference might be lost.
     actual, decoded = (part * trained.data.transform.scale for part in _standardised(trained))
     return mean_point_error(actual, decoded, trained.data.points)
-
-
-METRICS = (
-    Metric("mse", _mse, "lower", "mean squared error per standardised feature, PCA's loss included; [0, inf)"),
-    Metric("explained", _explained, "higher", "1 - sum (x - x')^2 / sum (x - mean x)^2, same features; (-inf, 1]"),
-    Metric("error_units", _error_units, "lower", "mean Euclidean error of a spatial point in data units; [0, inf)"),
-)

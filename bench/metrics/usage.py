@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from bench.metrics.base import Metric, Trained
+from bench.metrics.base import Trained
+from bench.metrics.registry import register
 
 
 def active_percent(codes: Tensor, num_codes: int) -> float:
@@ -39,25 +40,28 @@ def unigram_perplexity(train: Tensor, test: Tensor, num_codes: int) -> float:
     return float(negative_log[test.flatten()].mean().exp())
 
 
+@register(
+    "active",
+    direction="none",
+    summary="codes used on the whole test split, percent of K; (0, 100]",
+)
 def _active(trained: Trained) -> float:
     return active_percent(trained.codes, trained.num_codes)
 
 
+@register(
+    "usage_ppl",
+    direction="none",
+    summary="exp(entropy of the test code histogram); [1, K]",
+)
 def _usage_ppl(trained: Trained) -> float:
     return usage_perplexity(trained.codes)
 
 
+@register(
+    "unigram_ppl",
+    direction="none",
+    summary="exp(cross-entropy of the test codes under the add-one-smoothed train histogram); [1, inf)",
+)
 def _unigram_ppl(trained: Trained) -> float:
     return unigram_perplexity(trained.tokens["train"], trained.tokens["test"], trained.num_codes)
-
-
-METRICS = (
-    Metric("active", _active, "none", "codes used on the whole test split, percent of K; (0, 100]"),
-    Metric("usage_ppl", _usage_ppl, "none", "exp(entropy of the test code histogram); [1, K]"),
-    Metric(
-        "unigram_ppl",
-        _unigram_ppl,
-        "none",
-        "exp(cross-entropy of the test codes under the add-one-smoothed train histogram); [1, inf)",
-    ),
-)

@@ -1,8 +1,8 @@
 """The conformance suite of a quantizer."""
 
 import quantizers
-from bench.capacity import TOLERANCE, match
-from bench.protocol import PAPER, QUICK
+from bench.planning.capacity import TOLERANCE, match
+from bench.planning.protocol import PAPER, QUICK
 from bench.testing.checks import expect, expect_documented, expect_json, line, skip
 from bench.testing.state import StateChecks
 from bench.testing.vectors import VectorChecks

@@ -11,7 +11,7 @@ from bench import plugins
 from bench.errors import UsageError
 from bench.testing.dataset import DatasetTestCase
 from bench.testing.quantizer import QuantizerTestCase
-from quantizers._registry import suggestion
+from quantizers.checks import suggestion
 
 OK, SKIPPED, FAILED = "ok", "skipped", "FAILED"
 

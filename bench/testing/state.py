@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from bench.model import Autoencoder
 from bench.testing.checks import expect, line, skip
 from bench.testing.subject import BATCH, ROWS, Subject
-from bench.train import Schedule, train
+from bench.training.autoencoder import Autoencoder
+from bench.training.loop import train
+from bench.training.schedule import Schedule
 
 CLOSE = 1e-4  # of replicas trained alone and together, as the sum order of batched products differs
 

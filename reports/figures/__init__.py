@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 
-from reports.figure import Figure
+from reports.document.figure import Figure
 from reports.figures.data import RunData, Source
 from reports.figures.grid import grid_data
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.figure import Figure
-from reports.figures.canvas import SIZE, Canvas, styled
+from reports.document.figure import Figure
+from reports.document.text import file_name, listed
 from reports.figures.data import Source
-from reports.figures.maps import KEY, gradient
-from reports.figures.palette import categorical, sequential
+from reports.figures.drawing.canvas import SIZE, Canvas, styled
+from reports.figures.drawing.maps import KEY, gradient
+from reports.figures.drawing.palette import categorical, sequential
 from reports.figures.tokenizer import Tokenizer
-from reports.text import file_name, listed
 
 GAP, HEAD, FOOT = 12, 22, 30
 ALONE, ROOM = 300, 148  # px: of a picture alone, and of one among others

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.ticker import MaxNLocator
 
-from reports.figure import Figure
-from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
+from reports.document.figure import Figure
+from reports.document.text import file_name, listed, number
 from reports.figures.data import ROWS, Curve, RunData
-from reports.figures.palette import INK, Look
-from reports.text import file_name, listed, number
+from reports.figures.drawing.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
+from reports.figures.drawing.palette import INK, Look
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 56, 14, 230, 44
 SEEDS = 10  # of a row: more lines say no more

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports.figures.palette import Look, looks
-from reports.text import is_family, records
+from reports.document.text import is_family, records
+from reports.figures.drawing.palette import Look, looks
 
 Row = Mapping[str, Any]
 Key = tuple[str, str, int]

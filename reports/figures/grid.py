@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.figures.data import RunData
-from reports.figures.lattice import Lattice
+from reports.figures.drawing.lattice import Lattice
 from reports.figures.tokenizer import Tokenizer, tokenizers
 
 POSE = 99  # steps across the square in which poses lie: what two digits can say

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reports.figure import Figure
-from reports.figures.canvas import CHARACTER, FAINT, PALE, SMALL, Canvas, marker, shortened, styled
+from reports.document.figure import Figure
+from reports.document.text import file_name, interval, is_family, known, listed, number, records
 from reports.figures.data import ROWS, Row, RunData
-from reports.figures.palette import INK, Look
-from reports.tables import MAIN
-from reports.text import file_name, interval, is_family, known, listed, number, records
+from reports.figures.drawing.canvas import CHARACTER, FAINT, PALE, SMALL, Canvas, marker, shortened, styled
+from reports.figures.drawing.palette import INK, Look
+from reports.selection import MAIN
 
 WIDTH, LINE, TOP, FOOT, KEY = 380, 19, 6, 40, 14
 MARK = "\N{MODIFIER LETTER SMALL A}"  # the letter of the tables

@@ -5,11 +5,11 @@ from typing import Any
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from reports.figure import Figure
-from reports.figures.canvas import FAINT, SMALL, Canvas, legend_height, marker, styled
+from reports.document.figure import Figure
+from reports.document.text import file_name, interval, known, listed
 from reports.figures.data import ROWS, Row, RunData
-from reports.figures.palette import INK, Look
-from reports.text import file_name, interval, known, listed
+from reports.figures.drawing.canvas import FAINT, SMALL, Canvas, legend_height, marker, styled
+from reports.figures.drawing.palette import INK, Look
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 62, 10, 300, 46
 COST, QUALITY = "bits_per_frame", "explained"

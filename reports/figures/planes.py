@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.figure import Figure
-from reports.figures.canvas import SIZE, Canvas, styled
-from reports.figures.lattice import Lattice
-from reports.figures.maps import KEY, gradient, paper_size, pixels
+from reports.document.figure import Figure
+from reports.document.text import file_name, number
+from reports.figures.drawing.canvas import SIZE, Canvas, styled
+from reports.figures.drawing.lattice import Lattice
+from reports.figures.drawing.maps import KEY, gradient, paper_size, pixels
 from reports.figures.tokenizer import Tokenizer
-from reports.text import file_name, number
 
 GAP, HEAD, FOOT = 14, 34, 30
 WIDE, ROOM = 440, 148  # px: of a map alone in its row, and of one among others

@@ -8,13 +8,13 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from reports.figure import Figure
-from reports.figures.canvas import FAINT, PALE, SIZE, Canvas, styled
+from reports.document.figure import Figure
+from reports.document.text import file_name, number
 from reports.figures.data import Source
-from reports.figures.lattice import Lattice
-from reports.figures.palette import INK
+from reports.figures.drawing.canvas import FAINT, PALE, SIZE, Canvas, styled
+from reports.figures.drawing.lattice import Lattice
+from reports.figures.drawing.palette import INK
 from reports.figures.tokenizer import Tokenizer
-from reports.text import file_name, number
 
 WIDTH, GAP, HEAD, FOOT = 480, 14, 14, 30
 MOST = 10  # poses along a side of the grid

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.figures.data import RunData, Source
-from reports.figures.lattice import Lattice, neighbour_means
-from reports.figures.palette import Look
+from reports.figures.drawing.lattice import Lattice, neighbour_means
+from reports.figures.drawing.palette import Look
 
 SHOWN = 12  # of a dataset: more would make the page too long to send
 SPLITS = ("train", "val", "test")

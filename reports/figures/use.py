@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reports.figure import Figure
-from reports.figures.canvas import PALE, SMALL, Canvas, styled
-from reports.figures.lattice import Lattice
-from reports.figures.maps import gradient, paper_size, pixels
-from reports.figures.palette import INK
+from reports.document.figure import Figure
+from reports.document.text import file_name
+from reports.figures.drawing.canvas import PALE, SMALL, Canvas, styled
+from reports.figures.drawing.lattice import Lattice
+from reports.figures.drawing.maps import gradient, paper_size, pixels
+from reports.figures.drawing.palette import INK
 from reports.figures.tokenizer import Tokenizer
-from reports.text import file_name
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 360, 48, 10, 150, 42
 PAPER = 340, 300  # px: most of a lattice

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.figure import Figure
-from reports.figures.canvas import SIZE, Canvas, marker, styled
-from reports.figures.lattice import Lattice
-from reports.figures.maps import paper_size
-from reports.figures.palette import INK, Look
+from reports.document.figure import Figure
+from reports.document.text import file_name, number
+from reports.figures.drawing.canvas import SIZE, Canvas, marker, styled
+from reports.figures.drawing.lattice import Lattice
+from reports.figures.drawing.maps import paper_size
+from reports.figures.drawing.palette import INK, Look
 from reports.figures.tokenizer import Tokenizer
-from reports.text import file_name, number
 
 WIDTH, GAP, HEAD, FOOT = 480, 16, 36, 26
 LONGEST = 400  # frames

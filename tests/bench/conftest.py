@@ -7,12 +7,16 @@ import sys
 import pytest
 import torch
 
-from bench import cells, cli, environment
-from bench.executors import Children, Outcome
-from bench.job import Job
-from bench.plan import make
-from bench.request import Request
-from bench.store import SCHEMA, Store, write_json
+from bench.cli import main
+from bench.execution.engine import Children, Outcome
+from bench.execution.job import Job
+from bench.planning import cells
+from bench.planning.planner import make
+from bench.planning.request import Request
+from bench.records import environment
+from bench.records.files import write_json
+from bench.records.record import SCHEMA
+from bench.records.store import Store
 
 MEASURED = {"mse": 0.1, "trust": 0.9, "distortion_ratio": 1.2, "active": 50.0}
 
@@ -70,7 +74,7 @@ def bench_here():
             patch.setattr(Store, "lock", lambda self: None)  # this process does not end between runs
             patch.setattr(environment, "cores", lambda: 1)
             with pytest.raises(SystemExit) as stopped:
-                cli.main()
+                main.main()
         return subprocess.CompletedProcess(arguments, stopped.value.code, out.getvalue(), err.getvalue())
 
     threads = torch.get_num_threads()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datasets._dance import dance
+from datasets.motion.dancer import dance
 
 MOCAP = Path(__file__).parents[2].parent / "shared" / "data" / "mocap"
 GENRES = ("BR", "PO", "LO", "MH", "LH", "HO", "WA", "KR", "JS", "JB")

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 import datasets
-from datasets.base import DataError, Dataset, Sequences, Transform, require_choice, require_integer, split_sizes, stream
+from datasets import registry
+from datasets.base import Dataset, Sequences, Transform, require_choice, require_integer, split_sizes, stream
+from datasets.errors import DataError
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_the_catalogue_loads_by_name() -> None:
 
 
 def test_a_registered_dataset_loads_and_its_name_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_REGISTERED", {})
+    monkeypatch.setattr(registry, "_REGISTERED", {})
 
     @datasets.register("noise")
     class Noise(Dataset):
@@ -144,7 +146,7 @@ def test_a_name_that_the_command_line_cannot_say_is_refused(name: str) -> None:
 
 
 def test_parameters_that_cannot_be_set_by_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_REGISTERED", {})
+    monkeypatch.setattr(registry, "_REGISTERED", {})
 
     class Positional(Dataset):
         def __init__(self, size: int) -> None: ...

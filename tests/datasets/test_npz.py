@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import datasets
-from datasets.base import DataError, Sequences
+from datasets.base import Sequences
+from datasets.errors import DataError
 from datasets.npz import Npz
 from datasets.store import file_sha256
 

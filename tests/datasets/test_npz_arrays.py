@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import datasets
-from datasets.base import DataError
+from datasets.errors import DataError
 from datasets.npz import Npz
 
 KINDS = ["u1", "i1", ">u2", "<i2", ">i4", "u4", ">i8", "u8", "<f2", ">f2", "<f4", ">f4", ">f8", "longdouble"]

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import datasets
-from datasets import _npz
-from datasets.base import DataError
+from datasets import npz_arrays
+from datasets.errors import DataError
 from datasets.npz import Npz
 
 
@@ -120,7 +120,7 @@ def test_damage_anywhere_is_an_error_or_changes_nothing(
     path = tmp_path / "walks.npz"
     path.write_bytes(damaged)
     try:
-        found = dict(_npz.arrays(path, _npz.headers(path)))
+        found = dict(npz_arrays.arrays(path, npz_arrays.headers(path)))
     except DataError as error:
         assert str(path) in str(error)
     else:

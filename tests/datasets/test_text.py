@@ -12,13 +12,16 @@ import pytest
 
 import datasets
 import quantizers
-from bench import baseline, fingerprint, plugins, tuned
+from bench import plugins
 from bench.errors import UsageError
-from bench.request import datasets_of
-from bench.store import Store
+from bench.gate import baseline
+from bench.planning import tuned
+from bench.planning.request import datasets_of
+from bench.plugins import fingerprint
+from bench.records.store import Store
 from datasets import store as data_store
 from datasets.text import read_text
-from quantizers import _registry
+from quantizers import registry
 from quantizers.tokenizer import FACTS
 
 ENCODINGS = {
@@ -146,7 +149,7 @@ class Mine(VQ):
     ],
 )
 def test_a_plug_in_that_python_reads_is_read(tmp_path, monkeypatch, name, content):
-    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    monkeypatch.setattr(registry, "_FAMILIES", dict(registry._FAMILIES))
     path = tmp_path / f"{name}.py"
     path.write_bytes(content)
     assert plugins.load(str(path)) == [name]
@@ -202,7 +205,7 @@ def test_names_that_a_terminal_cannot_show_are_escaped(tmp_path):
 
 
 def test_names_on_the_ignore_list_that_match_nothing_are_counted(tmp_path):
-    from datasets.aist_import import summary
+    from datasets.motion.aist_import import summary
 
     manifest = {"sequences": {}, "excluded": [], "skipped": [], "ignore_list": 5, "ignore_list_unmatched": 2}
     assert "ignore list: 5 names, 2 of them match no file" in summary(manifest)

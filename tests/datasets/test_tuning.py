@@ -5,10 +5,11 @@ import pytest
 
 import datasets
 from bench.errors import UsageError
-from bench.request import LARGEST_SEED, parse_seeds
-from bench.workshop import load_data
-from datasets import _windows, aist, lorenz
-from datasets.aist import is_test_dance
+from bench.execution.tokenizers import load_data
+from bench.planning.request import LARGEST_SEED, parse_seeds
+from datasets import lorenz, windows
+from datasets.motion import aist
+from datasets.motion.aist import is_test_dance
 
 
 def test_seeds_of_runs_and_of_the_tuner_are_apart():
@@ -48,7 +49,7 @@ def test_dances_that_any_seed_tests_are_trained_on_by_none():
 
 def test_sequences_that_any_seed_tests_are_trained_on_by_none():
     counts = {f"walk{number}": 2 for number in range(40)}
-    drawn = [_windows.draw(counts, 60, seed) for seed in (0, 1, datasets.TUNING)]
+    drawn = [windows.draw(counts, 60, seed) for seed in (0, 1, datasets.TUNING)]
     tested = {name for each in drawn for name, _ in each["test"]}
     assert tested.isdisjoint(name for each in drawn for split in ("train", "val") for name, _ in each[split])
     assert datasets.get("cmu")().test_apart

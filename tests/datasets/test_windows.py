@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets._windows import draw, gather, sizes
-from datasets.base import SPLITS, DataError, split_sizes
+from datasets.base import SPLITS, split_sizes
+from datasets.errors import DataError
+from datasets.windows import draw, gather, sizes
 
 
 def named(counts: list[int]) -> dict[str, int]:

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 import quantizers
-from quantizers.base import batch_totals, check_choice, check_range, nearest, sample_rows
+from quantizers.base import nearest
+from quantizers.checks import check_choice, check_range
+from quantizers.learned import batch_totals, sample_rows
 
 LABELS = [
     label

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 import quantizers
-from quantizers import LearnedCodebook, _registry
+from quantizers import LearnedCodebook
+from quantizers import registry as families
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    monkeypatch.setattr(families, "_FAMILIES", dict(families._FAMILIES))
     yield
 
 

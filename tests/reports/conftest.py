@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from reports.report import Results
+from reports.inputs import Results
 
 METRICS = [
     {"name": "mse", "direction": "lower", "target": None, "summary": "error; [0, inf)", "needs": []},

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from reports import html
-from reports.figure import Figure
-from reports.report import report
+from reports.document import html
+from reports.document.figure import Figure
+from reports.pages.run import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip(

@@ -15,10 +15,10 @@ from bench.metrics import (
     trustworthiness,
 )
 from bench.metrics.arguments import count, indices, lattice, numbers
-from bench.metrics.grid import adjacent_pairs, code_distances, distortion_ratio
-from bench.metrics.ngram import Trigram, ngram_bits
+from bench.metrics.learnability.ngram import Trigram, ngram_bits
 from bench.metrics.reconstruction import explained_share, mean_point_error, mean_squared_error
-from bench.metrics.topology import grid_step
+from bench.metrics.topology.distortion import adjacent_pairs, code_distances, distortion_ratio
+from bench.metrics.topology.grid_step import grid_step
 
 GRID = np.stack(np.meshgrid(np.arange(4), np.arange(5), indexing="ij"), axis=-1).reshape(-1, 2)
 CODES = len(GRID)

@@ -135,8 +135,8 @@ def test_costly_parts_are_computed_once(trained, monkeypatch):
     run = fresh(trained)
     METRICS["trust"].function(run)
     METRICS["seq_ppl_converged"].function(run)
-    monkeypatch.setattr("bench.metrics.neighbourhood.preservation", None)
-    monkeypatch.setattr("bench.metrics.readers.train_until_converged", None)
+    monkeypatch.setattr("bench.metrics.topology.trustworthiness.preservation", None)
+    monkeypatch.setattr("bench.metrics.learnability.perplexity.train_until_converged", None)
     assert METRICS["cont"].function(run) is not None
     assert METRICS["bits_per_frame"].function(run) is not None
     assert METRICS["forecast_error"].function(run) is not None

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.metrics.convergence import steps_within
-from bench.train import Schedule
+from bench.training.schedule import Schedule
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=20), st.floats(0, 1))

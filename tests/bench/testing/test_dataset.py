@@ -9,7 +9,7 @@ import pytest
 
 import datasets
 from bench.testing import DatasetTestCase
-from datasets import SPLITS, Dataset, Sequences
+from datasets import SPLITS, Dataset, Sequences, registry
 
 COUNTS = {"train": 5, "val": 2, "test": 3}
 
@@ -178,7 +178,7 @@ BROKEN: dict[str, tuple[type[Sound], str]] = {
 @pytest.fixture
 def case(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The suite of a class that is registered for the while."""
-    monkeypatch.setattr(datasets, "_REGISTERED", {})
+    monkeypatch.setattr(registry, "_REGISTERED", {})
 
     def of(cls: type[Dataset]) -> DatasetTestCase:
         datasets.register("broken")(cls)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import quantizers
 from bench.testing import QuantizerTestCase
-from quantizers import LearnedCodebook, Quantized, _registry
+from quantizers import LearnedCodebook, Quantized, registry
 
 
 class Sound(LearnedCodebook):
@@ -285,7 +285,7 @@ BROKEN: dict[str, tuple[type[Sound], str]] = {
 @pytest.fixture
 def case(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The suite of a class that is registered for the while."""
-    monkeypatch.setattr(_registry, "_FAMILIES", dict(_registry._FAMILIES))
+    monkeypatch.setattr(registry, "_FAMILIES", dict(registry._FAMILIES))
 
     def of(cls: type[Sound]) -> QuantizerTestCase:
         quantizers.register("broken")(cls)

@@ -4,7 +4,7 @@ from unittest import SkipTest
 
 import pytest
 
-from bench import cli
+from bench.cli import main
 from bench.errors import UsageError
 from bench.testing import DatasetTestCase, QuantizerTestCase, runner
 
@@ -72,7 +72,7 @@ def test_the_exit_code_says_whether_the_contract_is_kept(
     monkeypatch.setattr(runner, "case", lambda name: Parent if sound else Suite)
     monkeypatch.setattr(sys, "argv", ["bench", "test", "vq"])
     with pytest.raises(SystemExit) as stopped:
-        cli.main()
+        main.main()
     assert stopped.value.code == code
 
 

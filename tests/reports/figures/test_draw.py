@@ -11,9 +11,9 @@ import matplotlib
 import numpy as np
 import pytest
 
+from reports.document.text import file_name
 from reports.figures import Source, draw, grid_data
-from reports.tables import MAIN
-from reports.text import file_name
+from reports.selection import MAIN
 
 ROOT = Path(__file__).resolve().parents[3]
 TAGS = {"svg", "title", "desc", "g", "defs", "path", "use", "text", "image", "clipPath", "rect"}

@@ -12,8 +12,8 @@ from PIL import Image
 
 from reports.figures import Source, draw, grid_data
 from reports.figures.attractor import raster
-from reports.figures.lattice import Lattice
-from reports.figures.palette import rgb, sequential
+from reports.figures.drawing.lattice import Lattice
+from reports.figures.drawing.palette import rgb, sequential
 from reports.figures.poses import chosen
 from reports.figures.tokenizer import tokenizers
 from reports.figures.walk import mean_move

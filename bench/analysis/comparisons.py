@@ -1,0 +1,205 @@
+"""Records' table -> what is claimed of it and how sure that is, as tables."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from bench.stats.estimates import FEWEST_SEEDS, SIGNIFICANCE, Paired, holm, paired
+from bench.stats.standings import standings
+from bench.vocabulary import DONE, Direction
+
+RANKED = "family"
+CLAIMED = ("family", "published")
+RANKINGS = (
+    "dataset",
+    "metric",
+    "quantizer",
+    "n",
+    "mean",
+    "best",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "standing",
+)
+CLAIMS = (
+    "dataset",
+    "claim",
+    "metric",
+    "quantizer",
+    "against",
+    "n",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "outcome",
+)
+GAIN, VECTOR_GAIN, SORTED = "topology_gain", "vector_gain", "vq+sorted"
+LATTICE_ERROR = "topographic_error"  # 0 on every seed is what a full lattice has by construction: not ranked
+PAPER_ROWS = ("som-vq", "som-vq:paper", "som-vq:paper cold")
+PAPER_BASELINES = ("vq", "som-hard", "vq-vae", "vq-vae:paper")
+PAPER_METRICS = ("seq_ppl_17", "seq_ppl", "bits_per_frame", "rate_excess")
+
+Seeds = dict[int, float]
+Column = dict[str, Seeds]
+
+
+class Ranked(Protocol):
+    """What a ranking asks of a metric."""
+
+    @property
+    def name(self) -> str:
+        """Column."""
+
+    @property
+    def direction(self) -> Direction:
+        """Which way is better."""
+
+    @property
+    def target(self) -> float | None:
+        """The best value where direction is "target"."""
+
+
+def rankings(table: pd.DataFrame, metrics: Iterable[Ranked], overlaps: Mapping[str, float]) -> pd.DataFrame:
+    """Each family against the best of its column, for every dataset and every metric with a better end.
+
+    Args:
+        table: One row a cell with quantizer, role, dataset, seed, status and a column a metric; blanks are None or NaN.
+            Only rows of role "family" whose cell is done are looked at.
+        metrics: The columns; those with direction "none", or that the table lacks, are left out. `train_seconds`
+            (lower) is added.
+        overlaps: Dataset -> n_test / n_train where its seeds split one finite source (see `paired`); others are 0.
+
+    Returns:
+        One row a (dataset, metric, quantizer) with a value on any seed: the fields of `Standing`, its mark as
+        `standing`. Blank cells are NaN (`best`: None).
+
+    Raises:
+        ValueError: If a quantizer has two rows of one dataset and seed.
+    """
+    ends: dict[str, tuple[Direction, float | None]] = {m.name: (m.direction, m.target) for m in metrics}
+    ends["train_seconds"] = ("lower", None)
+    wanted = [name for name, (direction, _) in ends.items() if direction != "none" and name in table]
+    rows = []
+    for dataset, columns in _columns(table, (RANKED,), wanted):
+        for metric, column in columns.items():
+            if metric == LATTICE_ERROR:
+                column = {name: values for name, values in column.items() if any(values.values())}
+            found = standings(column, *ends[metric], overlaps.get(dataset, 0.0))
+            rows += [
+                (dataset, metric, name, s.n, s.mean, s.best, s.difference, s.low, s.high, s.p, s.p_holm, s.mark)
+                for name, s in found.items()
+            ]
+    return _frame(rows, RANKINGS)
+
+
+def claims(table: pd.DataFrame, overlaps: Mapping[str, float]) -> pd.DataFrame:
+    """Comparisons fixed beforehand; differences are quantizer - against, in the metric's unit.
+
+    "topology_gain": a row's gain against 0, against its own `vector_gain`, and against the gain of `vq+sorted`.
+    "paper order": `som-vq` and `som-vq:paper` against `vq`, `som-hard` and `vq-vae`, on what the paper compares.
+
+    Holm runs over all comparisons of one (dataset, claim, metric), whatever they are against: they are printed side
+    by side and any of them may be quoted alone.
+
+    Args:
+        table: As in `rankings`. Rows of role "family" and "published" are compared, and `vq+sorted` of any role.
+        overlaps: As in `rankings`.
+
+    Returns:
+        One row a comparison. `outcome` is "above", "below", "not separable", "identical", or "untested" (fewer than
+        FEWEST_SEEDS shared seeds, or no variance). Blank cells are NaN.
+
+    Raises:
+        ValueError: If a quantizer has two rows of one dataset and seed.
+    """
+    metrics = [name for name in (GAIN, VECTOR_GAIN, *PAPER_METRICS) if name in table]
+    controls = dict(_columns(table[table["quantizer"] == SORTED], None, metrics))
+    rows = []
+    for dataset, columns in _columns(table, CLAIMED, metrics):
+        control = controls.get(dataset, {}).get(GAIN, {}).get(SORTED)
+        questions = [("topology_gain", GAIN, list(_gains(columns, control)))]
+        questions += [("paper order", metric, list(_orders(columns.get(metric, {})))) for metric in PAPER_METRICS]
+        for claim, metric, pairs in questions:
+            for name, against, *found in _tested(pairs, overlaps.get(dataset, 0.0)):
+                rows.append((dataset, claim, metric, name, against, *found))
+    return _frame(rows, CLAIMS)
+
+
+Pair = tuple[str, str, Seeds, Seeds]
+
+
+def _gains(columns: Mapping[str, Column], control: Seeds | None) -> Iterator[Pair]:
+    for name, gain in columns.get(GAIN, {}).items():
+        yield name, "0", gain, dict.fromkeys(gain, 0.0)
+        own = columns.get(VECTOR_GAIN, {}).get(name)
+        if own:
+            yield name, VECTOR_GAIN, gain, own
+        if control and name != SORTED:
+            yield name, SORTED, gain, control
+
+
+def _orders(column: Column) -> Iterator[Pair]:
+    for name in PAPER_ROWS:
+        for against in PAPER_BASELINES:
+            if name in column and against in column:
+                yield name, against, column[name], column[against]
+
+
+def _tested(pairs: Iterable[Pair], overlap: float) -> Iterator[tuple[Any, ...]]:
+    compared = [(name, against, _compare(first, second, overlap)) for name, against, first, second in pairs]
+    adjusted = holm(test.p if test else None for _, _, (_, test) in compared)
+    for (name, against, (n, test)), p in zip(compared, adjusted, strict=True):
+        if test is None:
+            yield name, against, n, None, None, None, None, None, "untested"
+        else:
+            yield name, against, n, test.mean, test.low, test.high, test.p, p, _outcome(test, p)
+
+
+def _compare(first: Seeds, second: Seeds, overlap: float) -> tuple[int, Paired | None]:
+    """Shared seeds, and the comparison over them where they are enough for one."""
+    seeds = [seed for seed in first if seed in second]
+    if len(seeds) < FEWEST_SEEDS:
+        return len(seeds), None
+    return len(seeds), paired([first[seed] for seed in seeds], [second[seed] for seed in seeds], overlap)
+
+
+def _outcome(test: Paired, p: float | None) -> str:
+    if test.outcome != "tested" or p is None:
+        return test.outcome
+    if p > SIGNIFICANCE:
+        return "not separable"
+    return "above" if test.mean > 0 else "below"
+
+
+def _columns(
+    table: pd.DataFrame, roles: tuple[str, ...] | None, metrics: list[str]
+) -> Iterator[tuple[str, dict[str, Column]]]:
+    """Dataset -> metric -> quantizer -> seed -> value, of done cells, without blanks, in the table's order."""
+    done = table[table["status"] == DONE]
+    if roles is not None:
+        done = done[done["role"].isin(roles)]
+    if done.duplicated(["quantizer", "dataset", "seed"]).any():
+        raise ValueError("Expected one row a quantizer, dataset and seed, got two.")
+    for dataset, group in done.groupby("dataset", sort=False):
+        names, seeds = group["quantizer"].tolist(), group["seed"].tolist()
+        columns: dict[str, Column] = {}
+        for metric in metrics:
+            column: defaultdict[str, Seeds] = defaultdict(dict)
+            for name, seed, value in zip(names, seeds, group[metric].astype(float).tolist(), strict=True):
+                if math.isfinite(value):
+                    column[name][seed] = value
+            columns[metric] = dict(column)
+        yield str(dataset), columns
+
+
+def _frame(rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
+    numbers = {name: float for name in ("mean", "difference", "low", "high", "p", "p_holm") if name in columns}
+    return pd.DataFrame(rows, columns=list(columns)).astype(numbers | {"n": int})

@@ -1,0 +1,93 @@
+"""What is on this machine: versions, devices, extras and data, and the command for what is missing."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+import datasets
+from bench._checkout import ROOT
+from bench.records.environment import PACKAGES, cores, processor, version
+from datasets.store import data_directory
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def lines() -> list[str]:
+    """The whole diagnosis, a line a fact."""
+    return [*_machine(), *_devices(), *_extras(), *_data()]
+
+
+def _machine() -> list[str]:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    return [
+        f"quantizer-bench {version()} in {ROOT}",
+        f"python {platform.python_version()} on {platform.platform()}; {versions}",
+        f"{cores()} cores of {processor()}; memory {_memory()}",
+        f"threads: {', '.join(f'{name}={os.environ[name]}' for name in THREADS if name in os.environ) or 'no limit'} "
+        "(jobs on a CPU take one each, whatever this says)",
+    ]
+
+
+def _devices() -> list[str]:
+    import torch
+
+    if not torch.cuda.is_available():
+        built = (
+            f"PyTorch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "PyTorch is built without CUDA"
+        )
+        driver = "nvidia-smi is there" if shutil.which("nvidia-smi") else "there is no nvidia-smi"
+        return [f"no GPU: {built}, {driver}; --device auto takes the CPU"]
+    found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+    return [
+        f"GPU {number}: {each.name}, {each.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
+        for number, each in enumerate(found)
+    ]
+
+
+def _extras() -> list[str]:
+    """Which of pyproject.toml's extras are installed."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = []
+    for extra, texts in told.get("optional-dependencies", {}).items():
+        lacking = [problem for text in texts if (problem := _lacking(Requirement(text), told["name"]))]
+        remedy = f"lacks {', '.join(lacking)}: pip install -c constraints.txt -e '.[{extra}]'"
+        found.append(f"extra {extra}: {remedy if lacking else 'installed'}")
+    return found
+
+
+def _lacking(requirement: Requirement, own: str) -> str:
+    """What is wrong with a requirement here; empty where it is met."""
+    if requirement.name == own or (requirement.marker and not requirement.marker.evaluate()):
+        return ""
+    try:
+        present = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return requirement.name
+    met = requirement.specifier.contains(present, prereleases=True)
+    return "" if met else f"{requirement.name}{requirement.specifier} ({present} is here)"
+
+
+def _data() -> list[str]:
+    folder = data_directory()
+    found = [f"data directory: {folder} ({'there' if folder.is_dir() else 'not there yet'}; BENCH_DATA sets another)"]
+    for name in datasets.names():
+        cls = datasets.get(name)
+        here = f"any file of yours, {name}:PATH" if cls.located else "on this machine"
+        kind = "" if cls.real else " (a stand-in, synthetic)"
+        found.append(f"dataset {name}: {datasets.missing(name) or here + kind}")
+    return found
+
+
+def _memory() -> str:
+    """Physical memory, and what of it is free, where the system tells."""
+    try:
+        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        total, free = (int(told[name].split()[0]) / 2**20 for name in ("MemTotal", "MemAvailable"))
+    except (OSError, KeyError, ValueError):
+        return "unknown"
+    return f"{total:.1f} GiB, {free:.1f} free"

@@ -1,0 +1,72 @@
+"""`bench baseline` and `bench check`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.app import EXIT_DONE, app
+from bench.cli.launch import run_plan
+from bench.cli.options import (
+    DataDir,
+    Executor,
+    Jobs,
+    Plugins,
+    engine_of,
+    existing,
+    load,
+    options_of,
+    use_data,
+    used_by,
+)
+
+
+@app.command()
+def baseline(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
+    null_pairs: Annotated[int, typer.Option(help="Trainings of every row on the run's data, from other seeds.")] = 10,
+    jobs: Jobs = None,
+    executor: Executor = "local",
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> int:
+    """Keep a run's metrics for bench check, with how far trainings on the same data differ.
+
+    That is measured: null pairs are trained into RUN/null. Running the same command again resumes it.
+
+    Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
+    """
+    from bench.gate import commands
+    from bench.gate.null_pairs import device_of, finished, null_plan
+    from bench.records.store import Store
+
+    use_data(data_dir)
+    load(plugin)
+    plan, records = finished(existing(folder))
+    null = null_plan(plan, null_pairs)
+    options = options_of(device_of(records), jobs, executor, plugin, rerun="failed")
+    store = Store(folder / "null")
+    store.lock()
+    with engine_of(executor, used_by(null), store, options, jobs) as engine:
+        code = run_plan(null, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine)
+    if code == EXIT_DONE:
+        commands.keep(plan, records, null, store, out)
+    return code
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
+    baseline: Annotated[Path, typer.Option(help="What bench baseline wrote.")],
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions, too.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file, too.")] = None,
+) -> int:
+    """Compare a run with a baseline: has quality fallen by more than chance?
+
+    Exit codes: 0 it holds, 1 it fell, 2 something was not measured or not comparable, 3 a cell failed.
+    """
+    from bench.gate import commands
+
+    return commands.check(existing(folder), baseline, github=github, junit=junit)

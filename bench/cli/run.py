@@ -1,0 +1,138 @@
+"""`bench run` and `bench evaluate`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.app import EXIT_DONE, EXIT_INCOMPLETE, app
+from bench.cli.launch import print_capacity, run_plan
+from bench.cli.options import (
+    DataDir,
+    Executor,
+    Jobs,
+    Plugins,
+    engine_of,
+    existing,
+    load,
+    options_of,
+    use_data,
+    used_by,
+)
+from bench.errors import UsageError
+
+
+@app.command()
+def run(
+    quantizers: Annotated[
+        str,
+        typer.Option(
+            help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. all leaves out, "
+            "as unavailable, what cannot be at this codebook size or width of frames; a name is refused then."
+        ),
+    ] = "",
+    datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",
+    suite: Annotated[str, typer.Option(help="Rows, datasets, protocol: see bench list suites.")] = "",
+    protocol: Annotated[str, typer.Option(help="quick, paper, paper-cold or tiny; a suite has its own.")] = "",
+    seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
+    codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
+    params: Annotated[Path | None, typer.Option(help="tuned.toml that bench tune wrote.")] = None,
+    capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    jobs: Jobs = None,
+    executor: Executor = "local",
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/[SUITE-]PROTOCOL unless told.")] = None,
+    rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds a job may take: a seed on a CPU, a pair on a GPU.")
+    ] = None,
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+    require_real: Annotated[bool, typer.Option(help="Refuse to run on a stand-in.")] = False,
+    profile: Annotated[bool, typer.Option(help="Tell in the report where the time went; write profile.csv.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and an estimate, run nothing.")] = False,
+) -> int:
+    """Train every quantizer on every dataset over seeds, and measure.
+
+    Running the same command again resumes it. Exit codes: 0 all cells done, 3 some are not, 2 bad usage, 130
+    interrupted.
+    """
+    from bench.execution.reuse import RERUN
+    from bench.planning import planner as planning
+    from bench.planning.request import Request
+    from bench.records.store import Store
+
+    use_data(data_dir)
+    load(plugin)
+    if rerun not in RERUN:
+        raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
+    options = options_of(device, jobs, executor, plugin, timeout=timeout, rerun=rerun)
+    request = Request(
+        quantizers=quantizers,
+        datasets=datasets,
+        protocol=protocol,
+        suite=suite,
+        seeds=seeds,
+        codebook_size=codebook_size,
+        settings=tuple(set_ or ()),
+        capacity=capacity,
+        require_real=require_real,
+        params=str(params or ""),
+    )
+    plan = planning.make(request)
+    for remark in plan.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
+    store = Store(folder, writable=not dry_run)
+    if dry_run:
+        from bench.cli.preview import dry_run as show
+
+        print_capacity(plan)
+        print(show(plan, store, options))
+        return EXIT_DONE
+    store.lock()
+    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
+        print_capacity(plan)
+        return run_plan(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine, profile=profile)
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run folder")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    jobs: Jobs = None,
+    executor: Executor = "local",
+    plugin: Plugins = None,
+    data_dir: DataDir = None,
+) -> int:
+    """Recompute every metric of a run from its stored weights, without training, and compare with what was recorded.
+
+    The new values take the place of the recorded ones; those that differ are told once.
+
+    Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
+    """
+    from bench.analysis.agreement import differences, unmeasured
+    from bench.planning import cells
+    from bench.records.store import Store
+
+    use_data(data_dir)
+    load(plugin)
+    options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
+    told = existing(folder).plan()  # before anything is written: it may be no run folder
+    plan = cells.from_values(told, folder / "plan.json")
+    reasons = [cells.made_elsewhere(cell) for cell in plan.cells]
+    if reasons and all(reasons):
+        raise UsageError(reasons[0])
+    for reason in dict.fromkeys(filter(None, reasons)):
+        print(f"note: {reason}; what is recorded stays as it is", file=sys.stderr)
+    store = Store(folder)
+    store.lock()
+    former, _ = store.read_all(cell.key for cell in plan.cells)
+    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
+        code = run_plan(plan, store, options, told.get("command", []), engine)
+    present, _ = store.read_all(cell.key for cell in plan.cells)
+    lines = differences(plan, former, present)
+    print("\n".join(lines))
+    return code or (EXIT_INCOMPLETE if unmeasured(plan, former, present) else int(len(lines) > 1))

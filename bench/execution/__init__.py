@@ -1,0 +1,1 @@
+"""Plan -> jobs -> records: the runner, the engines, and the job of a child process."""

@@ -1,0 +1,186 @@
+"""An engine takes jobs; a job is a child process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench._checkout import ROOT
+from bench.records.files import write_json
+from bench.records.store import Store
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+"""What libraries read when they are loaded; a job must not take more cores than it was given."""
+
+
+# Of glibc's allocator, to which no other listens. It gives large blocks back to the system when they are freed and gets
+# them anew a moment later, page by page, each filled with zeros: a fifth of a reader's time. Jobs are short, so they
+# keep what they had, in large pages.
+KEPT_MEMORY = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776:glibc.malloc.hugetlb=1"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended.
+
+    Attributes:
+        returncode: Its exit status, negative for a signal.
+        timed_out: It was killed for taking longer than allowed.
+        error: Why it could not even be started; empty where it was.
+    """
+
+    returncode: int
+    timed_out: bool
+    error: str = ""
+
+    @property
+    def cause(self) -> str:
+        """In words."""
+        if self.error:
+            return self.error
+        if self.returncode < 0:
+            try:
+                return f"killed by {signal.Signals(-self.returncode).name}"
+            except ValueError:
+                return f"killed by signal {-self.returncode}"
+        return f"exited with status {self.returncode} and no record"
+
+
+class Children:
+    """Starts child processes and can end all of them.
+
+    Args:
+        environment: Variables that they get beside this process's own.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = dict(environment or {})
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, spec: Path, log: Path, timeout: float | None, threads: int) -> Outcome:
+        """Run one job to its end: `python -m bench _job SPEC`, its output in `log`."""
+        command = [sys.executable, "-m", "bench", "_job", str(spec)]
+        with log.open("wb") as output:
+            with self._lock:
+                if self._closed:
+                    return Outcome(-signal.SIGTERM, timed_out=False)
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=job_environment(threads) | self.environment,
+                )
+                self._running.add(child)
+            try:
+                return Outcome(child.wait(timeout), timed_out=False)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return Outcome(child.wait(), timed_out=True)
+            finally:
+                with self._lock:
+                    self._running.discard(child)
+
+    def close(self) -> None:
+        """End every child and start no more."""
+        with self._lock:
+            self._closed = True
+            for child in self._running:
+                child.kill()
+
+
+def job_environment(threads: int) -> dict[str, str]:
+    """What a job finds in its environment: ours, the number of threads, and where our packages are."""
+    return os.environ | {
+        **dict.fromkeys(THREADS, str(threads)),
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may choose another sum order each time
+        # the last one of a name counts
+        "GLIBC_TUNABLES": ":".join(filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one child does.
+
+    Attributes:
+        key: Of the tokenizer of its first cell: names its files.
+        spec: What the child reads, but for the folder and the process that it belongs to.
+        timeout: Seconds that it may take, or None.
+    """
+
+    key: str
+    spec: dict[str, Any]
+    timeout: float | None
+
+    def run(self, store: Store, children: Children) -> Outcome:
+        """Run the child on this machine; it writes into the store's folder."""
+        path = store.cells / f"{self.key}.job"
+        write_json(
+            path, self.spec | {"root": str(store.root.resolve()), "driver": os.getpid(), "begun": time.monotonic()}
+        )
+        outcome = children.run(path, store.log(self.key), self.timeout, threads=1)
+        path.unlink(missing_ok=True)
+        return outcome
+
+
+class Engine(ABC):
+    """Takes jobs, runs them somewhere and has their files written into the store.
+
+    Attributes:
+        store: Where the results of jobs go.
+        device: "cpu" or "cuda", what jobs run on.
+    """
+
+    def __init__(self, store: Store, device: str) -> None:
+        self.store = store
+        self.device = device
+
+    @property
+    @abstractmethod
+    def room(self) -> int:
+        """How many jobs to hand over at a time; the driver keeps the others back, so that its memory stays flat."""
+
+    @abstractmethod
+    def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
+        """Hand over a job; `started` is called, by any thread, when it begins."""
+
+    @abstractmethod
+    def outcome(self, job: Job, future: Future[Any]) -> Outcome:
+        """How a job ended whose future is done; what it wrote is in the store afterwards.
+
+        Raises:
+            LostError: It can never end, nor can any other.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every job and take no more; may be called twice."""
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,97 @@
+"""A trained autoencoder -> what the metrics may look at; and the check that a quantizer keeps its contract."""
+
+import torch
+from torch import Tensor
+
+from bench.errors import DivergedError
+from bench.metrics.base import Trained
+from bench.planning.protocol import Protocol
+from bench.training.autoencoder import Autoencoder, reconstruct, tokenize
+from bench.training.contract import check_codes
+from bench.training.schedule import History
+from datasets.base import Sequences
+
+SAMPLE = 2_000
+
+
+def flat_frames(data: Sequences, split: str, device: str) -> Tensor:
+    """(N, width) frames of a split, in order."""
+    return torch.from_numpy(data.frames[split].reshape(-1, data.width)).to(device)
+
+
+def trained(
+    model: Autoencoder,
+    data: Sequences,
+    device: str,
+    *,
+    data_seed: int,
+    train_seed: int,
+    protocol: Protocol,
+    history: History,
+) -> Trained:
+    """Tokenize every split and decode the test split.
+
+    Raises:
+        ContractError: A code is out of range.
+        DivergedError: The codebook or what it decodes to is not finite.
+    """
+    quantizer = model.quantizer
+    tokens, latents = {}, torch.empty(0)
+    for split, frames in data.frames.items():
+        latents, codes = tokenize(model, flat_frames(data, split, device))
+        check_codes(codes, len(codes), quantizer.num_codes)
+        tokens[split] = codes.reshape(frames.shape[:2])
+    prototypes = reconstruct(model, torch.arange(quantizer.num_codes, device=device))
+    decoded = prototypes[tokens["test"]]
+    codebook = _precise(quantizer.codebook)
+    if not (codebook.isfinite().all() and decoded.isfinite().all()):
+        raise DivergedError("the codebook or what it decodes to is not finite")
+    train_frames = data.frames["train"]
+    order = torch.randperm(len(latents), generator=torch.Generator().manual_seed(data_seed))
+    return Trained(
+        data=data,
+        num_codes=quantizer.num_codes,
+        tokens=tokens,
+        prototypes=prototypes,
+        decoded=decoded,
+        latents=_precise(latents),
+        latent_codebook=_precise(quantizer.latent_codebook),
+        codebook=codebook,
+        positions=quantizer.positions,
+        sample=order[:SAMPLE].sort().values.to(device),
+        seed=train_seed,
+        budget=protocol.reader,
+        small_budget=protocol.small_reader,
+        curve=tuple(history.validation),
+        checks=protocol.schedule.checks(len(train_frames) * train_frames.shape[1]),
+    )
+
+
+def _precise(values: Tensor) -> Tensor:
+    """In float32 at least: squares of half precision overflow at 256."""
+    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
+
+
+def unquantized(model: Autoencoder, data: Sequences, device: str) -> Trained:
+    """The plain autoencoder as a tokenizer of one code: only what looks at the decoded frames means anything."""
+    frames = flat_frames(data, "test", device)
+    with torch.inference_mode():
+        decoded = model.decoder(model.encoder(frames))
+    if not decoded.isfinite().all():
+        raise DivergedError("what the autoencoder decodes to is not finite")
+    one = decoded.new_zeros(1, data.width)
+    return Trained(
+        data=data,
+        num_codes=1,
+        tokens={
+            split: torch.zeros(each.shape[:2], dtype=torch.int64, device=device) for split, each in data.frames.items()
+        },
+        prototypes=one,
+        decoded=decoded.reshape(data.frames["test"].shape),
+        latents=frames,
+        latent_codebook=one,
+        codebook=one,
+        positions=None,
+        sample=torch.arange(0, device=device),
+        seed=0,
+    )

@@ -1,0 +1,105 @@
+"""Null pairs: the same data and code, other training seeds; and the baseline that they and a run make."""
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Mapping
+
+from bench.errors import UsageError
+from bench.execution.reuse import stale_metrics
+from bench.gate.baseline import Baseline
+from bench.gate.observations import measured, undone
+from bench.planning.cells import Plan, from_values, made_elsewhere
+from bench.planning.keys import training_code
+from bench.planning.pairs import trained_from
+from bench.planning.request import LARGEST_SEED
+from bench.records.files import read_json
+from bench.records.record import Record
+from bench.records.store import Store
+from bench.vocabulary import NULL
+
+FEWEST = 2
+
+
+def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
+    """The plan and the records of a run all of whose cells are done, by the present code.
+
+    Raises:
+        UsageError: Some are not, or were trained or measured by other code.
+    """
+    plan = from_values(store.plan(), store.root / "plan.json")
+    for reason in filter(None, map(made_elsewhere, plan.cells)):
+        raise UsageError(reason)
+    records, _ = store.read_all(cell.key for cell in plan.cells)
+    failed = undone(plan, records)
+    if failed:
+        first, others = failed[0], f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise UsageError(f"no baseline without a result of {first.row} on {first.dataset}, {first.what}{others}")
+    for cell in plan.cells:
+        trained = training_code(cell.quantizer, cell.dataset) == cell.code and trained_from(cell, cell.seed) == cell
+        if not trained or stale_metrics(cell, records[cell.key]):
+            raise UsageError(
+                f"{cell.row} on {cell.dataset} was made by other code than this, which the null pairs would be made "
+                f"by; give the command that made {store.root} again"
+            )
+    return plan, records
+
+
+def null_plan(plan: Plan, pairs: int) -> Plan:
+    """Trainings of every row that make null pairs with a run's: on the same data, from other training seeds.
+
+    The k-th is on the data of the run's k-th seed, round and round, so that a larger number keeps those that are there.
+    They are set apart in tables: their seeds stand for no data of their own.
+
+    Raises:
+        UsageError: There are too few.
+    """
+    if pairs < FEWEST:
+        raise UsageError(f"expected --null-pairs of at least {FEWEST}, got {pairs}")
+    originals = [cell for cell in plan.cells if not cell.control]
+    seeds = itertools.cycle(dict.fromkeys(cell.data_seed for cell in originals))
+    cells = [
+        dataclasses.replace(trained_from(cell, LARGEST_SEED - index), role=NULL)
+        for index, seed in zip(range(pairs), seeds, strict=False)
+        for cell in originals
+        if cell.data_seed == seed
+    ]
+    return dataclasses.replace(plan, cells=tuple(cells), absent=(), remarks=(), suite="", published=())
+
+
+def device_of(records: Mapping[str, Record]) -> str:
+    """The kind of device that a run was made on.
+
+    Raises:
+        UsageError: It was made on several.
+    """
+    devices = sorted({record["device"] for record in records.values()})
+    if len(devices) != 1:
+        raise UsageError(f"expected a run on one kind of device, got cells from {' and '.join(devices) or 'none'}")
+    return str(devices[0])
+
+
+def make(plan: Plan, records: Mapping[str, Record], null: Plan, store: Store) -> Baseline:
+    """The baseline of a finished run and of its null pairs, which lie in a store.
+
+    Raises:
+        UsageError: Nothing was measured.
+    """
+    others = measured(null, store.read_all(cell.key for cell in null.cells)[0])
+    rows = {pair: row.with_null(others[pair].trainings) for pair, row in measured(plan, records).items()}
+    if not any(row.trainings.values for row in rows.values()):
+        raise UsageError("the run measured nothing that another could be checked against")
+    path = store.root / "environment.json"
+    try:
+        facts = read_json(path)
+        made = {
+            "version": facts["quantizer-bench"],
+            "commit": facts["commit"][:12],
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "processor": facts["processor"],
+            "null pairs": len({cell.train_seed for cell in null.cells}),
+            "packages": facts["packages"],
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not tell what the run was made on ({type(error).__name__}: {error})") from None
+    return Baseline(made, rows)

@@ -1,0 +1,1 @@
+"""Hand-written numerics, each beside the plain computation that it equals."""

@@ -1,0 +1,146 @@
+"""A trigram model of token sequences: no training by gradient and no random numbers, a check on the readers."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from bench.metrics.arguments import Floats, Integers, count, indices
+from bench.metrics.base import Trained, as_array
+from bench.metrics.registry import register
+
+_LARGEST = 2**21  # trigrams are numbered in 63 bits
+
+
+class Trigram:
+    """Interpolated trigram with Witten-Bell smoothing (Witten and Bell 1991, method C; Chen and Goodman 1998).
+
+    With c a count in the training sequences and T(h) the number of different tokens seen after history h:
+
+        P(w | h) = (c(h w) + T(h) P(w | h')) / (c(h) + T(h))
+
+    where h' is h without its oldest token; the empty history falls back on 1 / K. A history never seen leaves all to
+    h'. N-grams do not cross sequences; the empty history counts every token.
+
+    Args:
+        train: (n, time) tokens.
+        num_codes: K, at most 2^21.
+
+    Raises:
+        ValueError: Not (n, time) tokens in 0 .. K - 1, or K too large.
+    """
+
+    def __init__(self, train: ArrayLike | Tensor, num_codes: int) -> None:
+        num_codes = count("num_codes", num_codes)
+        tokens = _checked(train, num_codes)
+        self.num_codes = num_codes
+        self.grams = [_Counts(_numbered(tokens, order, num_codes), num_codes) for order in (1, 2, 3)]
+
+    def probability(self, history: ArrayLike | Tensor, token: ArrayLike | Tensor) -> Floats:
+        """P(token | history): history (N, 0, 1 or 2) tokens, oldest first, token (N,) -> (N,).
+
+        Raises:
+            ValueError: Shapes do not fit, or a token is no integer in 0 .. K - 1.
+        """
+        after, before = indices("token", token, self.num_codes), as_array(history)
+        if before.size:
+            before = indices("history", before, self.num_codes)
+        if after.ndim != 1 or before.ndim != 2 or len(before) != len(after) or before.shape[1] >= len(self.grams):
+            raise ValueError(f"expected history (N, 0, 1 or 2) and token (N,), got {before.shape} and {after.shape}")
+        return self._probability(before.astype(np.int64), after)
+
+    def _probability(self, before: Integers, after: Integers) -> Floats:
+        found = np.full(len(after), 1.0 / self.num_codes)
+        number = np.zeros(len(after), dtype=np.int64)
+        for order in range(before.shape[1] + 1):
+            if order:
+                number += before[:, -order] * self.num_codes ** (order - 1)
+            found = self.grams[order].interpolate(number, after, found)
+        return found
+
+    def bits(self, sequences: ArrayLike | Tensor) -> float:
+        """Mean -log2 P of every token of (n, time) but each first, given the one or two before it.
+
+        Raises:
+            ValueError: Not (n, time) tokens in 0 .. K - 1 with time >= 2.
+        """
+        tokens = _checked(sequences, self.num_codes)
+        seconds = self._probability(tokens[:, :1], tokens[:, 1])
+        history = np.stack([tokens[:, :-2], tokens[:, 1:-1]], axis=-1).reshape(-1, 2)
+        others = self._probability(history, tokens[:, 2:].ravel())
+        return float(-np.log2(np.concatenate([seconds, others])).mean())
+
+
+class _Counts:
+    """Counts of the n-grams of one order, and of their histories: sorted numbers, looked up by bisection."""
+
+    def __init__(self, numbers: Integers, num_codes: int) -> None:
+        self.num_codes = num_codes
+        self.grams, self.counts = np.unique(numbers, return_counts=True)
+        self.histories, first = np.unique(self.grams // num_codes, return_index=True)
+        self.seen = np.add.reduceat(self.counts, first) if len(first) else first
+        self.kinds = np.diff(np.append(first, len(self.grams)))
+
+    def interpolate(self, history: Integers, token: Integers, lower: Floats) -> Floats:
+        count = _look_up(self.grams, self.counts, history * self.num_codes + token)
+        kinds = _look_up(self.histories, self.kinds, history)
+        whole = _look_up(self.histories, self.seen, history) + kinds
+        mixed: Floats = np.where(whole > 0, (count + kinds * lower) / np.maximum(whole, 1), lower)
+        return mixed
+
+
+def _look_up(keys: Integers, values: Integers, wanted: Integers) -> Integers:
+    """The value of each wanted key; 0 where it is not among the sorted keys."""
+    if len(keys) == 0:
+        return np.zeros_like(wanted)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found: Integers = np.where(keys[place] == wanted, values[place], 0)
+    return found
+
+
+def _numbered(tokens: Integers, order: int, num_codes: int) -> Integers:
+    """Every n-gram of (n, time) tokens as one number, its last token the least significant."""
+    length = max(tokens.shape[1] - order + 1, 0)
+    numbers = np.zeros((len(tokens), length), dtype=np.int64)
+    for place in range(order):
+        numbers = numbers * num_codes + tokens[:, place : place + length]
+    return numbers.ravel()
+
+
+def _checked(sequences: ArrayLike | Tensor, num_codes: int) -> Integers:
+    if num_codes > _LARGEST:
+        raise ValueError(f"expected at most {_LARGEST:,} codes, got {num_codes:,}")
+    tokens = indices("tokens", sequences, num_codes)
+    if tokens.ndim != 2 or tokens.shape[1] < 2:
+        raise ValueError(f"expected (n, time) tokens with n >= 1 and time >= 2, got {tokens.shape}")
+    return tokens
+
+
+def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: int) -> float:
+    """Bits a token that a `Trigram` of the training sequences needs on the test sequences, in [0, inf).
+
+    Every token but each sequence's first counts, as for the readers.
+
+    Args:
+        train: (n, time) tokens.
+        test: (m, time) tokens.
+        num_codes: K.
+
+    Raises:
+        ValueError: See `Trigram`.
+
+    K = 2, trained on 0 0 1, so c(0) = 2 and c(1) = 1 of 3 with T = 2: P(1) = (1 + 2 / 2) / 5 = 2/5. After 0 came 0 and
+    1 once each: P(1 | 0) = (1 + 2 * 2/5) / 4 = 9/20. The test sequence is 0 1, its 1 has only one token before it:
+
+    >>> round(ngram_bits([[0, 0, 1]], [[0, 1]], num_codes=2), 6)  # -log2 9/20
+    1.152003
+    """
+    return Trigram(train, num_codes).bits(test)
+
+
+@register(
+    "ngram_bits",
+    direction="lower",
+    summary="bits a test token of an interpolated trigram (Witten-Bell) of the train tokens; [0, inf)",
+)
+def _ngram_bits(trained: Trained) -> float:
+    return ngram_bits(trained.tokens["train"], trained.tokens["test"], trained.num_codes)

@@ -1,0 +1,1 @@
+"""Readers: small GRUs that learn to predict the next token."""

@@ -1,0 +1,69 @@
+"""Readers of one size that learn side by side: what each device does best."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.kernels.adam import Adam
+from bench.kernels.gru_cpu import reading_losses, run_states
+from bench.metrics.readers.group import Group
+from bench.metrics.readers.gru import BATCH, GRUReader, weights
+
+_EVALUATED_LOGITS = 2**22  # held at once
+
+
+class SideBySide(Group):
+    """On a CPU: each reader with its own weights and optimiser, their time loops run as one.
+
+    Args:
+        readers: They are trained in place.
+    """
+
+    def __init__(self, readers: Sequence[GRUReader]) -> None:
+        self.readers = readers
+        self.optimisers = [Adam(reader.parameters(), 0.0) for reader in readers]
+        self.kept: dict[int, dict[str, Any]] = {}
+
+    def update(self, pairs: Tensor, rate: float, which: Sequence[int]) -> None:
+        """One step each: they share no parameter, so their losses may be added."""
+        chosen = pairs[list(which)]
+        for index in which:
+            self.optimisers[index].learning_rate = rate
+            self.optimisers[index].clear()
+        losses([self.readers[index] for index in which], chosen[:, 0], chosen[:, 1]).sum().backward()  # type: ignore[no-untyped-call]
+        for index in which:
+            self.optimisers[index].step()
+
+    @torch.inference_mode()
+    def cross_entropies(self, sequences: Tensor, which: Sequence[int]) -> list[float]:
+        """By blocks of sequences, and of logits."""
+        chosen = [self.readers[index] for index in which]
+        own, totals = weights(chosen), [0.0] * len(chosen)
+        rows = max(1, _EVALUATED_LOGITS // chosen[0].num_codes)
+        for block in torch.split(sequences[list(which)], BATCH, dim=1):
+            states, targets = run_states(own, block[..., :-1]).flatten(1, 2), block[..., 1:].flatten(1)
+            for place, reader in enumerate(chosen):
+                parts = zip(torch.split(states[place], rows), torch.split(targets[place], rows), strict=True)
+                for state, target in parts:
+                    totals[place] += float(functional.cross_entropy(reader.output(state), target, reduction="sum"))
+        count = sequences.shape[1] * (sequences.shape[2] - 1)
+        return [total / count for total in totals]
+
+    def keep(self, which: Sequence[int]) -> None:
+        """A copy of all parameters."""
+        for index in which:
+            self.kept[index] = copy.deepcopy(self.readers[index].state_dict())
+
+    def restore(self) -> None:
+        """From the copies."""
+        for index, state in self.kept.items():
+            self.readers[index].load_state_dict(state)
+
+
+def losses(readers: Sequence[GRUReader], tokens: Tensor, targets: Tensor) -> Tensor:
+    """(R,) `plain_loss` of each reader for its own tokens (R, B, T) and next tokens (R, B, T), on a CPU."""
+    return reading_losses(weights(readers), tokens, targets)

@@ -1,0 +1,1 @@
+"""Request -> plan: rows, sources, capacities, and cells with their keys."""

@@ -1,0 +1,266 @@
+"""Other people's quantizers, datasets and metrics: from a file or module, or from distributions that are installed.
+
+An installed distribution offers them as entry points of the groups in `GROUPS`, each under its name:
+
+    [project.entry-points."quantizer_bench.quantizers"]
+    neural-gas = "my_package.quantizer:NeuralGas"
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datasets
+import quantizers
+from bench.errors import UsageError
+from bench.metrics import METRICS, Metric
+from bench.metrics.registry import add
+from bench.plugins import module_files
+from bench.plugins.fingerprint import modules
+from bench.plugins.guard import guarded
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
+
+PREFIX = "bench_plugin_"  # of the module names that files get
+
+OF_QUANTIZERS, OF_DATASETS, OF_METRICS = (
+    "quantizer_bench.quantizers",
+    "quantizer_bench.datasets",
+    "quantizer_bench.metrics",
+)
+GROUPS = {OF_QUANTIZERS: "quantizer", OF_DATASETS: "dataset", OF_METRICS: "metric"}
+"""Groups that `discover` imports -> what one of them is called."""
+
+_BROKEN: dict[tuple[str, str], str] = {}
+_GIVEN: dict[str, set[tuple[str, str]]] = {}
+
+
+def entry_points(group: str) -> "EntryPoints":
+    """What installed distributions offer under a group, those of `GROUPS` or "quantizer_bench.executors".
+
+    Nothing of theirs is imported: `entry_points(group)[name].load()` imports one.
+    """
+    from importlib import metadata  # slow to import, and most commands need it not
+
+    return metadata.entry_points(group=group)
+
+
+def discover(needed: Mapping[str, Collection[str]] | None = None) -> list[str]:
+    """Import and register what installed distributions offer; one that cannot be used is skipped.
+
+    Args:
+        needed: Group -> names; what is registered already is not looked for. None takes everything.
+
+    Returns:
+        A line for each that was skipped, with the cause.
+    """
+    skipped = []
+    for group in GROUPS:
+        wanted = None if needed is None else set(needed.get(group, ())) - set(_names(group))
+        if wanted is not None and not wanted:
+            continue
+        offered = entry_points(group)
+        if wanted is not None and not wanted <= offered.names:
+            wanted = None  # a module may register more names than its distribution tells
+        for offer in offered:
+            if wanted is None or offer.name in wanted:
+                skipped += _try(group, offer)
+    return skipped
+
+
+def refuse_broken(kind: str, name: str) -> None:
+    """Say why a name that is asked for is not registered.
+
+    Args:
+        kind: One of the values of `GROUPS`.
+        name: The name.
+
+    Raises:
+        UsageError: An installed distribution offers it, and it cannot be used.
+    """
+    if broken(kind, name):
+        raise UsageError(broken(kind, name))
+
+
+def broken(kind: str, name: str) -> str:
+    """Why an installed distribution's offer of that name cannot be used; "" where it can, or there is none."""
+    return _BROKEN.get((kind, name), "")
+
+
+def _try(group: str, offer: "EntryPoint") -> list[str]:
+    """Import and register one; a line where that cannot be."""
+    try:
+        if group == OF_QUANTIZERS:
+            _refuse_references([offer.name])
+        with guarded():
+            _add(group, offer.name, offer.load())
+    except (Exception, SystemExit) as error:  # whatever a stranger's code raises is the user's to read, in one line
+        source = f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value
+        what = f"{GROUPS[group]} {offer.name!r} of {source}"
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        _BROKEN[GROUPS[group], offer.name] = f"{what} cannot be used: {cause}"
+        return [f"{what} is skipped: {cause}"]
+    return []
+
+
+def _add(group: str, name: str, found: Any) -> None:
+    """Register what an entry point led to, unless its own decorator has just done so.
+
+    Raises:
+        ValueError: The name is taken, or it is not what the group asks for.
+    """
+    present = _present(group, name) if name in _names(group) else None
+    if present is not None and present is (found.function if isinstance(found, Metric) else found):
+        return
+    if group == OF_QUANTIZERS:
+        quantizers.register(name)(found)
+    elif group == OF_DATASETS:
+        datasets.register(name)(found)
+    elif isinstance(found, Metric) and found.name == name:
+        add(found)
+    else:
+        raise ValueError(f"Expected a Metric or a function with @bench.metrics.register({name!r}, ...), got {found!r}.")
+
+
+def load(plugin: str) -> list[str]:
+    """Import a plug-in.
+
+    Args:
+        plugin: Path of a Python file, or name of an importable module.
+
+    Returns:
+        The names that it registered.
+
+    Raises:
+        UsageError: It is not there, raises, or registers nothing.
+    """
+    before = _all()
+    try:
+        with guarded():
+            module = _import(plugin)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a stranger's file raises is the user's to read, in one line
+        raise UsageError(f"plug-in {plugin} cannot be loaded: {type(error).__name__}: {error}") from error
+    present = _all()
+    registered = {each for each, found in present.items() if getattr(found, "__module__", None) == module}
+    registered |= present.keys() - before.keys()
+    _GIVEN[plugin] = _GIVEN.get(plugin, set()) | registered
+    own = [name for _, name in registered]
+    if not _GIVEN[plugin]:
+        raise UsageError(
+            f"plug-in {plugin} registers nothing; put @quantizers.register('name') above a class derived from "
+            "quantizers.Quantizer, @datasets.register('name') above one derived from datasets.Dataset, or "
+            "@bench.metrics.register('name', ...) above a function"
+        )
+    _refuse_references(own)
+    return own
+
+
+def names_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """What the cells name that a plug-in may have to give."""
+    from bench.vocabulary import REFERENCES  # which imports this module
+
+    return {
+        OF_QUANTIZERS: {cell["quantizer"].partition(":")[0] for cell in cells} - REFERENCES.keys(),
+        OF_DATASETS: {cell["dataset"].partition(":")[0] for cell in cells},
+        OF_METRICS: {name for cell in cells for name in cell["metric_keys"]},
+    }
+
+
+def needed(plugins: Iterable[str], names: Mapping[str, Collection[str]]) -> list[str]:
+    """The plug-ins, of those that were loaded, that give one of some names: a job loads no others.
+
+    Args:
+        plugins: As `load` was given them.
+        names: Group -> names, as `discover` takes them.
+    """
+    wanted = {(group, name) for group, group_names in names.items() for name in group_names}
+    return [plugin for plugin in plugins if plugin not in _GIVEN or _GIVEN[plugin] & wanted]
+
+
+def source(module: str) -> str:
+    """What a user would call the plug-in that a module is: the name of its file, or the module's own."""
+    return Path(str(sys.modules[module].__file__)).name if module.startswith(PREFIX) else module
+
+
+def _refuse_references(names: list[str]) -> None:
+    """Raise UsageError where one is the name of a reference, which would be run in its place."""
+    from bench.vocabulary import REFERENCES  # which imports this module
+
+    for name in names:
+        if name in REFERENCES:
+            raise UsageError(f"{name!r} is the name of a reference; choose another for the plug-in")
+
+
+def origin(cls: type[quantizers.Quantizer]) -> str:
+    """What `load` takes to register a plug-in's class in another process."""
+    module = cls.__module__
+    return str(sys.modules[module].__file__) if module.startswith(PREFIX) else module
+
+
+def _names(group: str) -> list[str]:
+    if group == OF_QUANTIZERS:
+        return quantizers.names()
+    return datasets.names() if group == OF_DATASETS else list(METRICS)
+
+
+def _present(group: str, name: str) -> Any:
+    """The class or function that is registered."""
+    if group == OF_QUANTIZERS:
+        return quantizers.get(name)[0].cls
+    return datasets.get(name) if group == OF_DATASETS else METRICS[name].function
+
+
+def _all() -> dict[tuple[str, str], Any]:
+    return {(group, name): _present(group, name) for group in GROUPS for name in _names(group)}
+
+
+def _import(plugin: str) -> str:
+    path = Path(plugin)
+    if path.suffix != ".py" and not path.exists():
+        return importlib.import_module(plugin).__name__
+    if not path.is_file():
+        raise UsageError(f"plug-in {plugin} does not exist; give the path of a Python file or the name of a module")
+    path = path.resolve()
+    name = f"{PREFIX}{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
+    if name not in sys.modules:
+        _search(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UsageError(f"plug-in {plugin} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return name
+
+
+def _search(path: Path) -> None:
+    """Let a plug-in's file import the modules beside it, from whatever folder and by whatever command.
+
+    Behind all that is searched already, so that nothing of its folder stands in for what others import.
+
+    Raises:
+        UsageError: A module beside it has the name of another one that was imported before.
+    """
+    root = module_files.root(path)
+    sys.path += [str(folder) for folder in dict.fromkeys((root, path.parent)) if str(folder) not in sys.path]
+    importlib.invalidate_caches()
+    for name in modules(path):
+        neighbour = module_files.beside(path.parent, name)
+        present = module_files.origin(name)
+        if neighbour and present and neighbour.resolve() != present.resolve():
+            raise UsageError(
+                f"plug-in {path} imports {name}, and {neighbour} is not what Python finds under that name, but "
+                f"{present}: rename it"
+            )

@@ -1,0 +1,1 @@
+"""Everything that people receive: reports of runs, data of figures, exported tokenizers."""

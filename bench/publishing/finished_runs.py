@@ -1,0 +1,115 @@
+"""Reports of runs that lie in folders; nothing is run."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.analysis import changes
+from bench.errors import UsageError
+from bench.planning import cells
+from bench.planning.cells import Plan
+from bench.publishing import run_report
+from bench.records.record import Record
+from bench.records.store import Store
+from reports.pages import comparison
+
+
+def write(folders: Sequence[Path], out: Path | None, formats: str) -> list[Path]:
+    """Write the report of one run, or what changed from a first to a second, and return the files.
+
+    Args:
+        folders: The runs'.
+        out: Where it goes; unless told, a report into the run's folder and a comparison into this one.
+        formats: See `again` and `side_by_side`.
+
+    Raises:
+        UsageError: As these, or the arguments do not go together.
+    """
+    if len(folders) > 2:
+        raise UsageError(f"expected one run folder or two, got {len(folders)}")
+    if len(folders) == 2:
+        return side_by_side(folders[0], folders[1], out or Path(), formats)
+    return again(folders[0], formats, out)
+
+
+def again(folder: Path, formats: str = "", out: Path | None = None) -> list[Path]:
+    """Write a run's report anew and return the files.
+
+    Args:
+        folder: The run's, which is only read where the report goes elsewhere.
+        formats: Names of publish.FORMATS, separated by commas; all unless told.
+        out: Where the report goes; the run's folder unless told.
+
+    Raises:
+        UsageError: It holds no run, nothing has run there yet, a format is unknown, or `out` cannot be written.
+    """
+    chosen = parse_formats(formats) or run_report.FORMATS
+    store, plan, records = load(folder)
+    if out is None:
+        return run_report.write(Store(folder), plan, records, chosen)
+    _make(out)
+    return run_report.write(store, plan, records, chosen, out=out)
+
+
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out} ({error.strerror}); choose another --out") from None
+
+
+def side_by_side(first: Path, second: Path, out: Path, formats: str = "") -> list[Path]:
+    """Write what changed from one run to another as compare.html, compare.md, ... and return the files.
+
+    Args:
+        first: Folder of the run that is compared with.
+        second: Folder of the other.
+        out: Where the files go.
+        formats: Names of publish.FORMATS, separated by commas; html and md unless told.
+
+    Raises:
+        UsageError: As `again`, or the two have no cell in common.
+    """
+    chosen = parse_formats(formats) or ("html", "md")
+    runs = [changes.Run(run_report.gather(*loaded), loaded[1], loaded[2]) for loaded in (load(first), load(second))]
+    table = changes.changes(*runs)
+    if not len(table):
+        raise UsageError(f"{first} and {second} have no row on the same dataset and nothing can be compared")
+    _make(out)
+    page = comparison.page(runs[0].results, runs[1].results, table, changes.differences(*runs))
+    written = run_report.write_page(page, out, "compare", chosen)
+    if "csv" in chosen:
+        written.append(out / "compare.csv")
+        run_report.write_csv(written[-1], table)
+    return written
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Formats by name, in the order of publish.FORMATS.
+
+    Raises:
+        UsageError: One is unknown.
+    """
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    for name in names:
+        if name not in run_report.FORMATS:
+            raise UsageError(f"expected --format with some of {', '.join(run_report.FORMATS)}, got {name!r}")
+    return tuple(name for name in run_report.FORMATS if name in names)
+
+
+def load(folder: Path) -> tuple[Store, Plan, dict[str, Record]]:
+    """A run's store, plan and records; a record that cannot be read is told on stderr and left out.
+
+    Raises:
+        UsageError: There is none, or nothing has run there yet.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
+    store = Store(folder, writable=False)
+    plan = cells.as_kept(store.plan(), store.root / "plan.json")
+    records, damaged = store.read_all(cell.key for cell in plan.cells)
+    for line in damaged:
+        print(f"warning: {line}; it is left out", file=sys.stderr)
+    if not records and not plan.absent:
+        raise UsageError(f"{folder} holds no results yet; bench run makes them")
+    return store, plan, records

@@ -1,0 +1,1 @@
+"""Estimates, comparisons with the best, and noise."""

@@ -1,0 +1,1 @@
+"""Training of tokenizers: the loop, replicas, schedules, references, and the check of the contract."""

@@ -1,0 +1,52 @@
+"""The check that a quantizer keeps its contract."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from bench.errors import ContractError
+from bench.training.autoencoder import Autoencoder
+from quantizers.base import lattice_positions
+
+
+def check_contract(model: Autoencoder, frames: Tensor) -> None:
+    """Try a copy of an untrained quantizer on a few frames (B, width): cheaper than to find out after training.
+
+    Raises:
+        ContractError: A shape, a type or a code is not what `Quantizer` promises.
+    """
+    quantizer = copy.deepcopy(model.quantizer)
+    with torch.no_grad():
+        z = model.encoder(frames)
+        quantizer.initialise(z)
+        quantized, codes, loss = quantizer.train()(z)
+        check_codes(codes, len(z), quantizer.num_codes)
+        check_codes(quantizer.eval().encode(z), len(z), quantizer.num_codes)
+        latents = quantizer.latents(z)
+        shapes = {
+            "quantized": (quantized.shape, z.shape),
+            "loss": (loss.shape, ()),
+            "codebook": (quantizer.codebook.shape, (quantizer.num_codes, quantizer.code_dim)),
+            "latents": (latents.shape, (len(z), quantizer.latent_codebook.shape[-1])),
+            "latent_codebook": (quantizer.latent_codebook.shape, (quantizer.num_codes, latents.shape[-1])),
+        }
+    for name, (found, expected) in shapes.items():
+        if tuple(found) != tuple(expected):
+            raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(found)}")
+    if quantizer.positions is not None:
+        try:
+            lattice_positions(quantizer.positions, quantizer.num_codes)  # a family may set them after __init__
+        except ValueError as error:
+            raise ContractError(str(error)) from None
+
+
+def check_codes(codes: Tensor, count: int, num_codes: int) -> None:
+    """Raise ContractError unless codes are (count,) int64 in 0..K-1."""
+    if codes.shape != (count,):
+        raise ContractError(f"expected codes of shape {(count,)}, got {tuple(codes.shape)}")
+    if codes.dtype != torch.int64:
+        raise ContractError(f"expected int64 codes, got {codes.dtype}")
+    low, high = int(codes.min()), int(codes.max())
+    if low < 0 or high >= num_codes:
+        raise ContractError(f"expected codes in 0..{num_codes - 1}, got {low}..{high}")

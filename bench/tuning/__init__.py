@@ -1,0 +1,1 @@
+"""Tuning: studies of parameters on validation data, and their confirmation (`bench tune`, `bench confirm`)."""

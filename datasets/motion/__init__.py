@@ -1,0 +1,1 @@
+"""Human motion: poses of 17 joints, real and generated."""

@@ -1,0 +1,87 @@
+"""`cmu`: two clips of recorded motion that come with the project; small, real, and not AIST++."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets import store, windows
+from datasets.base import SPLITS, Array, Dataset, Sequences, require_choice, require_integer, split_sizes
+from datasets.motion import poses
+
+FILE = Path(__file__).with_name("cmu.npz")
+# Two clips cannot fill three splits, so they are cut into pieces of four seconds, half a second apart.
+PIECE, GAP = 240, 30
+
+
+class Cmu(Dataset):
+    """Windows of two CMU clips (jumping, climbing): 17 joints, 60 frames a second, hip-centred, facing +z.
+
+    The clips are cut into 13 pieces of four seconds, with half a second between two pieces left out; a piece is in one
+    split alone. Test pieces are the same for every seed. About 2,200 frames train a tokenizer: K = 256 has few of them
+    a code, K = 64 enough.
+
+    Args:
+        sequences: Windows in all; fewer where the pieces have fewer (52 of one second).
+        window: Frames in a window; windows do not overlap.
+        width: Principal components kept.
+        align: "frame" turns every frame to face +z, "window" every window by its first frame.
+
+    Raises:
+        ValueError: A parameter is out of range.
+    """
+
+    resplit = True
+    source = "CMU Graphics Lab motion capture, subject 1, trials 1 and 3 (mocap.cs.cmu.edu; NSF EIA-0196217)"
+    licence = "free for use in research and commercial projects worldwide (datasets/cmu.rights.txt)"
+    frame = poses.FRAME
+
+    def __init__(self, *, sequences: int = 400, window: int = 60, width: int = 32, align: str = "frame") -> None:
+        require_integer("sequences", sequences, 3)
+        require_integer("window", window, 2, PIECE)
+        require_integer("width", width, 1, poses.FEATURES)
+        require_choice("align", align, poses.ALIGNMENTS)
+        self.window = window
+        self.width = width
+        self.align = align
+        with np.load(FILE, allow_pickle=False) as clips:
+            self._pieces = {
+                f"{clip} from frame {start}": clips[clip][start : start + PIECE]
+                for clip in clips.files
+                for start in range(0, len(clips[clip]) - PIECE + 1, PIECE + GAP)
+            }
+        self._counts = dict.fromkeys(self._pieces, PIECE // window)
+        self.sequences = sum(windows.sizes(self._counts, sequences).values())
+
+    def recipe(self) -> dict[str, Any]:
+        """SHA-256 of the file."""
+        return {"sha256": store.file_sha256(FILE)}
+
+    def settled(self) -> dict[str, Any]:
+        """How many windows there are."""
+        return {"sequences": self.sequences}
+
+    @property
+    def test_apart(self) -> bool:
+        """Test sequences are told by their names."""
+        return True
+
+    @property
+    def train_frames(self) -> int:
+        """Frames of the training windows."""
+        return split_sizes(self.sequences)["train"] * self.window
+
+    def load(self, seed: int) -> Sequences:
+        """Draw the windows of one data seed."""
+        drawn = windows.draw(self._counts, self.sequences, seed)
+        notes: dict[str, Any] = {
+            "align": self.align,
+            "window": self.window,
+            "pieces": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
+            "windows_available": sum(self._counts.values()),
+        }
+        frames = windows.gather(drawn, self._windows)
+        return poses.build("cmu", real=True, poses=frames, width=self.width, notes=notes)
+
+    def _windows(self, name: str) -> Array:
+        return poses.canonical(self._pieces[name], window=self.window, align=self.align)

@@ -1,0 +1,162 @@
+"""Names -> families of quantizers."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from quantizers.base import Quantizer
+from quantizers.checks import suggestion
+
+Class = TypeVar("Class", bound=type[Quantizer])
+
+
+@dataclass(frozen=True)
+class Family:
+    """A registered quantizer.
+
+    Attributes:
+        name: On the command line.
+        cls: Its class.
+        paper: Source, one line.
+        presets: Preset name -> parameters that differ from the defaults.
+        requires: Distribution whose code it runs and that quantizer-bench does not bring; "" for none.
+    """
+
+    name: str
+    cls: type[Quantizer]
+    paper: str = ""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    requires: str = ""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters with their defaults: the keyword-only arguments of the class."""
+        signature = inspect.signature(self.cls.__init__)
+        return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+
+_FAMILIES: dict[str, Family] = {}
+
+CALLED_WITH = {
+    "__init__": ("num_codes", "code_dim"),
+    "initialise": ("z",),
+    "forward": ("z",),
+    "encode": ("z",),
+    "decode": ("codes",),
+    "update": ("z", "codes", "progress"),
+}
+
+
+def register(
+    name: str, *, paper: str = "", presets: Mapping[str, Mapping[str, Any]] | None = None, requires: str = ""
+) -> Callable[[Class], Class]:
+    """Class decorator that adds a quantizer under `name`.
+
+    One that `requires` another distribution is not among those that `all` stands for, and that distribution's version
+    is part of its results' keys.
+
+    Raises:
+        ValueError: The name is taken or cannot be one, or the class is not what `Quantizer` asks for.
+    """
+    check_name(name)
+
+    def add(cls: Class) -> Class:
+        if name in _FAMILIES:
+            raise ValueError(f"A quantizer named {name!r} is already registered; choose another name.")
+        if not (isinstance(cls, type) and issubclass(cls, Quantizer)):
+            raise ValueError(f"Expected {name!r} to be a subclass of quantizers.Quantizer, got {cls!r}.")
+        check_defaults(cls, ("num_codes", "code_dim"))
+        check_methods(cls)
+        _FAMILIES[name] = Family(name, cls, paper, dict(presets or {}), requires)
+        return cls
+
+    return add
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that the command line could not say.
+
+    Raises:
+        ValueError: It holds a sign with a meaning there, or means something else.
+    """
+    if not name or name != name.strip() or any(sign in name for sign in ":,=.+@") or name == "all":
+        raise ValueError(f"Expected a quantizer name without any of ':,=.+@' and not 'all', got {name!r}.")
+
+
+def check_methods(cls: type[Quantizer]) -> None:
+    """Refuse a class that could not be called as a quantizer.
+
+    Raises:
+        ValueError: A method is missing, or takes other arguments than those of `Quantizer`.
+    """
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        raise ValueError(f"Expected {cls.__name__} to define {', '.join(missing)}.")
+    for method, arguments in CALLED_WITH.items():
+        signature = inspect.signature(getattr(cls, method))
+        try:
+            signature.bind(None, *arguments)
+        except TypeError:
+            asked = f"{cls.__name__}.{method}(self, {', '.join(arguments)})"
+            raise ValueError(f"Expected {asked}, got {cls.__name__}.{method}{signature}.") from None
+
+
+def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
+    """Refuse a class whose parameters cannot be set by name.
+
+    Raises:
+        ValueError: A parameter is not keyword-only, has no default, or a name that means something else.
+    """
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            own = parameter.name not in (*reserved, "positions")  # which a class without its own __init__ inherits
+            if own and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                raise ValueError(
+                    f"Expected {cls.__name__}.__init__ to take {parameter.name} by keyword only, after a *."
+                )
+            continue
+        if parameter.name in reserved:
+            raise ValueError(f"Expected {cls.__name__}.__init__ to take {parameter.name} by position, before the *.")
+        if parameter.default is parameter.empty:
+            raise ValueError(f"Expected the parameter {parameter.name} of {cls.__name__} to have a default.")
+
+
+def families() -> dict[str, Family]:
+    """The families that need no other distribution, by name, ours first: what `all` stands for."""
+    return {name: family for name, family in _FAMILIES.items() if not family.requires}
+
+
+def names() -> list[str]:
+    """Every registered name."""
+    return list(_FAMILIES)
+
+
+def get(label: str) -> tuple[Family, dict[str, Any]]:
+    """Family and parameters that `name` or `name:preset` stands for, defaults included.
+
+    Raises:
+        ValueError: Unknown name or preset.
+    """
+    name, colon, preset = label.partition(":")
+    if name not in _FAMILIES:
+        raise ValueError(f"unknown quantizer {name!r}; {suggestion(name, list(_FAMILIES))}")
+    family = _FAMILIES[name]
+    if colon and preset not in family.presets:
+        known = suggestion(preset, list(family.presets)) if family.presets else "it has none"
+        raise ValueError(f"unknown preset {preset!r} of {name!r}; {known}")
+    return family, family.parameters | dict(family.presets.get(preset, {}))
+
+
+def create(label: str, /, *, num_codes: int, code_dim: int, **parameters: Any) -> Quantizer:
+    """Build a quantizer: `create("som-vq:paper", num_codes=1024, code_dim=8)`.
+
+    Raises:
+        ValueError: Unknown name, preset or parameter, or a value out of range.
+    """
+    family, values = get(label)
+    for name in parameters:
+        if name not in values:
+            known = suggestion(name, list(values)) if values else "it has none"
+            raise ValueError(f"unknown parameter {name!r} of {family.name!r}; {known}")
+    return family.cls(num_codes, code_dim, **(values | parameters))

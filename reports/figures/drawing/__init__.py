@@ -1,0 +1,1 @@
+"""Drawing of figures: canvas, lattice, colours and SVG."""

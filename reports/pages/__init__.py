@@ -1,0 +1,1 @@
+"""Whole pages: a run, a comparison of runs, a tuning, a model card."""

@@ -1,0 +1,159 @@
+"""The tables of results: ranked rows with their marks, and those that are never ranked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.document.blocks import Block, Cell, Column, Prose, Table, table_of
+from reports.document.text import code, escape, file_name, interval, is_family, known, listed, number, records
+from reports.selection import MAIN
+
+NOT_TOLD, TOLD, UNTESTED = "a", "b", "?"
+LETTERS = {"best": NOT_TOLD, "tied": NOT_TOLD, "identical": NOT_TOLD, "behind": TOLD, "untested": UNTESTED}
+KEY = (
+    f"**{NOT_TOLD}**: the best mean of its column and what cannot be told from it; **{TOLD}**: told from the best "
+    "(paired t test over seeds, Holm within the column). Only the best was compared with the others: rows that share "
+    f"**{TOLD}** were not compared with each other. A column without letters was not ranked; **{UNTESTED}**: no test "
+    "was possible."
+)
+STAND_IN = "stand-in"
+ROLES = {
+    "reference": "are bounds, no tokenizers of this benchmark (`none`: the autoencoder without a quantizer; `kmeans`: "
+    "clusters of the data, no encoder)",
+    "control": "share the trained tokenizer that they are named after (`sorted`: its codes laid on a grid afterwards; "
+    "`shuffled`: its tokens out of their order in time; `shuffled-grid`: means over random permutations of its "
+    "positions)",
+    "published": "are presets that hold the values of a publication",
+    "curve": "have other numbers of codes, so that they cannot be ranked with the others",
+}
+
+
+def results(
+    rows: pd.DataFrame,
+    rankings: pd.DataFrame | None,
+    metrics: Mapping[str, Mapping[str, Any]],
+    unit: str,
+    columns: Sequence[str] = (),
+    *,
+    missing: Mapping[str, Sequence[str]],
+    stand_in: bool,
+) -> list[Block]:
+    """The tables of one dataset: what is ranked, and what is not.
+
+    Args:
+        rows: Its rows of the summary.
+        rankings: Which family stands where in which metric, or None.
+        metrics: Metric -> its catalogue entry.
+        unit: Of `error_units`.
+        columns: Metrics to show; MAIN unless told.
+        missing: Row -> statuses of its cells that are not done.
+        stand_in: Whether the dataset is none that its name promises.
+    """
+    lines = records(rows)
+    if not lines:
+        return []
+    dataset = lines[0]["dataset"]
+    names = [name for name in columns or MAIN if any(known(line, name) is not None for line in lines)]
+    letters = standing_letters(rankings, dataset)
+    ranked = [line for line in lines if is_family(line)]
+    apart = sorted((line for line in lines if not is_family(line)), key=lambda line: _place(line["role"]))
+
+    def table(
+        name: str, kind: str, shown: Sequence[Mapping[str, Any]], letters: Mapping[tuple[str, str], str]
+    ) -> Table:
+        heads = [Column("quantizer", numeric=False)]
+        heads += [Column("role", numeric=False)] if shown is apart else []
+        heads += [Column("n")] + [heading(name, metrics, unit) for name in names]
+        body = [
+            (
+                Cell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
+                *([Cell(escape(row["role"]), row["role"])] if shown is apart else []),
+                *_line(row, names, letters, missing.get(row["quantizer"], ())),
+            )
+            for row in shown
+        ]
+        caption = f"{kind} on {escape(dataset)}{f' ({STAND_IN} data)' if stand_in else ''}"
+        notes = (KEY,) if letters else ()
+        return Table(f"{name}-{file_name(dataset)}", caption, tuple(heads), tuple(body), notes)
+
+    blocks: list[Block] = [table("results", "Results", ranked, letters)]
+    if apart:
+        blocks += [Prose(_roles(apart)), table("references", "References and controls", apart, {})]
+    return blocks
+
+
+def null_lines(rows: pd.DataFrame, dataset: str, *, stand_in: bool) -> list[Block]:
+    """A table of grid metrics against shuffled grids; nothing where there are none."""
+    shown: list[dict[str, Cell | str]] = [
+        {
+            "quantizer": Cell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
+            "metric": escape(row["metric"]),
+            "n": Cell(str(row["n"]), row["n"]),
+            "its grid": Cell(number(row["value"]), row["value"]),
+            "shuffled, mean": Cell(number(row["null"]), row["null"]),
+            "shuffled, range": Cell(f"{number(row['low'])} to {number(row['high'])}", row["low"]),
+            "p": Cell(f"{row['p']:.2f}", row["p"]),
+        }
+        for row in records(rows)
+    ]
+    if not shown:
+        return []
+    told = (
+        "**Shuffled grids**: the same codes with the positions of the used ones permuted, means over seeds. p is "
+        "one-sided, .05 at best with 19 permutations."
+    )
+    return [
+        Prose(told),
+        table_of(f"shuffled-grids-{file_name(dataset)}", f"Shuffled grids on {escape(dataset)}", shown),
+    ]
+
+
+def standing_letters(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[str, str], str]:
+    """(quantizer, metric) -> letter, for the metrics in which at least one family was tested against the best."""
+    rows = [row for row in records(rankings) if row["dataset"] == dataset]
+    tested = {row["metric"] for row in rows if row["standing"] not in ("best", "untested")}
+    return {(row["quantizer"], row["metric"]): LETTERS[row["standing"]] for row in rows if row["metric"] in tested}
+
+
+def measured(row: Mapping[str, Any], name: str, letter: str = "") -> Cell:
+    """A metric's mean and interval, with n where it has fewer values than the row; blank without a value."""
+    n = known(row, f"{name}_n")
+    fewer = f" (n = {n:.0f})" if n and n < row["done"] else ""
+    return Cell(interval(row, name) + fewer, known(row, name), letter)
+
+
+def heading(name: str, metrics: Mapping[str, Mapping[str, Any]], unit: str = "") -> Column:
+    """A metric's column: its name, which way is better, and what it is."""
+    metric = metrics.get(name, {"direction": "none"})
+    direction = metric["direction"]
+    arrow = f" → {metric['target']:g}" if direction == "target" else {"lower": " ↓", "higher": " ↑"}.get(direction, "")
+    in_units = f" ({escape(unit)})" if unit and name == "error_units" else ""
+    return Column(escape(name) + in_units + arrow, hint=escape(metric.get("summary", "")))
+
+
+def _place(role: str) -> int:
+    return list(ROLES).index(role) if role in ROLES else len(ROLES)
+
+
+def _roles(rows: Sequence[Mapping[str, Any]]) -> str:
+    told = []
+    for role in dict.fromkeys(row["role"] for row in rows):
+        names = listed([code(row["quantizer"]) for row in rows if row["role"] == role])
+        told.append(f"{names}: {escape(role)} rows, which {ROLES[role]}." if role in ROLES else f"{names}.")
+    return f"**Reference rows and controls: never ranked.** {' '.join(told)}"
+
+
+def _line(
+    row: Mapping[str, Any],
+    names: Sequence[str],
+    letters: Mapping[tuple[str, str], str],
+    missing: Sequence[str],
+) -> list[Cell]:
+    """Cells done and the metrics' means; where nothing is done, why."""
+    done = f"{row['done']} of {row['cells']}"
+    causes = ", ".join(map(escape, dict.fromkeys(missing)))
+    if not row["done"] and names:
+        return [Cell(done, 0, failed=True), Cell(causes, span=len(names), failed=True)]
+    count = Cell(done, int(row["done"]), tag=causes, failed=bool(causes))
+    return [count, *(measured(row, name, letters.get((row["quantizer"], name), "")) for name in names)]

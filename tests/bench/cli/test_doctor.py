@@ -1,0 +1,59 @@
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from bench.cli import doctor, main
+
+
+def test_it_tells_what_is_here_and_how_to_get_the_rest(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(sys, "argv", ["bench", "doctor"])
+    with pytest.raises(SystemExit) as stopped:
+        main.main()
+    told = capsys.readouterr()
+    assert (stopped.value.code, told.err) == (0, "")
+    assert f"torch {importlib.metadata.version('torch')}" in told.out
+    assert f"data directory: {tmp_path / 'data'} (not there yet" in told.out
+    assert "OMP_NUM_THREADS=3" in told.out
+    assert "dataset aist: AIST++ not found" in told.out
+    assert "python -m bench data fetch aist" in told.out
+    assert "dataset cmu: on this machine\n" in told.out
+    assert "dataset aist-standin: on this machine (a stand-in, synthetic)" in told.out
+    assert "npz:PATH" in told.out
+    assert "\nextra test: " in told.out
+    assert "GPU" in told.out
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        ("numpy>=1.0", ""),
+        ("numpy>=999", f"numpy>=999 ({importlib.metadata.version('numpy')} is here)"),
+        ("no-such-distribution>=1", "no-such-distribution"),
+        ("no-such-distribution; python_version < '3'", ""),
+        ("quantizer-bench[test]", ""),
+    ],
+)
+def test_a_requirement_that_is_not_met_is_named(text, lacking):
+    assert doctor._lacking(Requirement(text), "quantizer-bench") == lacking
+
+
+def test_an_extra_that_lacks_something_has_its_command(monkeypatch, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "quantizer-bench"\n[project.optional-dependencies]\n'
+        'far = ["no-such-distribution", "numpy"]\nnear = ["numpy"]\n'
+    )
+    monkeypatch.setattr(doctor, "ROOT", tmp_path)
+    assert doctor._extras() == [
+        "extra far: lacks no-such-distribution: pip install -c constraints.txt -e '.[far]'",
+        "extra near: installed",
+    ]
+
+
+def test_memory_is_told_where_the_system_tells_it():
+    told = doctor._memory()
+    assert told == "unknown" or (Path("/proc/meminfo").exists() and "GiB" in told)

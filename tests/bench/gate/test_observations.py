@@ -1,0 +1,60 @@
+"""What a run measured of what the gate watches; and the baseline that CI checks a run against."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.gate import baseline
+from bench.gate.check import compare
+from bench.gate.observations import measured, undone
+from bench.publishing import finished_runs
+
+COMMITTED = Path(__file__).resolve().parents[2] / "baselines" / "tiny.json"
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return baseline.read(COMMITTED).rows
+
+
+def test_values_stand_by_data_seed_without_controls_and_without_facts(ran):
+    folder = ran("run", lambda cell: {"mse": 0.1 + cell.seed}, quantizers="vq,vq+shuffled", seeds="0,2")
+    _, plan, records = finished_runs.load(folder)
+    (found,) = measured(plan, records).items()
+    pair, row = found
+    assert pair == ("vq", "lorenz")
+    assert row.trainings.data_seeds == (0, 2)
+    assert row.trainings.values["mse"] == (0.1, 2.1)
+    assert row.trainings.values["bits_per_frame"] == (None, None)
+    assert "usage_ppl" not in row.trainings.values
+    assert (row.conditions["device"], row.conditions["protocol"]["codebook_size"]) == ("cpu", 16)
+
+
+def test_cells_without_a_result_are_told_with_their_cause(ran):
+    _, plan, records = finished_runs.load(ran("run", lambda cell: {}, quantizers="vq", status=lambda cell: "timeout"))
+    records.pop(plan.cells[0].key)
+    assert [each.what for each in undone(plan, records)] == [f"seed {seed}" for seed in range(4)]
+    assert undone(plan, records)[0].reason == "it has no readable record"
+    assert undone(plan, records)[1].reason == "timeout: RuntimeError: <script>alert(1)</script>"
+
+
+def test_the_committed_baseline_is_of_the_run_that_ci_makes(ran, committed):
+    """Where this fails, defaults or the tiny protocol have changed: docs/ci.md says how to renew the baseline."""
+    folder = ran("run", lambda cell: {}, quantizers="all", datasets="lorenz,aist-standin", seeds="2")
+    _, plan, records = finished_runs.load(folder)
+    now = measured(plan, records)
+    assert {pair: row.conditions for pair, row in committed.items()} == {
+        pair: row.conditions for pair, row in now.items()
+    }
+    assert {row.trainings.data_seeds for row in committed.values()} == {(0, 1)}
+    assert all(len(row.null.data_seeds) == 10 for row in committed.values())
+
+
+def test_the_committed_baseline_shows_that_every_row_lost_its_reconstruction(committed):
+    assert {each.outcome for each in compare(committed, committed, {})[0]} == {"holds"}
+    for pair, row in committed.items():
+        values = row.trainings.values | {"mse": tuple(2 * value for value in row.trainings.values["mse"])}
+        broken = committed | {pair: replace(row, trainings=replace(row.trainings, values=values))}
+        fell = [each for each in compare(committed, broken, {})[0] if each.outcome == "regressed"]
+        assert [(each.row, each.dataset, each.metric) for each in fell] == [(*pair, "mse")]
