@@ -1,4 +1,4 @@
-"""What a new measurement of stored weights says against the recorded one."""
+"""Agreement of a new measurement of stored weights with the recorded one."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,16 @@ TOLERANCE = 1e-6  # relative: other thread counts and library versions move the 
 
 
 def differences(plan: Plan, former: Mapping[str, Record], present: Mapping[str, Record]) -> list[str]:
-    """A line that sums up, and one for each metric of a cell that both records hold and that differs."""
+    """Compare the values that both records of a cell hold.
+
+    Args:
+        plan: Plan of the run.
+        former: Records by key before the new measurement.
+        present: Records by key after it.
+
+    Returns:
+        A line that sums up, then a line for every value that differs.
+    """
     lines, compared, devices = [], 0, set()
     absent = unmeasured(plan, former, present)
     for cell in plan.cells:
@@ -31,12 +40,14 @@ def differences(plan: Plan, former: Mapping[str, Record], present: Mapping[str, 
         summary.append(f"{len(absent)} cells with recorded values could not be measured again, so none are compared")
     if not summary:
         summary.append("no cell has recorded values to compare with")
-    moved = sorted(f"recorded on {old}, now measured on {new}" for old, new in devices if old != new)
-    return ["; ".join([*summary, *moved]), *sorted(lines)]
+    for old_device, new_device in sorted(devices, key=str):
+        if old_device != new_device:
+            summary.append(f"recorded on {old_device}, now measured on {new_device}")
+    return ["; ".join(summary), *sorted(lines)]
 
 
 def unmeasured(plan: Plan, former: Mapping[str, Record], present: Mapping[str, Record]) -> list[Cell]:
-    """Cells with recorded values that were not measured anew: they still have their former record, of another run."""
+    """Cells with recorded values that were not measured anew: they still have the record of another run."""
     absent = []
     for cell in plan.cells:
         before, after = former.get(cell.key), present.get(cell.key)

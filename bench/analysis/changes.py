@@ -1,4 +1,4 @@
-"""Two runs side by side: what changed in their results, and what differs in how they were made."""
+"""Two runs side by side: changes of their results, and differences in how they were made."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,8 @@ import pandas as pd
 
 from bench.analysis.results import overlaps
 from bench.metrics import METRICS
-from bench.planning.cells import Cell, Plan
-from bench.records.record import Record
+from bench.planning.cells import Cell
+from bench.planning.finished import FinishedRun
 from bench.stats.estimates import FEWEST_SEEDS, SIGNIFICANCE, holm, paired
 from bench.vocabulary import DONE
 from reports.inputs import Results
@@ -21,76 +21,104 @@ COLUMNS = (*PAIR, "metric", "n", "first", "second", "difference", "low", "high",
 DIRECTIONS = {name: metric.direction for name, metric in METRICS.items()} | {"train_seconds": "lower"}
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class ComparedRun:
     """A run that is compared.
 
     Attributes:
-        results: Its tables.
-        plan: What was to be run.
-        records: What was.
+        run: Plan, records and folder of the run.
+        results: Tables of the run.
     """
 
+    run: FinishedRun
     results: Results
-    plan: Plan
-    records: Mapping[str, Record]
 
     def cells(self) -> dict[tuple[str, str, int], Cell]:
         """(dataset, row, seed) -> cell, in the order of the plan."""
-        return {(cell.dataset, cell.row, cell.seed): cell for cell in self.plan.cells}
+        return {(cell.dataset, cell.row, cell.seed): cell for cell in self.run.plan.cells}
+
+    def done_table(self) -> pd.DataFrame:
+        """Rows of the results whose cells are done."""
+        table = self.results.table
+        return table[table["status"] == DONE]
+
+    def making(self) -> dict[tuple[str, str], dict[str, str]]:
+        """(dataset, row) -> everything that decides its results, seeds apart, as flat names and texts."""
+        return {(cell.dataset, cell.row): dict(_flat(_making(cell))) for cell in self.run.plan.cells}
 
 
-def changes(first: Run, second: Run) -> pd.DataFrame:
+def changes(first: ComparedRun, second: ComparedRun) -> pd.DataFrame:
     """Second minus first, paired over the seeds on which both ran the same row on the same data.
 
-    A metric with a target is compared by its distance from it. Holm runs over the rows of one (dataset, metric).
+    A metric with a target is compared by its distance from it. Holm's correction runs over the rows of one (dataset,
+    metric).
 
     Returns:
-        One row a (dataset, quantizer, metric) with a value in both: n, means over the shared seeds, the mean
-        `difference` with its 95 % t interval, `p`, `p_holm` and `outcome`: "better" or "worse" ("higher" or "lower"
-        where neither end is better), "not separable", "identical", "untested" (fewer than FEWEST_SEEDS shared seeds,
-        or no variance) or OTHER_DATA (nothing is paired, because the two drew other data). Blank cells are NaN.
+        One row per (dataset, quantizer, metric) with a value in both: n, means over the shared seeds, the mean
+        `difference` with its 95 % t interval, `p`, `p_holm` and `outcome`. The outcome is "better" or "worse" ("higher"
+        or "lower" where neither end is better), "not separable", "identical", "untested" (fewer than FEWEST_SEEDS
+        shared seeds, or no variance) or OTHER_DATA (nothing is paired, because the two runs drew other data). Blank
+        cells are NaN.
     """
-    shares = {**overlaps(first.plan, first.records), **overlaps(second.plan, second.records)}
-    cells = first.cells(), second.cells()
-    tables = [run.results.table[run.results.table["status"] == DONE] for run in (first, second)]
-    both = tables[0].merge(tables[1], on=[*PAIR, "seed"], suffixes=("_first", "_second"))
-    places = list(both[[*PAIR, "seed"]].itertuples(index=False, name=None))
-    same = pd.Series([_same_data(first, second, cells[0][place], cells[1][place]) for place in places], dtype=bool)
+    shares = overlaps(first.run) | overlaps(second.run)
+    both = first.done_table().merge(second.done_table(), on=[*PAIR, "seed"], suffixes=("_first", "_second"))
+    same = pd.Series(_share_data(first, second, both[[*PAIR, "seed"]]), dtype=bool)
     rows = []
     for (dataset, quantizer), group in both.groupby(PAIR, sort=False):
         alike = group[same[group.index]]
+        shown = alike if len(alike) else group
+        overlap = shares.get(str(dataset), 0.0) if len(alike) else None
         for metric in DIRECTIONS:
-            shown = alike if len(alike) else group
-            values = [_losses(shown[f"{metric}_{side}"], metric) for side in ("first", "second")]
-            known = [pair for pair in zip(*values, strict=True) if all(map(math.isfinite, pair))]
-            if known:
-                found = _compared(known, shares.get(str(dataset), 0.0) if len(alike) else None)
-                rows.append((dataset, quantizer, metric, *found))
+            pairs = _finite_pairs(shown, metric)
+            if pairs:
+                rows.append((dataset, quantizer, metric, *_compared(pairs, overlap)))
     numbers = dict.fromkeys(COLUMNS[4:10], float)
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(numbers | {"n": int})
     return _judged(frame)
 
 
-def differences(first: Run, second: Run) -> list[Difference]:
-    """What differs in how the rows that both have were made, and where they ran."""
-    made = [{key[:2]: dict(_flat(_making(cell))) for key, cell in run.cells().items()} for run in (first, second)]
-    shared = [pair for pair in made[0] if pair in made[1]]
-    told: dict[tuple[str, str, str], list[str]] = {}
+def differences(first: ComparedRun, second: ComparedRun) -> list[Difference]:
+    """Differences in how the rows that both runs have were made, and in where they ran."""
+    first_making, second_making = first.making(), second.making()
+    shared = [pair for pair in first_making if pair in second_making]
+    rows: dict[tuple[str, str, str], list[str]] = {}
     for dataset, row in shared:
-        for each in _unequal(made[0][dataset, row], made[1][dataset, row]):
-            told.setdefault(each, []).append(f"{row} on {dataset}")
-    found = [Difference(*each, () if len(rows) == len(shared) else tuple(rows)) for each, rows in told.items()]
-    places = [dict(_flat({"environment": run.results.environments[-1]})) for run in (first, second)]
-    return found + [Difference(*each, ()) for each in _unequal(*places)]
+        for difference in _unequal(first_making[dataset, row], second_making[dataset, row]):
+            rows.setdefault(difference, []).append(f"{row} on {dataset}")
+    listed = []
+    for difference, names in rows.items():
+        everywhere = len(names) == len(shared)
+        listed.append(Difference(*difference, () if everywhere else tuple(names)))
+    first_place = dict(_flat({"environment": first.results.environments[-1]}))
+    second_place = dict(_flat({"environment": second.results.environments[-1]}))
+    return listed + [Difference(*difference, ()) for difference in _unequal(first_place, second_place)]
 
 
-def _same_data(first: Run, second: Run, one: Cell, other: Cell) -> bool:
-    """By recipe, whose content may differ in its last bits between machines; else by content."""
-    if (one.telling, one.recipe, one.code["data"]) == (other.telling, other.recipe, other.code["data"]):
-        return True
-    contents = [run.records[cell.key]["data"]["sha256"] for run, cell in ((first, one), (second, other))]
-    return bool(contents[0] == contents[1])
+def _share_data(first: ComparedRun, second: ComparedRun, places: pd.DataFrame) -> list[bool]:
+    """For each (dataset, row, seed), whether both runs drew the same data there."""
+    first_cells, second_cells = first.cells(), second.cells()
+    shared = []
+    for place in places.itertuples(index=False, name=None):
+        first_cell, second_cell = first_cells[place], second_cells[place]
+        first_data = first.run.records[first_cell.key]["data"]["sha256"]
+        second_data = second.run.records[second_cell.key]["data"]["sha256"]
+        shared.append(_have_one_recipe(first_cell, second_cell) or first_data == second_data)
+    return shared
+
+
+def _have_one_recipe(first: Cell, second: Cell) -> bool:
+    """Whether two cells draw their data alike, though the content may differ in its last bits between machines."""
+    return (first.portable_parameters, first.recipe, first.code["data"]) == (
+        second.portable_parameters,
+        second.recipe,
+        second.code["data"],
+    )
+
+
+def _finite_pairs(table: pd.DataFrame, metric: str) -> list[tuple[float, float]]:
+    """Losses of the first and the second run on the seeds where both are finite."""
+    pairs = zip(_losses(table[f"{metric}_first"], metric), _losses(table[f"{metric}_second"], metric), strict=True)
+    return [pair for pair in pairs if all(map(math.isfinite, pair))]
 
 
 def _losses(values: pd.Series, metric: str) -> list[float]:
@@ -100,8 +128,8 @@ def _losses(values: pd.Series, metric: str) -> list[float]:
 
 
 def _compared(pairs: Sequence[tuple[float, float]], overlap: float | None) -> tuple[Any, ...]:
-    """COLUMNS from n on; no overlap where the pairs are none."""
-    before, after = zip(*pairs, strict=True)
+    """Values of COLUMNS from `n` on; `overlap=None` means that the seeds are not paired."""
+    before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     means = math.fsum(before) / len(pairs), math.fsum(after) / len(pairs)
     if overlap is None:
         return (0, *means, None, None, None, None, OTHER_DATA)
@@ -112,30 +140,30 @@ def _compared(pairs: Sequence[tuple[float, float]], overlap: float | None) -> tu
 
 
 def _judged(frame: pd.DataFrame) -> pd.DataFrame:
-    """With p corrected within each (dataset, metric), and what it says."""
+    """Add p corrected within every (dataset, metric), and the outcome that it means."""
     adjusted = pd.Series(index=frame.index, dtype=float)
     for _, group in frame.groupby(["dataset", "metric"], sort=False):
-        adjusted[group.index] = [
-            math.nan if p is None else p for p in holm(None if math.isnan(p) else p for p in group["p"])
-        ]
+        corrected = holm(group["p"].astype(object).where(group["p"].notna(), None))
+        adjusted[group.index] = pd.Series(corrected, index=group.index, dtype=float)
     words = {"lower": ("better", "worse"), "higher": ("worse", "better"), "target": ("better", "worse")}
     outcomes = []
     for metric, outcome, difference, p in zip(
         frame["metric"], frame["outcome"], frame["difference"], adjusted, strict=True
     ):
         down, up = words.get(DIRECTIONS[metric], ("lower", "higher"))
-        told = (down if difference < 0 else up) if p <= SIGNIFICANCE else "not separable"
-        outcomes.append(told if outcome == "tested" else outcome)
+        if outcome == "tested":
+            outcome = "not separable" if p > SIGNIFICANCE else down if difference < 0 else up
+        outcomes.append(outcome)
     frame.insert(len(COLUMNS) - 1, "p_holm", adjusted)
     return frame.assign(outcome=outcomes)
 
 
 def _making(cell: Cell) -> dict[str, Any]:
-    """What decides a row's results, seeds apart."""
+    """Everything that decides a row's results, seeds apart."""
     return {
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
-        "dataset": cell.telling | cell.recipe,
+        "dataset": cell.portable_parameters | cell.recipe,
         "protocol": cell.protocol,
         "codes": cell.capacity.codebook_size,
         "hidden": cell.capacity.hidden,
@@ -144,9 +172,12 @@ def _making(cell: Cell) -> dict[str, Any]:
 
 
 def _unequal(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    names = dict.fromkeys([*first, *second])
-    pairs = [(name, first.get(name, "nothing"), second.get(name, "nothing")) for name in names]
-    return [(name, one, other) for name, one, other in pairs if one != other]
+    unequal = []
+    for name in dict.fromkeys([*first, *second]):
+        one, other = first.get(name, "nothing"), second.get(name, "nothing")
+        if one != other:
+            unequal.append((name, one, other))
+    return unequal
 
 
 def _flat(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,43 +1,46 @@
 """Records -> where the time went."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from bench.metrics import METRICS
-from bench.planning.cells import Plan
-from bench.records.record import Record
-from bench.records.store import Store
-from bench.vocabulary import DONE
+from bench.planning.finished import FinishedRun
+from bench.typing import JSON
 
 COLUMNS = ("quantizer", "dataset", "seed", "kind", "part", "seconds")
 _TRAINING = ("warm-up", "train")
 
 
-def profile(store: Store, plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
+def profile(run: FinishedRun) -> pd.DataFrame:
     """Seconds of every part of every cell that is done: phases of its job, readers trained as a batch, metrics.
 
-    A training that several rows share (a control's) counts for the first of them. The kinds are "phase", "reader" for
-    what trains readers, and "metric".
+    A training that several rows share, such as that of a control, counts for the first of them.
+
+    Returns:
+        One row per cell and part. The kind is "phase", "reader" for what trains readers, or "metric".
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[JSON] = []
     counted = set()
-    for cell in plan.cells:
-        record = records.get(cell.key)
-        if record is None or record["status"] != DONE:
-            continue
-        record = store.whole(record)
-        phases = record.get("phases", {})  # none in a record of an earlier version
-        parts = {part: ("reader" if part == "readers" else "phase", spent) for part, spent in phases.items()}
-        if cell.tokenizer in counted:
-            parts = {part: each for part, each in parts.items() if part not in _TRAINING}
-        counted.add(cell.tokenizer)
-        parts |= {name: (_kind(name), spent) for name, spent in record["metric_seconds"].items()}
-        rows += [
-            dict(zip(COLUMNS, (cell.row, cell.dataset, cell.seed, kind, part, spent), strict=True))
-            for part, (kind, spent) in parts.items()
-        ]
+    for cell, light_record in run.done():
+        record = run.whole(light_record)
+        is_counted = cell.tokenizer_key in counted
+        counted.add(cell.tokenizer_key)
+        parts = []
+        for part, seconds in record["phases"].items():
+            if not (is_counted and part in _TRAINING):
+                parts.append(("reader" if part == "readers" else "phase", part, seconds))
+        for metric, seconds in record["metric_seconds"].items():
+            parts.append((_kind(metric), metric, seconds))
+        for kind, part, seconds in parts:
+            rows.append(
+                {
+                    "quantizer": cell.row,
+                    "dataset": cell.dataset,
+                    "seed": cell.seed,
+                    "kind": kind,
+                    "part": part,
+                    "seconds": seconds,
+                }
+            )
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 
@@ -46,12 +49,12 @@ def _kind(metric: str) -> str:
     return "reader" if {"reader", "small_reader"} & {*needs} else "metric"
 
 
-def eager_rows(store: Store, plan: Plan, records: Mapping[str, Record]) -> list[dict[str, str]]:
-    """Rows whose training steps were not replayed as CUDA graphs, and why."""
-    found: dict[tuple[str, str], str] = {}
-    for cell in plan.cells:
-        record = records.get(cell.key)
-        if record is not None and record["status"] == DONE and record["device"] != "cpu":
-            reason = store.whole(record)["history"].get("eager")
-            found |= {(cell.row, cell.dataset): reason} if reason else {}
-    return [{"quantizer": row, "dataset": dataset, "reason": reason} for (row, dataset), reason in found.items()]
+def eager_rows(run: FinishedRun) -> list[dict[str, str]]:
+    """Rows whose training steps were not replayed as CUDA graphs, and the reasons."""
+    reasons: dict[tuple[str, str], str] = {}
+    for cell, record in run.done():
+        if record["device"] != "cpu":
+            reason = run.whole(record)["history"].get("eager")
+            if reason:
+                reasons[cell.pair] = reason
+    return [{"quantizer": row, "dataset": dataset, "reason": reason} for (row, dataset), reason in reasons.items()]

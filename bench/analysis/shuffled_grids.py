@@ -1,53 +1,60 @@
-"""The null line of every grid metric: what it reads where the positions are dealt to the codes at random."""
+"""The null line of every grid metric: its value where the positions are dealt to the codes at random."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.metrics import METRICS, Metric
-from bench.planning.cells import Plan
-from bench.records.record import Record
-from bench.vocabulary import DONE, SHUFFLED_GRID
+from bench.planning.finished import FinishedRun
+from bench.vocabulary import SHUFFLED_GRID
 
 COLUMNS = ("dataset", "quantizer", "metric", "n", "value", "null", "low", "high", "p")
 
 
-def null_lines(plan: Plan, records: Mapping[str, Record]) -> pd.DataFrame:
-    """One row a (dataset, quantizer, metric) for which `QUANTIZER+shuffled-grid` was run.
+def null_lines(run: FinishedRun) -> pd.DataFrame:
+    """True values of the grid metrics beside their values under random permutations of the positions.
 
-    Seeds are averaged, the true values and each of the draws alike, so that a draw of all seeds stands against the mean
-    of all seeds: `null` is the mean of the draws, `low` and `high` their range. `p` is one-sided, (1 + draws at least
+    Seeds are averaged, the true values and every draw alike, so that a draw of all seeds stands against the mean of
+    all seeds. `null` is the mean of the draws, `low` and `high` are their range. `p` is one-sided, (1 + draws at least
     as good as the true value) / (1 + draws) (Davison and Hinkley 1997, Eq. 4.11): .05 at best with 19 draws.
+
+    Returns:
+        One row per (dataset, quantizer, metric) for which `QUANTIZER+shuffled-grid` was run.
     """
-    originals = {(cell.tokenizer, cell.row): cell for cell in plan.cells if not cell.control}
-    shown = {tokenizer: row for tokenizer, row in originals}
-    found: dict[tuple[str, str, str], list[tuple[float, list[float]]]] = {}
-    for cell in plan.cells:
-        original = records.get(cell.tokenizer, {})
-        record = records.get(cell.key, {})
-        if cell.control != SHUFFLED_GRID or {original.get("status"), record.get("status")} != {DONE}:
+    originals = {cell.tokenizer_key: (cell, record) for cell, record in run.done() if not cell.control}
+    values: dict[tuple[str, str, str], list[float]] = {}
+    draws: dict[tuple[str, str, str], list[list[float]]] = {}
+    for cell, record in run.done():
+        if cell.control != SHUFFLED_GRID or cell.tokenizer_key not in originals:
             continue
-        for metric, draws in record.get("null", {}).items():
-            value = original["metrics"].get(metric)
-            if value is not None and draws:
-                row = shown.get(cell.tokenizer, cell.quantizer)
-                found.setdefault((cell.dataset, row, metric), []).append((value, draws))
-    rows = [(*key, len(pairs), *_line(METRICS[key[2]], pairs)) for key, pairs in found.items() if key[2] in METRICS]
+        original, original_record = originals[cell.tokenizer_key]
+        for metric, null_values in record.get("null", {}).items():
+            value = original_record["metrics"].get(metric)
+            if value is not None and null_values and metric in METRICS:
+                place = cell.dataset, original.row, metric
+                values.setdefault(place, []).append(value)
+                draws.setdefault(place, []).append(null_values)
+    rows = []
+    for place, seeds in values.items():
+        rows.append((*place, len(seeds), *_line(METRICS[place[2]], seeds, draws[place])))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _line(metric: Metric, pairs: list[tuple[float, list[float]]]) -> tuple[float, float, float, float, float]:
-    value = float(np.mean([value for value, _ in pairs]))
-    fewest = min(len(draws) for _, draws in pairs)
-    draws = np.mean([draws[:fewest] for _, draws in pairs], axis=0)
+def _line(
+    metric: Metric, values: Sequence[float], draws_of_seeds: Sequence[Sequence[float]]
+) -> tuple[float, float, float, float, float]:
+    """Mean value, mean, lowest and highest draw, and p."""
+    value = float(np.mean(values))
+    fewest = min(map(len, draws_of_seeds))
+    draws = np.mean([draws[:fewest] for draws in draws_of_seeds], axis=0)
     as_good = int((_loss(metric, draws) <= _loss(metric, np.array(value))).sum())
-    p = (1 + as_good) / (1 + fewest)
-    return value, float(draws.mean()), float(draws.min()), float(draws.max()), p
+    return value, float(draws.mean()), float(draws.min()), float(draws.max()), (1 + as_good) / (1 + fewest)
 
 
-def _loss(metric: Metric, values: np.ndarray) -> np.ndarray:
+def _loss(metric: Metric, values: NDArray[np.float64]) -> NDArray[np.float64]:
     if metric.target is not None:
-        distance: np.ndarray = np.abs(values - metric.target)
+        distance: NDArray[np.float64] = np.abs(values - metric.target)
         return distance
     return -values if metric.direction == "higher" else values

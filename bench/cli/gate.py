@@ -1,25 +1,13 @@
 """`bench baseline` and `bench check`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.app import EXIT_DONE, app
-from bench.cli.launch import run_plan
-from bench.cli.options import (
-    DataDir,
-    Executor,
-    Jobs,
-    Plugins,
-    engine_of,
-    existing,
-    load,
-    options_of,
-    use_data,
-    used_by,
-)
+from bench.cli.ending import end
+from bench.cli.options import DataDir, Executor, Jobs, Plugins, command
 
 
 @app.command()
@@ -38,21 +26,21 @@ def baseline(
 
     Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
     """
+    from bench.api.calls import Preparation, Setting
     from bench.gate import commands
     from bench.gate.null_pairs import device_of, finished, null_plan
-    from bench.records.store import Store
+    from bench.planning.finished import existing
 
-    use_data(data_dir)
-    load(plugin)
-    plan, records = finished(existing(folder))
-    null = null_plan(plan, null_pairs)
-    options = options_of(device_of(records), jobs, executor, plugin, rerun="failed")
-    store = Store(folder / "null")
-    store.lock()
-    with engine_of(executor, used_by(null), store, options, jobs) as engine:
-        code = run_plan(null, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine)
+    setting = Setting(jobs=jobs, executor=executor, plugins=plugin or (), data_dir=data_dir)
+    setting.register()
+    run = finished(existing(folder))
+    null = null_plan(run.plan, null_pairs)
+    options = setting.choose(device=device_of(run.records), rerun="failed")
+    preparation = Preparation(plan=null, options=options, folder=folder / "null", executor=executor, jobs=jobs)
+    launched = preparation.launch(command())
+    code = end(launched)
     if code == EXIT_DONE:
-        commands.keep(plan, records, null, store, out)
+        commands.keep(run, launched.run, out)
     return code
 
 
@@ -68,5 +56,6 @@ def check(
     Exit codes: 0 it holds, 1 it fell, 2 something was not measured or not comparable, 3 a cell failed.
     """
     from bench.gate import commands
+    from bench.planning.finished import existing
 
     return commands.check(existing(folder), baseline, github=github, junit=junit)

@@ -1,6 +1,7 @@
 """What a plan would do, and how long that takes."""
 
 import math
+import sys
 
 import datasets
 from bench.cli.listing import _table
@@ -32,6 +33,11 @@ def capacity(plan: Plan) -> str:
         for row in capacity_rows(plan)
     ]
     return "\n".join(["capacity (codebook counted apart)", _table(rows)])
+
+
+def print_capacity(plan: Plan) -> None:
+    """Print the capacity table on standard error."""
+    print(capacity(plan), file=sys.stderr)
 
 
 def dry_run(plan: Plan, store: Store, options: Options) -> str:

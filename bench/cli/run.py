@@ -7,19 +7,8 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import EXIT_DONE, EXIT_INCOMPLETE, app
-from bench.cli.launch import print_capacity, run_plan
-from bench.cli.options import (
-    DataDir,
-    Executor,
-    Jobs,
-    Plugins,
-    engine_of,
-    existing,
-    load,
-    options_of,
-    use_data,
-    used_by,
-)
+from bench.cli.ending import end
+from bench.cli.options import DataDir, Executor, Jobs, Plugins, command
 from bench.errors import UsageError
 
 
@@ -59,16 +48,10 @@ def run(
     Running the same command again resumes it. Exit codes: 0 all cells done, 3 some are not, 2 bad usage, 130
     interrupted.
     """
-    from bench.execution.reuse import RERUN
-    from bench.planning import planner as planning
+    from bench.api.calls import Setting, prepare
+    from bench.cli import preview
     from bench.planning.request import Request
-    from bench.records.store import Store
 
-    use_data(data_dir)
-    load(plugin)
-    if rerun not in RERUN:
-        raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
-    options = options_of(device, jobs, executor, plugin, timeout=timeout, rerun=rerun)
     request = Request(
         quantizers=quantizers,
         datasets=datasets,
@@ -81,21 +64,18 @@ def run(
         require_real=require_real,
         params=str(params or ""),
     )
-    plan = planning.make(request)
-    for remark in plan.remarks:
-        print(f"note: {remark}", file=sys.stderr)
-    folder = out or Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
-    store = Store(folder, writable=not dry_run)
+    setting = Setting(
+        device=device, jobs=jobs, executor=executor, timeout=timeout, plugins=plugin or (), data_dir=data_dir
+    )
+    preparation = prepare(request, setting, out=out, rerun=rerun)
     if dry_run:
-        from bench.cli.preview import dry_run as show
+        from bench.records.store import Store
 
-        print_capacity(plan)
-        print(show(plan, store, options))
+        store = Store(preparation.folder, writable=False)
+        preview.print_capacity(preparation.plan)
+        print(preview.dry_run(preparation.plan, store, preparation.options))
         return EXIT_DONE
-    store.lock()
-    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
-        print_capacity(plan)
-        return run_plan(plan, store, options, ["python", "-m", "bench", *sys.argv[1:]], engine, profile=profile)
+    return end(preparation.launch(command(), profile=profile, announce=preview.print_capacity))
 
 
 @app.command()
@@ -114,24 +94,24 @@ def evaluate(
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
     from bench.analysis.agreement import differences, unmeasured
+    from bench.api.calls import Preparation, Setting
     from bench.planning import cells
-    from bench.records.store import Store
+    from bench.planning.finished import existing
 
-    use_data(data_dir)
-    load(plugin)
-    options = options_of(device, jobs, executor, plugin, rerun="all", trains=False)
-    told = existing(folder).plan()  # before anything is written: it may be no run folder
-    plan = cells.from_values(told, folder / "plan.json")
+    setting = Setting(device=device, jobs=jobs, executor=executor, plugins=plugin or (), data_dir=data_dir)
+    options = setting.options(rerun="all", trains=False)
+    store = existing(folder)
+    plan_json = store.plan()
+    plan = cells.from_values(plan_json, folder / "plan.json")
     reasons = [cells.made_elsewhere(cell) for cell in plan.cells]
     if reasons and all(reasons):
         raise UsageError(reasons[0])
     for reason in dict.fromkeys(filter(None, reasons)):
         print(f"note: {reason}; what is recorded stays as it is", file=sys.stderr)
-    store = Store(folder)
-    store.lock()
     former, _ = store.read_all(cell.key for cell in plan.cells)
-    with engine_of(executor, used_by(plan), store, options, jobs) as engine:
-        code = run_plan(plan, store, options, told.get("command", []), engine)
+    preparation = Preparation(plan=plan, options=options, folder=folder, executor=executor, jobs=jobs)
+    launched = preparation.launch(plan_json.get("command", []))
+    code = end(launched, interrupted="starts over")
     present, _ = store.read_all(cell.key for cell in plan.cells)
     lines = differences(plan, former, present)
     print("\n".join(lines))

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import EXIT_DONE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, app
-from bench.cli.launch import run_plan
-from bench.cli.options import DataDir, Executor, Jobs, Plugins, engine_of, load, options_of, use_data, used_by
+from bench.cli.ending import end
+from bench.cli.options import DataDir, Executor, Jobs, Plugins, command
 from bench.errors import UsageError
 
 
@@ -37,44 +37,29 @@ def tune(
     tuned.toml; optuna-dashboard opens DIR/study.journal. Exit codes: 0 every study has a winner, 3 some has none, 2 bad
     usage, 130 interrupted.
     """
+    from bench.api.calls import Setting
+    from bench.api.tuned import tune_task
     from bench.errors import LostError
     from bench.planning.request import Request
-    from bench.records.environment import environment, keep
-    from bench.records.store import Store
-    from bench.tuning.tuner import JOURNAL, Tuner, task_of
+    from bench.tuning.tuner import task_of
 
-    use_data(data_dir)
-    load(plugin)
-    options = options_of(device, jobs, executor, plugin, timeout=timeout)
+    setting = Setting(
+        device=device, jobs=jobs, executor=executor, timeout=timeout, plugins=plugin or (), data_dir=data_dir
+    )
+    options = setting.options()
     request = Request(quantizers=quantizers, datasets=datasets, protocol=protocol, require_real=require_real)
     task = task_of(request, objective=objective, constraint=constraint, seeds=seeds, trials=trials)
-    for remark in task.remarks:
-        print(f"note: {remark}", file=sys.stderr)
     folder = out or Path("runs") / f"tune-{task.protocol.name}"
-    if (folder / "plan.json").exists():
-        raise UsageError(f"{folder} holds a run; choose another --out")
-    store = Store(folder)
-    store.lock()
-    store.clean()
-    used = [(subject.source.name, subject.source.parameters) for subject in task.subjects]
-    command = ["python", "-m", "bench", *sys.argv[1:]]
-    with engine_of(executor, used, store, options, jobs) as engine:
-        facts = environment(engine.device)
-        keep(store.root, facts)
-        tuner = Tuner(task, store, options, facts, engine, lambda line: print(line, file=sys.stderr, flush=True))
-        try:
-            tuner.run()
-        except KeyboardInterrupt:
-            tuner.write(command)
-            print(f"interrupted: {folder} keeps every finished trial; the same command goes on", file=sys.stderr)
-            return EXIT_INTERRUPTED
-        except LostError as error:
-            tuner.write(command)
-            print(f"error: {error}; the same command goes on from here", file=sys.stderr)
-            return EXIT_INCOMPLETE
-    lines = tuner.write(command)
-    print("\n".join([*lines, f"{folder / 'tuned.toml'}; optuna-dashboard {folder / JOURNAL}"]))
-    return EXIT_DONE if all(study.winner() for study in tuner.studies) else EXIT_INCOMPLETE
+    try:
+        tuning = tune_task(task, options, executor=executor, jobs=jobs, out=folder, command=command(), progress=True)
+    except KeyboardInterrupt:
+        print(f"interrupted: {folder} keeps every finished trial; the same command goes on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except LostError as error:
+        print(f"error: {error}; the same command goes on from here", file=sys.stderr)
+        return EXIT_INCOMPLETE
+    print("\n".join([*tuning.lines, f"{tuning.params}; optuna-dashboard {tuning.journal}"]))
+    return EXIT_DONE if tuning.complete else EXIT_INCOMPLETE
 
 
 @app.command()
@@ -95,40 +80,40 @@ def confirm(
 
     Exit codes: 0 all cells done, 3 some are not, 2 bad usage, 130 interrupted.
     """
+    from bench.api.calls import Preparation, Setting
     from bench.publishing import run_report
     from bench.records.environment import environment
     from bench.records.files import write_atomically
-    from bench.records.store import Store
     from bench.stats.estimates import FEWEST_SEEDS
     from bench.tuning import confirm as confirming
     from reports.pages import tuning
 
-    use_data(data_dir)
-    load(plugin)
-    options = options_of(device, jobs, executor, plugin, timeout=timeout, rerun=rerun)
-    made = confirming.make(files, seeds)
-    held_out = sorted({cell.seed for cell in made.plan.cells})
-    if len(held_out) < FEWEST_SEEDS:
+    setting = Setting(
+        device=device, jobs=jobs, executor=executor, timeout=timeout, plugins=plugin or (), data_dir=data_dir
+    )
+    options = setting.options(rerun=rerun)
+    confirmation = confirming.make(files, seeds)
+    plan = confirmation.plan
+    if len(plan.seeds) < FEWEST_SEEDS:
         raise UsageError(f"expected --seeds of at least {FEWEST_SEEDS} to compare anything, got {seeds!r}")
-    store = Store(out or Path("runs") / f"confirm-{made.plan.protocol.name}")
-    store.lock()
-    command = ["python", "-m", "bench", *sys.argv[1:]]
-    with engine_of(executor, used_by(made.plan), store, options, jobs) as engine:
-        code = run_plan(made.plan, store, options, command, engine)
-        facts = environment(engine.device)
-    records, _ = store.read_all(cell.key for cell in made.plan.cells)
-    rows = confirming.compare(made, records)
+    folder = out or Path("runs") / f"confirm-{plan.protocol.name}"
+    preparation = Preparation(plan=plan, options=options, folder=folder, executor=executor, jobs=jobs)
+    launched = preparation.launch(command())
+    code = end(launched)
+    facts = environment(launched.device)
+    rows = confirming.compare(confirmation, launched.run)
+    finished = run_report.made(launched.run.records)
     page = tuning.report(
         rows,
-        beaten=confirming.beaten(made, rows),
-        objective=made.metrics[0],
-        constraint=made.constraint,
-        protocol=made.plan.protocol.name,
-        seeds=held_out,
-        commands=[*confirming.commands(files), shlex.join(command)],
-        made=f"{run_report.made(records)} {facts['processor']}, PyTorch {facts['packages']['torch']}, {engine.device}.",
+        beaten=confirming.beaten(confirmation, rows),
+        objective=confirmation.metrics[0],
+        constraint=confirmation.constraint,
+        protocol=plan.protocol.name,
+        seeds=plan.seeds,
+        commands=[*confirming.commands(files), shlex.join(command())],
+        made=f"{finished} {facts['processor']}, PyTorch {facts['packages']['torch']}, {launched.device}.",
     )
-    path = write or store.root / "tuning.md"
+    path = write or folder / "tuning.md"
     write_atomically(path, page)
     print(f"{len(rows)} comparisons: {path}")
     return code

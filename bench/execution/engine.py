@@ -15,8 +15,11 @@ from types import TracebackType
 from typing import Any
 
 from bench._checkout import ROOT
+from bench.execution.task import CellTask
+from bench.planning.cells import Cell
 from bench.records.files import write_json
 from bench.records.store import Store
+from bench.typing import JSON
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -119,26 +122,56 @@ def job_environment(threads: int) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
-    """What one child does.
+    """The work of one child process, as it travels.
 
     Attributes:
-        key: Of the tokenizer of its first cell: names its files.
-        spec: What the child reads, but for the folder and the process that it belongs to.
-        timeout: Seconds that it may take, or None.
+        tasks: Cells of one pair that differ in their seeds, and controls made of the same tokenizers.
+        device: Device of the job, "cpu" or "cuda".
+        plugins: Plug-in files or modules that the child loads.
+        trains: Whether tokenizers without weights are trained; False only measures.
+        run: Identifier of the run.
+        environment: Hash of the run's environment; None where the child records its own.
+        timeout: Seconds that the job may take; None for no limit.
     """
 
-    key: str
-    spec: dict[str, Any]
-    timeout: float | None
+    tasks: tuple[CellTask, ...]
+    device: str
+    plugins: tuple[str, ...] = ()
+    trains: bool = True
+    run: str = ""
+    environment: str | None = None
+    timeout: float | None = None
 
-    def run(self, store: Store, children: Children) -> Outcome:
+    @property
+    def key(self) -> str:
+        """Key of the first cell's tokenizer, which names the files of the job."""
+        return self.tasks[0].cell.tokenizer_key
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Cells of the tasks."""
+        return [task.cell for task in self.tasks]
+
+    def spec(self, root: Path) -> JSON:
+        """Plain values that the child reads, with the folder that it writes into and the process that it belongs to."""
+        return {
+            "tasks": [task.values() for task in self.tasks],
+            "device": self.device,
+            "plugins": list(self.plugins),
+            "trains": self.trains,
+            "run": self.run,
+            "environment": self.environment,
+            "root": str(root.resolve()),
+            "driver": os.getpid(),
+            "begun": time.monotonic(),
+        }
+
+    def run_here(self, store: Store, children: Children) -> Outcome:
         """Run the child on this machine; it writes into the store's folder."""
         path = store.cells / f"{self.key}.job"
-        write_json(
-            path, self.spec | {"root": str(store.root.resolve()), "driver": os.getpid(), "begun": time.monotonic()}
-        )
+        write_json(path, self.spec(store.root))
         outcome = children.run(path, store.log(self.key), self.timeout, threads=1)
         path.unlink(missing_ok=True)
         return outcome

@@ -31,7 +31,7 @@ class Local(Engine):
     def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
         """Start a child."""
         started()
-        return self._threads.submit(job.run, self.store, self._children)
+        return self._threads.submit(job.run_here, self.store, self._children)
 
     def outcome(self, job: Job, future: Future[Any]) -> Outcome:
         """What the child's end tells."""

@@ -30,9 +30,9 @@ from bench.plugins.module_files import root as root_of
 from bench.records.environment import version
 from bench.records.files import write_bytes, write_json
 from bench.records.store import Store
+from bench.typing import JSON
 from datasets.store import data_directory
 
-JSON = dict[str, Any]
 SUFFIXES = (".safetensors", ".codes.safetensors", ".log", ".failure", ".json")  # a record comes last: it tells of all
 LONGEST_LOG = 1 << 20
 DATA, LOCATED = "data/", "located/"  # in a job's folder: what the data directory holds, and files of the user's own
@@ -161,14 +161,12 @@ class Delivery:
 
 
 def pack(job: Job, store: Store, shared: Luggage, contents: Mapping[str, bytes]) -> Parcel:
-    """A job with what the store holds of its cells: weights to go on from, records not to lose."""
-    cells = [_moved(cell, shared.located) for cell in job.spec["cells"]]
-    plugins = [shared.plugins[each] for each in job.spec["plugins"]]
-    spec = job.spec | {"plugins": plugins, "environment": None, "cells": cells}
-    paths = [store.weights(cell["tokenizer"]) for cell in spec["cells"]]
-    paths += [store.path(cell["key"]) for cell in spec["cells"]]
+    """Pack a job with what the store holds of its cells: weights to go on from, and records not to lose."""
+    travelling = _moved(job, shared.located, shared.plugins)
+    paths = [store.weights(cell.tokenizer_key) for cell in job.cells]
+    paths += [store.path(cell.key) for cell in job.cells]
     former = {path.name: path.read_bytes() for path in paths if path.exists()}
-    return Parcel(dataclasses.replace(job, spec=spec), former, shared.places, contents, identity())
+    return Parcel(dataclasses.replace(travelling, environment=None), former, shared.places, contents, identity())
 
 
 def perform(parcel: Parcel, cache: Path | None = None, wanted: Callable[[], bool] | None = None) -> Delivery:
@@ -197,20 +195,25 @@ def perform(parcel: Parcel, cache: Path | None = None, wanted: Callable[[], bool
             elif cache is not None:
                 shutil.copyfile(cache / digest, folder / place)  # a plug-in is known by its name
         here = {place: str(folder / place) for place in parcel.places}
-        plugins = [here.get(each, each) for each in parcel.job.spec["plugins"]]
-        cells = [_moved(cell, here) for cell in parcel.job.spec["cells"]]
-        job = dataclasses.replace(parcel.job, spec=parcel.job.spec | {"plugins": plugins, "cells": cells})
+        job = _moved(parcel.job, here, here)
         children = Children({"BENCH_DATA": str(folder / "data")} if (folder / "data").exists() else None)
         with _ended_when_unwanted(children, wanted):
-            outcome = job.run(store, children)
+            outcome = job.run_here(store, children)
         return Delivery(outcome, _written(store, parcel.former))
 
 
-def _moved(cell: JSON, places: Mapping[str, str]) -> JSON:
-    """A cell whose file of data lies in another place."""
-    parameters = cell["dataset_parameters"]
-    path = places.get(str(parameters.get("path")))
-    return cell if path is None else cell | {"dataset_parameters": parameters | {"path": path}}
+def _moved(job: Job, data: Mapping[str, str], plugins: Mapping[str, str]) -> Job:
+    """The job with its files of data and its plug-ins at other places: present place -> new place."""
+    tasks = []
+    for task in job.tasks:
+        parameters = task.cell.dataset_parameters
+        path = data.get(str(parameters.get("path")))
+        if path is not None:
+            cell = dataclasses.replace(task.cell, dataset_parameters=parameters | {"path": path})
+            task = dataclasses.replace(task, cell=cell)
+        tasks.append(task)
+    places = tuple(plugins.get(plugin, plugin) for plugin in job.plugins)
+    return dataclasses.replace(job, tasks=tuple(tasks), plugins=places)
 
 
 @contextmanager
@@ -261,9 +264,9 @@ def unpack(delivery: Delivery, job: Job, store: Store) -> Outcome:
         if name.startswith("cells/") and path.suffix == ".json":
             # By this machine's clock: that of the worker may differ, and the run compares.
             record = json.loads(content) | {"finished": time.time()}
-            for cell in job.spec["cells"]:
-                if cell["key"] == path.stem and "cell" in record:  # which tells where the worker had a file
-                    record["cell"]["dataset_parameters"] = cell["dataset_parameters"]
+            for cell in job.cells:
+                if cell.key == path.stem and "cell" in record:  # which tells where the worker had a file
+                    record["cell"]["dataset_parameters"] = cell.dataset_parameters
             write_json(path, record)
         else:
             path.parent.mkdir(exist_ok=True)
@@ -272,12 +275,14 @@ def unpack(delivery: Delivery, job: Job, store: Store) -> Outcome:
 
 
 def _expected(name: str, job: Job) -> bool:
-    own = {f"cells/{key}{suffix}" for cell in job.spec["cells"] for key in _keys(cell) for suffix in SUFFIXES}
-    return name in own or re.fullmatch(r"environments/[0-9a-f]{16}\.json", name) is not None
-
-
-def _keys(cell: JSON) -> tuple[str, str]:
-    return cell["key"], cell["tokenizer"]
+    """Whether a file may come back from a job: a file of one of its cells, or its environment."""
+    if re.fullmatch(r"environments/[0-9a-f]{16}\.json", name):
+        return True
+    for cell in job.cells:
+        for key in (cell.key, cell.tokenizer_key):
+            if name in {f"cells/{key}{suffix}" for suffix in SUFFIXES}:
+                return True
+    return False
 
 
 def _rank(name: str) -> int:

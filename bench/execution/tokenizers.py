@@ -3,9 +3,8 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,9 +14,11 @@ from torch import Tensor
 import datasets
 from bench.errors import ChangedError, DamagedError
 from bench.execution.measure import flat_frames
+from bench.execution.task import CellTask
 from bench.kernels.clock import seconds
 from bench.metrics import Trained
-from bench.planning.keys import digest, known
+from bench.planning.cells import Cell
+from bench.planning.keys import digest, is_family
 from bench.planning.protocol import Protocol
 from bench.planning.relocation import located
 from bench.records.files import check_readable, write_bytes
@@ -28,82 +29,111 @@ from bench.training.contract import check_contract
 from bench.training.loop import train
 from bench.training.schedule import History
 
-JSON = dict[str, Any]
 
-
-def load_data(cell: JSON) -> datasets.Sequences:
-    """The sequences of a cell's data seed.
+def load_data(cell: Cell) -> datasets.Sequences:
+    """Load or generate the sequences of a cell's data seed.
 
     Raises:
         ChangedError: The files are not those that the run was planned with.
+        FileNotFoundError: The data are not on this machine; the message says how to get them.
     """
-    recipe = cell.get("recipe")  # records of former versions have none
-    parameters = located(cell["dataset"], cell["dataset_parameters"], recipe or {})
-    dataset = datasets.create(cell["dataset"], **parameters)
+    parameters = located(cell.dataset, cell.dataset_parameters, cell.recipe)
+    dataset = datasets.create(cell.dataset, **parameters)
     reason = dataset.missing()
     if reason:
         moved = "; a file of that name and content in the data directory (--data-dir) is taken for it"
         raise FileNotFoundError(reason + moved * dataset.located)
-    if recipe and digest(dataset.recipe()) != digest(recipe):
-        raise ChangedError(f"the files of {cell['dataset']} are not those that this run was planned with")
-    return datasets.draw(dataset, cell["data_seed"])
+    if cell.recipe and digest(dataset.recipe()) != digest(cell.recipe):
+        raise ChangedError(f"the files of {cell.dataset} are not those that this run was planned with")
+    return datasets.draw(dataset, cell.data_seed)
 
 
-@dataclasses.dataclass(frozen=True)
-class Workshop:
-    """Where tokenizers of one protocol are made.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A model that was trained, with the record of its training.
 
     Attributes:
-        store: Keeps their weights.
-        device: "cpu" or "cuda".
-        protocol: With the cells' codebook size in it.
-        spent: Seconds so far on data and on writing tensors.
+        model: Autoencoder with its quantizer, in evaluation mode.
+        history: Learning curve of the training.
+        seconds: Seconds of training; cells that were trained as one batch share them equally.
     """
 
-    store: Store
-    device: str
-    protocol: Protocol
-    spent: dict[str, float] = dataclasses.field(default_factory=lambda: dict.fromkeys(("data", "write"), 0.0))
-    _loaded: dict[str, datasets.Sequences] = dataclasses.field(default_factory=dict)
+    model: Autoencoder
+    history: History
+    seconds: float
 
-    def data(self, cell: JSON) -> datasets.Sequences:
-        """The sequences of a cell's data seed, made or read once."""
-        parts = (cell["dataset"], cell["data_seed"], cell["dataset_parameters"])
-        key = json.dumps(parts, sort_keys=True)
+
+class TokenizerStore:
+    """Tokenizers of one protocol in the folder of a run: trained, kept and loaded.
+
+    Args:
+        store: Folder that keeps the weights.
+        device: Device of training, "cpu" or "cuda".
+        protocol: Protocol with the codebook size of the cells.
+    """
+
+    def __init__(self, store: Store, device: str, protocol: Protocol) -> None:
+        self.store = store
+        self.device = device
+        self.protocol = protocol
+        self.spent = {"data": 0.0, "write": 0.0}
+        """Seconds spent so far on data and on writing tensors."""
+        self._loaded: dict[str, datasets.Sequences] = {}
+
+    def data(self, cell: Cell) -> datasets.Sequences:
+        """Sequences of a cell's data seed, loaded or generated once."""
+        key = json.dumps((cell.dataset, cell.data_seed, cell.dataset_parameters), sort_keys=True)
         if key not in self._loaded:
             with self._spending("data"):
                 self._loaded[key] = load_data(cell)
         return self._loaded[key]
 
-    def train(self, cells: list[JSON]) -> None:
+    def train(self, tasks: Sequence[CellTask]) -> None:
         """Train cells that differ in their seeds alone as one batch, and keep their weights."""
-        data = [self.data(cell) for cell in cells]
+        cells = [task.cell for task in tasks]
+        sequences = [self.data(cell) for cell in cells]
         with self._spending("data"):
-            frames = [flat_frames(each, "train", self.device) for each in data]
-            validation = [flat_frames(each, "val", self.device) for each in data]
-        models = [self._build(cell, each.width) for cell, each in zip(cells, data, strict=True)]
-        schedule, quantizer = self.protocol.schedule, cells[0]["quantizer"]
-        seeds = [cell["train_seed"] for cell in cells]
+            frames = [flat_frames(data, "train", self.device) for data in sequences]
+            validation = [flat_frames(data, "val", self.device) for data in sequences]
+        models = [self._build(cell, data.width) for cell, data in zip(cells, sequences, strict=True)]
         begun = seconds(self.device)
-        if known(quantizer):
-            check_contract(models[0], frames[0][: schedule.batch])
-            histories = train(models, frames, validation, seeds, schedule, ceiling=cells[0]["ceiling"])
-        else:
-            from bench.training.references import train_reference  # scikit-learn is heavy, and few cells need it
-
-            parts = zip(models, frames, validation, seeds, strict=True)
-            histories = [train_reference(quantizer, *part, schedule) for part in parts]
+        histories = self._train(tasks, models, frames, validation)
         cost = (seconds(self.device) - begun) / len(cells)
         with self._spending("write"):
             for cell, model, history in zip(cells, models, histories, strict=True):
                 tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
                 metadata = {"train_seconds": repr(cost), "history": json.dumps(dataclasses.asdict(history))}
-                _save(self.store.weights(cell["tokenizer"]), tensors, metadata)
+                _save(self.store.weights(cell.tokenizer_key), tensors, metadata)
 
-    def load(self, cell: JSON, width: int) -> tuple[Autoencoder, History, float]:
-        """The trained model, its learning curve and the seconds that it took."""
+    def _train(
+        self,
+        tasks: Sequence[CellTask],
+        models: list[Autoencoder],
+        frames: list[Tensor],
+        validation: list[Tensor],
+    ) -> list[History]:
+        schedule, quantizer = self.protocol.schedule, tasks[0].cell.quantizer
+        seeds = [task.cell.train_seed for task in tasks]
+        if is_family(quantizer):
+            check_contract(models[0], frames[0][: schedule.batch])
+            return train(models, frames, validation, seeds, schedule, ceiling=tasks[0].ceiling)
+        from bench.training.references import train_reference  # scikit-learn is heavy, and few cells need it
+
+        parts = zip(models, frames, validation, seeds, strict=True)
+        return [train_reference(quantizer, *part, schedule) for part in parts]
+
+    def load(self, cell: Cell, width: int) -> TrainedModel:
+        """Load the trained model of a cell.
+
+        Args:
+            cell: Cell whose tokenizer was trained.
+            width: Number of features of a frame.
+
+        Raises:
+            DamagedError: The file of its weights cannot be read.
+        """
         model = self._build(cell, width)
-        path = self.store.weights(cell["tokenizer"])
+        path = self.store.weights(cell.tokenizer_key)
         try:
             check_readable(path)
             with safe_open(path, "pt") as file:
@@ -118,17 +148,17 @@ class Workshop:
                 "run trains that cell anew"
             ) from None
         model.eval()
-        return model, history, cost
+        return TrainedModel(model=model, history=history, seconds=cost)
 
-    def save_codes(self, cell: JSON, trained: Trained) -> None:
-        """Keep tokens of every split, code vectors, their places, and each code decoded to data units."""
+    def save_codes(self, cell: Cell, trained: Trained) -> None:
+        """Keep the tokens of every split, the code vectors, their positions, and every code decoded to data units."""
         tensors = {f"codes.{split}": codes.int() for split, codes in trained.tokens.items()}
         tensors["codebook"] = trained.codebook
         if trained.positions is not None:
             tensors["positions"] = trained.positions
         tensors["prototypes"] = torch.from_numpy(trained.data.inverse(trained.prototypes.cpu().numpy()))
         with self._spending("write"):
-            _save(self.store.codes(cell["key"]), tensors)
+            _save(self.store.codes(cell.key), tensors)
 
     @contextlib.contextmanager
     def _spending(self, part: str) -> Iterator[None]:
@@ -136,11 +166,11 @@ class Workshop:
         yield
         self.spent[part] += seconds(self.device) - begun
 
-    def _build(self, cell: JSON, width: int) -> Autoencoder:
-        name, hidden, seed = cell["quantizer"], cell["capacity"]["hidden"], cell["train_seed"]
+    def _build(self, cell: Cell, width: int) -> Autoencoder:
+        name, hidden, seed = cell.quantizer, cell.capacity.hidden, cell.train_seed
         size = self.protocol.codebook_size
-        if known(name):
-            model = build(name, cell["parameters"], num_codes=size, width=width, hidden=hidden, seed=seed)
+        if is_family(name):
+            model = build(name, cell.parameters, num_codes=size, width=width, hidden=hidden, seed=seed)
         else:
             from bench.training.references import build_reference
 
@@ -149,5 +179,5 @@ class Workshop:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write safetensors atomically; the package's own writer takes the right to read from all but the user."""
+    """Write safetensors atomically; the writer of that package would let nobody but the user read the file."""
     write_bytes(path, save({name: value.contiguous().cpu() for name, value in tensors.items()}, metadata))

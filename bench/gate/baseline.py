@@ -10,11 +10,11 @@ from typing import NoReturn
 from bench.errors import UsageError
 from bench.gate.effects import effect, watched
 from bench.metrics import METRICS, Metric
-from bench.planning.cells import telling
-from bench.planning.keys import JSON
+from bench.planning.cells import portable
 from bench.records.files import write_atomically
 from bench.stats.noise import Noise
 from bench.stats.standings import loss
+from bench.typing import JSON
 from datasets.text import read_text
 
 SCHEMA = 1
@@ -147,7 +147,7 @@ def _conditions(dataset: str, told: JSON) -> JSON:
     """Without the place of a file, which former versions kept: its content is in the recipe."""
     if "dataset_parameters" not in told:
         return told
-    return told | {"dataset_parameters": telling(dataset, dict(told["dataset_parameters"]))}
+    return told | {"dataset_parameters": portable(dataset, dict(told["dataset_parameters"]))}
 
 
 def _series(told: JSON) -> Series:

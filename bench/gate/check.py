@@ -9,8 +9,7 @@ from bench.gate.baseline import Baseline, Measured, Pair
 from bench.gate.effects import watched
 from bench.gate.observations import Problem, measured, undone
 from bench.metrics import METRICS, Metric
-from bench.planning.cells import Plan
-from bench.records.record import Record
+from bench.planning.finished import FinishedRun
 from bench.stats.estimates import holm
 from bench.stats.noise import Noise
 from bench.stats.standings import loss
@@ -81,17 +80,16 @@ class Verdict:
         return UNMEASURED if self.unmeasured or not self.comparisons else HOLDS
 
 
-def check(baseline: Baseline, plan: Plan, records: Mapping[str, Record]) -> Verdict:
+def check(baseline: Baseline, run: FinishedRun) -> Verdict:
     """Compare a run with a baseline.
 
     Args:
         baseline: What `bench.gate.baseline.read` read.
-        plan: Of the run.
-        records: Cell key -> record, of the cells that have one.
+        run: The run.
     """
-    absent = {(row, dataset): reason for row, dataset, _, reason in plan.absent}
-    comparisons, unmeasured, notes = compare(baseline.rows, measured(plan, records), absent)
-    return Verdict(comparisons, tuple(undone(plan, records)), unmeasured, notes)
+    absent = {(row, dataset): reason for row, dataset, _, reason in run.plan.unavailable}
+    comparisons, unmeasured, notes = compare(baseline.rows, measured(run), absent)
+    return Verdict(comparisons, tuple(undone(run)), unmeasured, notes)
 
 
 def compare(

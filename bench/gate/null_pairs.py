@@ -10,6 +10,7 @@ from bench.execution.reuse import stale_metrics
 from bench.gate.baseline import Baseline
 from bench.gate.observations import measured, undone
 from bench.planning.cells import Plan, from_values, made_elsewhere
+from bench.planning.finished import FinishedRun
 from bench.planning.keys import training_code
 from bench.planning.pairs import trained_from
 from bench.planning.request import LARGEST_SEED
@@ -21,8 +22,8 @@ from bench.vocabulary import NULL
 FEWEST = 2
 
 
-def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
-    """The plan and the records of a run all of whose cells are done, by the present code.
+def finished(store: Store) -> FinishedRun:
+    """The run all of whose cells are done, by the present code.
 
     Raises:
         UsageError: Some are not, or were trained or measured by other code.
@@ -31,7 +32,8 @@ def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
     for reason in filter(None, map(made_elsewhere, plan.cells)):
         raise UsageError(reason)
     records, _ = store.read_all(cell.key for cell in plan.cells)
-    failed = undone(plan, records)
+    run = FinishedRun(plan=plan, records=records, store=store)
+    failed = undone(run)
     if failed:
         first, others = failed[0], f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise UsageError(f"no baseline without a result of {first.row} on {first.dataset}, {first.what}{others}")
@@ -42,7 +44,7 @@ def finished(store: Store) -> tuple[Plan, dict[str, Record]]:
                 f"{cell.row} on {cell.dataset} was made by other code than this, which the null pairs would be made "
                 f"by; give the command that made {store.root} again"
             )
-    return plan, records
+    return run
 
 
 def null_plan(plan: Plan, pairs: int) -> Plan:
@@ -64,7 +66,7 @@ def null_plan(plan: Plan, pairs: int) -> Plan:
         for cell in originals
         if cell.data_seed == seed
     ]
-    return dataclasses.replace(plan, cells=tuple(cells), absent=(), remarks=(), suite="", published=())
+    return dataclasses.replace(plan, cells=tuple(cells), unavailable=(), remarks=(), suite="", published=())
 
 
 def device_of(records: Mapping[str, Record]) -> str:
@@ -79,17 +81,17 @@ def device_of(records: Mapping[str, Record]) -> str:
     return str(devices[0])
 
 
-def make(plan: Plan, records: Mapping[str, Record], null: Plan, store: Store) -> Baseline:
-    """The baseline of a finished run and of its null pairs, which lie in a store.
+def make(run: FinishedRun, null: FinishedRun) -> Baseline:
+    """The baseline of a finished run and of its null pairs.
 
     Raises:
         UsageError: Nothing was measured.
     """
-    others = measured(null, store.read_all(cell.key for cell in null.cells)[0])
-    rows = {pair: row.with_null(others[pair].trainings) for pair, row in measured(plan, records).items()}
+    others = measured(null)
+    rows = {pair: row.with_null(others[pair].trainings) for pair, row in measured(run).items()}
     if not any(row.trainings.values for row in rows.values()):
         raise UsageError("the run measured nothing that another could be checked against")
-    path = store.root / "environment.json"
+    path = null.store.root / "environment.json"
     try:
         facts = read_json(path)
         made = {
@@ -97,7 +99,7 @@ def make(plan: Plan, records: Mapping[str, Record], null: Plan, store: Store) ->
             "commit": facts["commit"][:12],
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "processor": facts["processor"],
-            "null pairs": len({cell.train_seed for cell in null.cells}),
+            "null pairs": len({cell.train_seed for cell in null.plan.cells}),
             "packages": facts["packages"],
         }
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -2,16 +2,16 @@
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.analysis.results import results
 from bench.gate.baseline import Measured, Pair, Series
 from bench.gate.effects import watched
 from bench.metrics import METRICS
-from bench.planning.cells import Cell, Plan
-from bench.planning.keys import JSON
-from bench.records.record import Record, cause
+from bench.planning.cells import Cell
+from bench.planning.finished import FinishedRun
+from bench.records.record import cause
+from bench.typing import JSON
 from bench.vocabulary import DONE
 
 WATCHED = tuple(metric for metric in METRICS.values() if watched(metric) != "none")
@@ -33,24 +33,24 @@ class Problem:
     reason: str
 
 
-def undone(plan: Plan, records: Mapping[str, Record]) -> list[Problem]:
+def undone(run: FinishedRun) -> list[Problem]:
     """Cells without a result."""
     found = []
-    for cell in plan.cells:
-        record = records.get(cell.key)
+    for cell in run.plan.cells:
+        record = run.records.get(cell.key)
         if record is None or record["status"] != DONE:
             reason = f"{record['status']}: {cause(record)}" if record else "it has no readable record"
             found.append(Problem(cell.row, cell.dataset, f"seed {cell.seed}", reason))
     return found
 
 
-def measured(plan: Plan, records: Mapping[str, Record]) -> dict[Pair, Measured]:
+def measured(run: FinishedRun) -> dict[Pair, Measured]:
     """(row, dataset) -> what a run measured. Controls are left out: they are there to be bad."""
-    table = results(plan, records).set_index(["quantizer", "dataset", "seed"])
+    table = results(run).set_index(["quantizer", "dataset", "seed"])
     columns = {metric.name: table[metric.name].astype(float).to_dict() for metric in WATCHED}
     cells: dict[Pair, list[Cell]] = {}
-    for cell in plan.cells:
-        if not cell.control and cell.key in records:
+    for cell, _ in run.recorded():
+        if not cell.control:
             cells.setdefault(cell.pair, []).append(cell)
     found = {}
     for pair, own in cells.items():
@@ -58,7 +58,7 @@ def measured(plan: Plan, records: Mapping[str, Record]) -> dict[Pair, Measured]:
         for metric in WATCHED:
             column = [columns[metric.name][*pair, cell.seed] for cell in own]
             values[metric.name] = tuple(None if math.isnan(value) else value for value in column)
-        devices = sorted({records[cell.key]["device"] for cell in own})
+        devices = sorted({run.records[cell.key]["device"] for cell in own})
         trainings = Series(tuple(cell.data_seed for cell in own), values)
         found[pair] = Measured(_conditions(own[0], devices), trainings)
     return found
@@ -68,7 +68,7 @@ def _conditions(cell: Cell, devices: list[str]) -> JSON:
     told = {
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
-        "dataset_parameters": cell.telling,
+        "dataset_parameters": cell.portable_parameters,
         "recipe": cell.recipe,
         "protocol": {name: value for name, value in cell.protocol.items() if name not in INDIFFERENT},
         "device": ", ".join(devices),

@@ -1,4 +1,4 @@
-"""What identifies a result: everything that decides it, and nothing else."""
+"""Keys of results: hashes of everything that decides a result, and of nothing else."""
 
 import dataclasses
 import hashlib
@@ -14,8 +14,7 @@ import quantizers
 from bench.metrics import METRICS
 from bench.planning.protocol import Protocol
 from bench.plugins.fingerprint import fingerprint, module_file
-
-JSON = dict[str, Any]
+from bench.typing import JSON
 
 
 def digest(value: Any) -> str:
@@ -25,15 +24,15 @@ def digest(value: Any) -> str:
 
 
 def training_code(quantizer: str, dataset: str) -> JSON:
-    """Hashes of the code that decides a trained tokenizer: the family's, the trainer's and the data's.
+    """Hashes of the code that decides a trained tokenizer: the code of the family, of the trainer and of the data.
 
-    Of another distribution that the family runs on, the version stands for the code.
+    The version of another distribution that the family runs on stands for its code.
 
     Args:
-        quantizer: Name, preset included, or that of a reference.
-        dataset: Name.
+        quantizer: Name of the quantizer with its preset, or name of a reference.
+        dataset: Name of the dataset in the tables.
     """
-    family = quantizers.get(quantizer)[0] if known(quantizer) else None
+    family = quantizers.get(quantizer)[0] if is_family(quantizer) else None
     code = Path(inspect.getfile(family.cls)) if family else _file("bench.training.references")
     hashes = {
         "family": fingerprint(code, _file("bench.training.loop")),
@@ -44,25 +43,26 @@ def training_code(quantizer: str, dataset: str) -> JSON:
     return hashes
 
 
-def known(label: str) -> bool:
-    """Whether a label names a family rather than a reference."""
-    return label.partition(":")[0] in quantizers.names()
+def is_family(quantizer: str) -> bool:
+    """Whether a name with or without a preset is that of a registered family rather than of a reference."""
+    return quantizer.partition(":")[0] in quantizers.names()
 
 
 def _file(module: str) -> Path:
-    """Of a module of ours that is not imported for this: what it imports would cost every job a second."""
+    """Source file of one of our modules, found without importing it: its imports would add a second to every job."""
     path = module_file(module)
     assert path is not None
     return path
 
 
-def control_key(tokenizer: str, control: str) -> str:
+def control_key(tokenizer_key: str, control: str) -> str:
     """Key of the cell that measures a trained tokenizer under a control."""
-    return digest({"tokenizer": tokenizer, "control": control, "code": fingerprint(_file("bench.execution.controls"))})
+    code = fingerprint(_file("bench.execution.controls"))
+    return digest({"tokenizer": tokenizer_key, "control": control, "code": code})
 
 
 def metric_keys(key: str, protocol: Protocol, names: Iterable[str]) -> JSON:
-    """Metric -> hash of the cell's key, the metric's code and, where it trains readers, their budgets."""
+    """Metric -> hash of the cell's key, the metric's code and the budgets of its readers."""
     keys = {}
     for name in names:
         metric = METRICS[name]

@@ -1,11 +1,9 @@
 """Where a user's own file lies now: the same bytes in another folder, checkout or machine are the same data."""
 
 from pathlib import Path
-from typing import Any
 
+from bench.typing import JSON
 from datasets.store import data_directory, file_sha256
-
-JSON = dict[str, Any]
 
 
 def located(dataset: str, parameters: JSON, recipe: JSON) -> JSON:

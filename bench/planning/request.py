@@ -14,10 +14,10 @@ from bench.planning import suites
 from bench.planning.protocol import PROTOCOLS, Protocol
 from bench.planning.rows import Row, parse
 from bench.planning.suites import Suite
+from bench.typing import JSON
 from bench.vocabulary import REFERENCES
 from quantizers.checks import suggestion
 
-JSON = dict[str, Any]
 DEFAULT = "quick"
 MOST_SEEDS = 10_000
 LARGEST_SEED = datasets.TUNING - 1

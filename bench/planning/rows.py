@@ -5,17 +5,14 @@ vq        vq:preset        vq@64        none        kmeans        vq+sorted     
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import quantizers
 from bench import plugins
 from bench.errors import UsageError
 from bench.metrics import METRICS
+from bench.typing import JSON
 from bench.vocabulary import CONTROL, CONTROLS, FAMILY, REFERENCE, REFERENCES, SHUFFLED, SORTED
 from quantizers.checks import suggestion
-
-JSON = dict[str, Any]
-
 
 _RECONSTRUCTION = ("mse", "explained", "error_units")
 _OF_SHUFFLED = (

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import datasets
 import quantizers
@@ -23,6 +23,7 @@ from bench.metrics.registry import add
 from bench.plugins import module_files
 from bench.plugins.fingerprint import modules
 from bench.plugins.guard import guarded
+from bench.vocabulary import REFERENCES
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
@@ -39,6 +40,22 @@ GROUPS = {OF_QUANTIZERS: "quantizer", OF_DATASETS: "dataset", OF_METRICS: "metri
 
 _BROKEN: dict[tuple[str, str], str] = {}
 _GIVEN: dict[str, set[tuple[str, str]]] = {}
+
+
+class NamedCell(Protocol):
+    """A cell, of which plug-ins need to know the names alone."""
+
+    @property
+    def quantizer(self) -> str:
+        """Name of the quantizer with its preset, or name of a reference."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset in the tables."""
+
+    @property
+    def metric_keys(self) -> Mapping[str, str]:
+        """Metric -> its key."""
 
 
 def entry_points(group: str) -> "EntryPoints":
@@ -163,15 +180,15 @@ def load(plugin: str) -> list[str]:
     return own
 
 
-def names_of(cells: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """What the cells name that a plug-in may have to give."""
-    from bench.vocabulary import REFERENCES  # which imports this module
-
-    return {
-        OF_QUANTIZERS: {cell["quantizer"].partition(":")[0] for cell in cells} - REFERENCES.keys(),
-        OF_DATASETS: {cell["dataset"].partition(":")[0] for cell in cells},
-        OF_METRICS: {name for cell in cells for name in cell["metric_keys"]},
-    }
+def names_of(cells: Iterable[NamedCell]) -> dict[str, set[str]]:
+    """Group -> names of the quantizers, datasets and metrics of some cells, which a plug-in may have to provide."""
+    names: dict[str, set[str]] = {group: set() for group in GROUPS}
+    for cell in cells:
+        if cell.quantizer not in REFERENCES:
+            names[OF_QUANTIZERS].add(cell.quantizer.partition(":")[0])
+        names[OF_DATASETS].add(cell.dataset.partition(":")[0])
+        names[OF_METRICS].update(cell.metric_keys)
+    return names
 
 
 def needed(plugins: Iterable[str], names: Mapping[str, Collection[str]]) -> list[str]:
@@ -192,8 +209,6 @@ def source(module: str) -> str:
 
 def _refuse_references(names: list[str]) -> None:
     """Raise UsageError where one is the name of a reference, which would be run in its place."""
-    from bench.vocabulary import REFERENCES  # which imports this module
-
     for name in names:
         if name in REFERENCES:
             raise UsageError(f"{name!r} is the name of a reference; choose another for the plug-in")

@@ -14,21 +14,20 @@ import datasets
 import quantizers
 from bench import plugins
 from bench.errors import ChangedError, DamagedError, UsageError
-from bench.execution.tokenizers import Workshop, load_data
+from bench.execution.tokenizers import TokenizerStore, load_data
 from bench.metrics import METRICS
 from bench.planning import cells
 from bench.planning.cells import Cell
-from bench.planning.keys import known
+from bench.planning.keys import is_family
 from bench.planning.protocol import Protocol
 from bench.records.files import check_readable, read_json
 from bench.records.record import Record
 from bench.records.store import Store
 from bench.training.autoencoder import Autoencoder
+from bench.typing import JSON
 from bench.vocabulary import DONE
 from quantizers.tokenizer import TRANSFORM, Tokenizer
 from reports.pages import card
-
-JSON = dict[str, Any]
 
 SHOWN = 6  # choices that an error lists
 TOLERANCE = 1e-3  # of a feature's standard deviation
@@ -53,22 +52,22 @@ def export(place: Path, folder: Path, *, quantizer: str = "", dataset: str = "",
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already; choose another folder, or remove it")
     store, record = _of_run(place, quantizer, dataset, seed) if place.is_dir() else _of_cell(place)
-    cell = record["cell"]
+    cell = Cell.from_values(record["cell"])
     _check_exportable(cell, record)
     try:
         data = load_data(cell)
     except (ChangedError, ValueError, OSError) as error:
-        raise UsageError(f"the data that {cell['row']} was trained on are needed: {error}") from None
-    workshop = Workshop(store, "cpu", Protocol.from_values(cell["protocol"]))
+        raise UsageError(f"the data that {cell.row} was trained on are needed: {error}") from None
+    tokenizers = TokenizerStore(store, "cpu", Protocol.from_values(cell.protocol))
     try:
-        model, _, _ = workshop.load(cell, data.width)
+        model = tokenizers.load(cell, data.width).model
     except DamagedError as error:
         raise UsageError(str(error)) from None
     tokenizer = make(cell, model, data, record)
-    _check_same(tokenizer, store.codes(cell["key"]), data)
+    _check_same(tokenizer, store.codes(cell.key), data)
     text = card.card(
         tokenizer={"features": tokenizer.features, "num_codes": tokenizer.num_codes},
-        cell=cell,
+        cell=cell.values(),
         metrics=[{"name": name, "summary": METRICS[name].summary} for name in METRICS],
         record=record,
         dataset=_facts(cell, data),
@@ -76,28 +75,28 @@ def export(place: Path, folder: Path, *, quantizer: str = "", dataset: str = "",
     )
     _write(tokenizer, text, folder)
     return [
-        f"{cell['row']} on {cell['dataset']}, seed {cell['seed']}: {tokenizer.num_codes} codes -> {folder}",
+        f"{cell.row} on {cell.dataset}, seed {cell.seed}: {tokenizer.num_codes} codes -> {folder}",
         f'quantizers.load_tokenizer("{folder}") takes and gives frames of {tokenizer.features} features',
     ]
 
 
-def make(cell: JSON, model: Autoencoder, data: datasets.Sequences, record: Record) -> Tokenizer:
+def make(cell: Cell, model: Autoencoder, data: datasets.Sequences, record: Record) -> Tokenizer:
     """The tokenizer of a trained model with the linear maps of its data."""
-    label = cell["quantizer"] if known(cell["quantizer"]) else "vq"  # K-means is kept as plain code vectors
+    label = cell.quantizer if is_family(cell.quantizer) else "vq"  # K-means is kept as plain code vectors
     family, values = quantizers.get(label)
     about = {
-        "row": cell["row"],
-        "dataset": cell["dataset"],
-        "real": cell["real"],
+        "row": cell.row,
+        "dataset": cell.dataset,
+        "real": cell.real,
         "unit": data.unit,
-        "protocol": cell["protocol"]["name"],
-        "seed": cell["seed"],
+        "protocol": cell.protocol["name"],
+        "seed": cell.seed,
         "key": record["key"],
     }
     tokenizer = Tokenizer(
         family.name,
-        values | cell["parameters"],
-        num_codes=cell["protocol"]["codebook_size"],
+        values | cell.parameters,
+        num_codes=cell.protocol["codebook_size"],
         code_dim=data.width,
         features=len(data.transform.mean),
         layers=(_layers(model.encoder), _layers(model.decoder)),
@@ -154,16 +153,16 @@ def _named(cell: Cell) -> str:
     return f"{cell.row} {cell.dataset} seed {cell.seed}"
 
 
-def _check_exportable(cell: JSON, record: Record) -> None:
-    name = f"{cell['row']} on {cell['dataset']}, seed {cell['seed']},"
+def _check_exportable(cell: Cell, record: Record) -> None:
+    name = f"{cell.row} on {cell.dataset}, seed {cell.seed},"
     if record["status"] != DONE:
         raise UsageError(f"{name} is {record['status']}; a cell that is done can be exported")
-    if cell["control"]:
-        raise UsageError(f"{name} is a control made of {cell['quantizer']}; export that")
-    if cell["quantizer"] == "none":
+    if cell.control:
+        raise UsageError(f"{name} is a control made of {cell.quantizer}; export that")
+    if cell.quantizer == "none":
         raise UsageError(f"{name} is an autoencoder without codes, so there is no tokenizer to export")
-    if not known(cell["quantizer"]) and cell["quantizer"] != "kmeans":
-        broken = plugins.broken("quantizer", cell["quantizer"].partition(":")[0])
+    if not is_family(cell.quantizer) and cell.quantizer != "kmeans":
+        broken = plugins.broken("quantizer", cell.quantizer.partition(":")[0])
         raise UsageError(broken or f"{name} was made by a plug-in; add --plugin PATH")
 
 
@@ -200,17 +199,17 @@ def _plugin(cls: type) -> str:
     return plugins.source(module)
 
 
-def _facts(cell: JSON, data: datasets.Sequences) -> JSON:
-    cls = datasets.get(cell["dataset"])
+def _facts(cell: Cell, data: datasets.Sequences) -> JSON:
+    cls = datasets.get(cell.dataset)
     # Where a file lay is nobody's business; which one it was is.
-    parameters = cells.telling(cell["dataset"], cell["dataset_parameters"])
+    parameters = cell.portable_parameters
     return {
         "source": cls.source,
         "licence": cls.licence,
         "frame": cls.frame,
         "real": data.real,
         "unit": data.unit,
-        "facts": parameters | dict(data.notes) | cell.get("recipe", {}),
+        "facts": parameters | dict(data.notes) | cell.recipe,
     }
 
 

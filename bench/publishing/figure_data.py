@@ -1,22 +1,20 @@
 """Records, stored codes and data -> what figures are drawn from."""
 
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 import datasets
 from bench.planning.cells import Cell, Plan
+from bench.planning.finished import FinishedRun
 from bench.records.files import check_readable
 from bench.records.record import Record
 from bench.records.store import Store
-from bench.vocabulary import DONE
 from reports.figures import RunData, Source
 from reports.figures.data import Arrays, Curve
+from reports.inputs import Results
 
 # COCO's 17 joints, in the order of the datasets of motion, and the pairs that a bone joins, one limb after the other.
 JOINTS = (
@@ -33,50 +31,43 @@ EDGES = (
 MOTION = ("aist", "aist-standin", "cmu")
 
 
-def run_data(
-    store: Store,
-    plan: Plan,
-    records: Mapping[str, Record],
-    *,
-    table: pd.DataFrame,
-    summary: pd.DataFrame,
-    rankings: pd.DataFrame,
-    metrics: Sequence[Mapping[str, Any]],
-    unreadable: dict[str, str],
-) -> RunData:
-    """What figures need of a run; codes and data are read when they are asked for.
+def run_data(run: FinishedRun, gathered: Results, unreadable: dict[str, str]) -> RunData:
+    """Gather what figures need of a run; codes and data are read when they are asked for.
 
     Args:
-        store: Its folder.
-        plan: Its plan.
-        records: Of its cells, by key.
-        table: One row a cell.
-        summary: One row a (quantizer, dataset).
-        rankings: Which row stands where in which metric.
-        metrics: The catalogue as plain values.
-        unreadable: Takes the names of files that figures lack, and why they cannot be read.
+        run: Plan, records and folder of the run.
+        gathered: Tables of the run.
+        unreadable: Takes the names of files that cannot be read, and the reasons.
     """
-    cells = {(cell.dataset, cell.row, cell.seed): cell for cell in plan.cells}
-    done = {place: cell for place, cell in cells.items() if records.get(cell.key, {}).get("status") == DONE}
+    done: dict[tuple[str, str, int], Cell] = {}
+    units: dict[str, str] = {}
+    curves: dict[tuple[str, str, int], dict[str, Curve]] = {}
+    for cell, record in run.done():
+        place = cell.dataset, cell.row, cell.seed
+        done[place] = cell
+        units[cell.dataset] = record["data"]["unit"]
+        curves[place] = _curves(cell, run.whole(record))
 
     def codes(dataset: str, row: str, seed: int) -> Arrays | None:
         cell = done.get((dataset, row, seed))
-        return None if cell is None else _codes(store, cell, unreadable)
+        return None if cell is None else _codes(run.store, cell, unreadable)
 
     # The rows of a dataset come one after the other, and mostly with one seed.
     @lru_cache(maxsize=1)
     def source(dataset: str, seed: int) -> Source | None:
-        found = (cell for (name, _, own), cell in done.items() if (name, own) == (dataset, seed))
-        return next(map(_source, found), None)
+        for (cell_dataset, _, cell_seed), cell in done.items():
+            if (cell_dataset, cell_seed) == (dataset, seed):
+                return _source(cell)
+        return None
 
     return RunData(
-        summary=summary,
-        table=table,
-        rankings=rankings,
-        metrics=metrics,
-        families=_families(plan),
-        units={cell.dataset: records[cell.key]["data"]["unit"] for cell in done.values()},
-        curves={place: _curves(cell, store.whole(records[cell.key])) for place, cell in done.items()},
+        summary=gathered.summary,
+        table=gathered.table,
+        rankings=gathered.rankings,
+        metrics=gathered.metrics,
+        families=_families(run.plan),
+        units=units,
+        curves=curves,
         codes=codes,
         source=source,
     )
@@ -84,8 +75,10 @@ def run_data(
 
 def _families(plan: Plan) -> dict[str, str]:
     """Row -> the quantizer that it is, without its preset."""
-    families = {cell.row: cell.quantizer.partition(":")[0] for cell in plan.cells}
-    return families | {row: row for row, *_ in plan.absent if row not in families}
+    families = {absent.row: absent.row for absent in plan.unavailable}
+    for cell in plan.cells:
+        families[cell.row] = cell.quantizer.partition(":")[0]
+    return families
 
 
 def _curves(cell: Cell, record: Record) -> dict[str, Curve]:

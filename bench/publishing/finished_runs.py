@@ -6,10 +6,8 @@ from pathlib import Path
 
 from bench.analysis import changes
 from bench.errors import UsageError
-from bench.planning import cells
-from bench.planning.cells import Plan
+from bench.planning.finished import FinishedRun, existing
 from bench.publishing import run_report
-from bench.records.record import Record
 from bench.records.store import Store
 from reports.pages import comparison
 
@@ -44,11 +42,12 @@ def again(folder: Path, formats: str = "", out: Path | None = None) -> list[Path
         UsageError: It holds no run, nothing has run there yet, a format is unknown, or `out` cannot be written.
     """
     chosen = parse_formats(formats) or run_report.FORMATS
-    store, plan, records = load(folder)
+    run = load(folder)
     if out is None:
-        return run_report.write(Store(folder), plan, records, chosen)
-    _make(out)
-    return run_report.write(store, plan, records, chosen, out=out)
+        Store(folder)  # which refuses a folder that cannot be written
+    else:
+        _make(out)
+    return run_report.write(run, chosen, out=out)
 
 
 def _make(out: Path) -> None:
@@ -71,7 +70,7 @@ def side_by_side(first: Path, second: Path, out: Path, formats: str = "") -> lis
         UsageError: As `again`, or the two have no cell in common.
     """
     chosen = parse_formats(formats) or ("html", "md")
-    runs = [changes.Run(run_report.gather(*loaded), loaded[1], loaded[2]) for loaded in (load(first), load(second))]
+    runs = [changes.ComparedRun(run=run, results=run_report.gather(run)) for run in (load(first), load(second))]
     table = changes.changes(*runs)
     if not len(table):
         raise UsageError(f"{first} and {second} have no row on the same dataset and nothing can be compared")
@@ -97,19 +96,15 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return tuple(name for name in run_report.FORMATS if name in names)
 
 
-def load(folder: Path) -> tuple[Store, Plan, dict[str, Record]]:
-    """A run's store, plan and records; a record that cannot be read is told on stderr and left out.
+def load(folder: Path) -> FinishedRun:
+    """Read a run; a warning names every record that cannot be read, and the run lacks it.
 
     Raises:
-        UsageError: There is none, or nothing has run there yet.
+        UsageError: There is no run in the folder, or nothing has run there yet.
     """
-    if not folder.is_dir():
-        raise UsageError(f"no run folder {folder}; expected what bench run wrote (--out)")
-    store = Store(folder, writable=False)
-    plan = cells.as_kept(store.plan(), store.root / "plan.json")
-    records, damaged = store.read_all(cell.key for cell in plan.cells)
+    run, damaged = FinishedRun.read(existing(folder))
     for line in damaged:
         print(f"warning: {line}; it is left out", file=sys.stderr)
-    if not records and not plan.absent:
+    if not run.records and not run.plan.unavailable:
         raise UsageError(f"{folder} holds no results yet; bench run makes them")
-    return store, plan, records
+    return run

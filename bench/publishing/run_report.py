@@ -1,4 +1,4 @@
-"""What a run leaves in its folder."""
+"""The files that a run leaves in its folder: tables, figures and pages."""
 
 import dataclasses
 import math
@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -19,11 +18,13 @@ from bench.analysis.shuffled_grids import null_lines
 from bench.metrics import METRICS
 from bench.planning import cells
 from bench.planning.cells import Plan, capacity_rows
+from bench.planning.finished import FinishedRun
 from bench.publishing.figure_data import run_data
 from bench.records.environment import keep, version
 from bench.records.files import read_json, write_atomically, write_json
 from bench.records.record import SCHEMA, Record, cause
 from bench.records.store import Store
+from bench.typing import JSON
 from bench.vocabulary import DONE, UNAVAILABLE
 from datasets.base import CONSTANT, left_out_line
 from reports.document import markdown
@@ -37,58 +38,58 @@ FORMATS = ("html", "md", "tex", "csv")
 
 
 def write(
-    store: Store,
-    plan: Plan,
-    records: Mapping[str, Record],
+    run: FinishedRun,
     formats: Sequence[str] = FORMATS,
     *,
     out: Path | None = None,
     profiled: bool = False,
 ) -> list[Path]:
-    """Write the report of what lies in a run folder, in each of the formats, and return the files.
+    """Write the report of a run in each of the formats, and return the files.
 
-    Figures come with the formats that show or name them, "html" and "md", and as figures/NAME.svg; returned is their
-    folder.
+    Figures come with the formats that show or name them, "html" and "md", as files figures/NAME.svg. The returned list
+    has their folder.
 
     Args:
-        store: The folder, with its plan.json.
-        plan: That plan.
-        records: Its cells' records.
-        formats: "csv" is results, summary, rankings, claims and nulls; see `write_page` for the others.
-        out: Where the files go; into the run's folder unless told.
-        profiled: Whether to write profile.csv too, and to tell in the report where the time went, as is done wherever
-            there is one already.
+        run: Plan, records and folder of the run.
+        formats: Formats of FORMATS. "csv" stands for results, summary, rankings, claims and nulls; see `write_page` for
+            the others.
+        out: Folder that takes the files; by default the run's folder.
+        profiled: Whether to write profile.csv too, and to show in the report where the time went. That is done anyway
+            where there is a profile.csv already.
     """
-    folder = out or store.root
-    run = gather(store, plan, records, profiled=profiled or (store.root / "profile.csv").exists())
+    folder = out or run.store.root
+    gathered = gather(run, profiled=profiled or (run.store.root / "profile.csv").exists())
     written = []
     if "csv" in formats:
-        frames = {"results": run.table, "summary": run.summary, "rankings": run.rankings, "claims": run.claims}
-        frames |= {"nulls": run.nulls} | ({} if run.profile is None else {"profile": run.profile})
-        for name, frame in frames.items():
-            written.append(folder / f"{name}.csv")
-            write_csv(written[-1], frame)
-    unreadable: dict[str, str] = {}
+        written += write_tables(gathered, folder)
     figures: list[Figure] = []
-    grids: list[dict[str, Any]] = []
+    grids: list[JSON] = []
     if "html" in formats or "md" in formats:
-        shown = run_data(
-            store,
-            plan,
-            records,
-            table=run.table,
-            summary=run.summary,
-            rankings=run.rankings,
-            metrics=run.metrics,
-            unreadable=unreadable,
-        )
-        figures, grids = list(draw(shown)), grid_data(shown)
-        run = dataclasses.replace(run, unreadable=unreadable)
+        unreadable: dict[str, str] = {}
+        figure_data = run_data(run, gathered, unreadable)
+        figures, grids = list(draw(figure_data)), grid_data(figure_data)
+        gathered = dataclasses.replace(gathered, unreadable=unreadable)
         for file, reason in unreadable.items():
-            print(f"warning: {store.cells / file} cannot be read ({reason}); figures lack it", file=sys.stderr)
+            print(f"warning: {run.store.cells / file} cannot be read ({reason}); figures lack it", file=sys.stderr)
         written.append(folder / "figures")
         write_figures(figures, written[-1])
-    return written + write_page(report(run, figures, grids), folder, "report", formats)
+    return written + write_page(report(gathered, figures, grids), folder, "report", formats)
+
+
+def write_tables(gathered: Results, folder: Path) -> list[Path]:
+    """Write the tables of a run as NAME.csv, and return the files."""
+    tables = {
+        "results": gathered.table,
+        "summary": gathered.summary,
+        "rankings": gathered.rankings,
+        "claims": gathered.claims,
+        "nulls": gathered.nulls,
+    }
+    if gathered.profile is not None:
+        tables["profile"] = gathered.profile
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table)
+    return [folder / f"{name}.csv" for name in tables]
 
 
 def write_figures(figures: Sequence[Figure], folder: Path) -> None:
@@ -120,45 +121,47 @@ def write_page(page: Page, folder: Path, name: str, formats: Sequence[str]) -> l
     return [folder / file for file in texts]
 
 
-def gather(store: Store, plan: Plan, records: Mapping[str, Record], *, profiled: bool = False) -> Results:
-    """What a run folder tells, as tables and plain values; where the time went only if it is `profiled`."""
-    told = store.plan()
-    table = results(plan, records)
-    shares = overlaps(plan, records)
-    data = {
-        cell.dataset: records[cell.key]["data"]
-        for cell in plan.cells
-        if cell.key in records and records[cell.key]["status"] == DONE
-    }
+def gather(run: FinishedRun, *, profiled: bool = False) -> Results:
+    """Gather the contents of a run's folder as tables and plain values.
+
+    Args:
+        run: Plan, records and folder of the run.
+        profiled: Whether to gather where the time went as well.
+    """
+    plan = run.plan
+    table = results(run)
+    shares = overlaps(run)
+    data = {cell.dataset: record["data"] for cell, record in run.done()}
+    command = run.store.plan().get("command", [])
     return Results(
         table=table,
         summary=summary(table),
         rankings=rankings(table, METRICS.values(), shares),
         claims=claims(table, shares),
-        nulls=null_lines(plan, records),
+        nulls=null_lines(run),
         metrics=metric_rows(),
-        protocol=plan.protocol.values() | {"seeds": sorted({cell.seed for cell in plan.cells})},
+        protocol=plan.protocol.values() | {"seeds": plan.seeds},
         capacities=capacity_rows(plan),
         parameters={cell.row: cell.parameters for cell in plan.cells if not cell.control},
         sources={cell.dataset: cell.dataset_parameters for cell in plan.cells},
         notes={name: facts["notes"] for name, facts in data.items()},
         units={name: facts["unit"] for name, facts in data.items()},
         stand_ins=stand_ins(plan),
-        failures=failures(plan, records),
-        planned=len(plan.cells) + len(plan.absent),
-        environments=environments(store, records),
-        made=made(records),
-        command=shlex.join(map(str, told.get("command", []))),
-        folder=store.root.resolve().name,
+        failures=failures(run),
+        planned=plan.size,
+        environments=environments(run),
+        made=made(run.records),
+        command=shlex.join(map(str, command)),
+        folder=run.store.root.resolve().name,
         title=f"suite {plan.suite}, protocol {plan.protocol.name}" if plan.suite else f"protocol {plan.protocol.name}",
         published_tables=plan.published,
         columns=plan.columns,
-        profile=profile(store, plan, records) if profiled else None,
-        eager=eager_rows(store, plan, records),
+        profile=profile(run) if profiled else None,
+        eager=eager_rows(run),
     )
 
 
-def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[str, Any]) -> None:
+def write_plan(store: Store, plan: Plan, command: list[str], environment: JSON) -> None:
     """Write plan.json and environment.json before anything runs."""
     value = cells.values(plan) | {
         "schema": SCHEMA,
@@ -172,65 +175,80 @@ def write_plan(store: Store, plan: Plan, command: list[str], environment: dict[s
 
 
 def other_cells(store: Store, plan: Plan) -> int:
-    """How many records in the folder belong to other commands."""
-    ours = {cell.key for cell in plan.cells}
-    return sum(path.stem not in ours for path in store.cells.glob("*.json"))
+    """Number of records in the folder that belong to other commands."""
+    planned = {cell.key for cell in plan.cells}
+    return sum(path.stem not in planned for path in store.cells.glob("*.json"))
 
 
-def failures(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, Any]]:
-    """Cells that have no result, and why."""
-    found = [
-        (cell.row, cell.dataset, cell.seed, records[cell.key]["status"], cause(records[cell.key]))
-        for cell in plan.cells
-        if cell.key in records and records[cell.key]["status"] != DONE
-    ]
-    found += [(label, name, seed, UNAVAILABLE, reason) for label, name, seed, reason in plan.absent]
-    return [dict(zip(("quantizer", "dataset", "seed", "status", "cause"), row, strict=True)) for row in found]
+def failures(run: FinishedRun) -> list[JSON]:
+    """Cells that have no result, with the status and the cause."""
+    rows: list[JSON] = []
+    for cell, record in run.recorded():
+        if record["status"] != DONE:
+            rows.append(_failure(cell.row, cell.dataset, cell.seed, record["status"], cause(record)))
+    for absent in run.plan.unavailable:
+        rows.append(_failure(absent.row, absent.dataset, absent.seed, UNAVAILABLE, absent.reason))
+    return rows
 
 
-def left_out(plan: Plan, records: Mapping[str, Record]) -> list[str]:
-    """A line for each dataset and set of features that a seed's training sees constant."""
+def _failure(row: str, dataset: str, seed: int, status: str, cause: str) -> JSON:
+    return {"quantizer": row, "dataset": dataset, "seed": seed, "status": status, "cause": cause}
+
+
+def left_out(run: FinishedRun) -> list[str]:
+    """A line for every dataset and set of features that a seed's training sees constant."""
     seeds: dict[tuple[str, tuple[int, ...]], dict[int, None]] = {}
-    for cell in plan.cells:
-        features = records.get(cell.key, {}).get("data", {}).get("notes", {}).get(CONSTANT)
+    for cell, record in run.recorded():
+        features = record["data"]["notes"].get(CONSTANT) if "data" in record else None
         if features:
             seeds.setdefault((cell.dataset, tuple(features)), {})[cell.data_seed] = None
-    return [
-        f"{dataset}: {left_out_line(features)} of seed {', '.join(map(str, numbers))}"
-        for (dataset, features), numbers in seeds.items()
-    ]
+    lines = []
+    for (dataset, features), numbers in seeds.items():
+        lines.append(f"{dataset}: {left_out_line(features)} of seed {', '.join(map(str, numbers))}")
+    return lines
 
 
 def stand_ins(plan: Plan) -> dict[str, str]:
-    """Dataset that is not real -> what it stands in for, as people call it; "" where nothing is known."""
-    known = {datasets.get(name).stand_in: datasets.get(name).title or name for name in datasets.names()}
-    return {cell.dataset: known.get(cell.dataset, "") for cell in plan.cells if not cell.real}
+    """Generated dataset -> title of the real one that it stands in for; "" where it stands in for none."""
+    titles = {}
+    for name in datasets.names():
+        cls = datasets.get(name)
+        if cls.stand_in:
+            titles[cls.stand_in] = cls.title or name
+    return {cell.dataset: titles.get(cell.dataset, "") for cell in plan.cells if not cell.real}
 
 
-def environments(store: Store, records: Mapping[str, Record]) -> list[dict[str, Any]]:
-    """What the shown records were made on; a resumed run may have several, one without records its own."""
-    names = dict.fromkeys(record["environment"] for record in records.values() if "environment" in record)
-    found = [_read(store.root / "environments" / f"{name}.json") or {"unknown": name} for name in names]
-    return found or [_read(store.root / "environment.json")]
+def environments(run: FinishedRun) -> list[JSON]:
+    """Facts about the machines that made the records; a resumed run may have several.
+
+    A run without records has the environment that its command found.
+    """
+    names = dict.fromkeys(record["environment"] for record in run.records.values() if "environment" in record)
+    facts = []
+    for name in names:
+        facts.append(_read(run.store.root / "environments" / f"{name}.json") or {"unknown": name})
+    return facts or [_read(run.store.root / "environment.json")]
 
 
 def made(records: Mapping[str, Record]) -> str:
-    """When the shown cells were finished, and how much time they took."""
+    """One sentence that says when the cells were finished, and how much time they took."""
     finished = [record["finished"] for record in records.values() if record["status"] == DONE]
     if not finished:
         return ""
-    ends = [time.strftime("%Y-%m-%d %H:%M", time.gmtime(end)) for end in (min(finished), max(finished))]
-    training = {
-        record["cell"]["tokenizer"]: record["train_seconds"] for record in records.values() if "train_seconds" in record
-    }
-    measuring = math.fsum(record.get("eval_seconds", 0.0) for record in records.values())
-    hours = [f"{seconds / 3600:.2f} h" for seconds in (math.fsum(training.values()), measuring)]
+    first, last = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(end)) for end in (min(finished), max(finished)))
+    training: dict[str, float] = {}
+    for record in records.values():
+        if "train_seconds" in record:
+            training[record["cell"]["tokenizer_key"]] = record["train_seconds"]
+    train_hours = math.fsum(training.values()) / 3600
+    measure_hours = math.fsum(record.get("eval_seconds", 0.0) for record in records.values()) / 3600
     return (
-        f"{len(finished)} cells, finished {ends[0]} to {ends[1]} UTC; training took {hours[0]}, measuring {hours[1]}."
+        f"{len(finished)} cells, finished {first} to {last} UTC; training took {train_hours:.2f} h, "
+        f"measuring {measure_hours:.2f} h."
     )
 
 
-def metric_rows() -> list[dict[str, Any]]:
+def metric_rows() -> list[JSON]:
     """The catalogue as plain values."""
     return [
         {"name": m.name, "direction": m.direction, "target": m.target, "summary": m.summary, "needs": list(m.needs)}
@@ -243,7 +261,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JSON:
     """What a JSON file says; nothing where there is none that can be read."""
     try:
         facts = read_json(path)

@@ -1,18 +1,16 @@
 """Columns of the tables beside the metrics."""
 
-LEADING = (
-    "quantizer",
-    "dataset",
-    "real",
-    "seed",
-    "protocol",
-    "status",
-    "codebook_size",
-    "bits_per_token",
-    "network_parameters",
-    "codebook_values",
-)
-SUMMARY = ("quantizer", "dataset", "role", "real", "protocol", "codebook_size", "cells", "done")
+CAPACITY = ("codebook_size", "bits_per_token", "network_parameters", "codebook_values")
+"""Columns of the results that a cell's capacity gives."""
+
+LEADING = ("quantizer", "dataset", "real", "seed", "protocol", "status", *CAPACITY)
+"""Columns of the results before the metrics."""
+
 TRAILING = ("train_seconds", "eval_seconds", "device", "key", "role")
+"""Columns of the results after the metrics."""
+
+SUMMARY = ("quantizer", "dataset", "role", "real", "protocol", "codebook_size", "cells", "done")
+"""Columns of the summary before the metrics."""
+
 PARTS = ("mean", "std", "low", "high", "n")
-"""Of a metric in the summary: the mean under its own name, the others as `NAME_PART`."""
+"""Parts of a metric in the summary: the mean has the metric's own name, the others are called `NAME_PART`."""

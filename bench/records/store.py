@@ -1,15 +1,17 @@
-"""One atomic JSON record a cell, and what lies beside it."""
+"""The folder of a run: one atomic JSON record per cell, and the files that lie beside it."""
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 from bench.errors import UsageError
 from bench.records.files import read_json, write_json
-from bench.records.record import PARTS, SCHEMA, WITHIN, Record
+from bench.records.record import SCHEMA, Record
 from bench.records.typecheck import check
+from bench.typing import JSON
 from bench.vocabulary import DONE, STATUSES
 
 
@@ -17,11 +19,11 @@ class Store:
     """The folder of a run.
 
     Args:
-        root: The folder.
-        writable: Make it where it is absent; False only reads.
+        root: Path of the folder.
+        writable: Whether to make the folder where it is absent; False only reads.
 
     Raises:
-        UsageError: It cannot be written, or was made by an incompatible version.
+        UsageError: The folder cannot be written, or was made by an incompatible version.
     """
 
     def __init__(self, root: Path, *, writable: bool = True) -> None:
@@ -44,86 +46,88 @@ class Store:
         try:
             schema = read_json(self.root / "plan.json").get("schema")
         except (FileNotFoundError, ValueError, AttributeError):
-            return  # none, or cut off in writing: it says nothing, and the records carry the schema too
+            return  # no plan, or one that was cut off in writing; the records carry the schema too
         if schema != SCHEMA:
             raise UsageError(
                 f"the run folder {self.root} has schema {schema!r}, this version writes {SCHEMA}; choose another --out"
             )
 
-    def plan(self) -> Record:
-        """What `plan.json` says.
+    def plan(self) -> JSON:
+        """Plain values of `plan.json`.
 
         Raises:
-            UsageError: There is none, or it is damaged.
+            UsageError: There is no such file, or it is damaged.
         """
         path = self.root / "plan.json"
         try:
-            told: Record = read_json(path)
+            plan_json = read_json(path)
         except (FileNotFoundError, ValueError) as error:
             raise UsageError(f"{self.root} holds no readable plan.json ({error}); expected a run folder") from None
-        if not isinstance(told, dict):
-            raise UsageError(f"expected a JSON object in {path}, got {type(told).__name__}; expected a run folder")
-        return told
+        if not isinstance(plan_json, dict):
+            kind = type(plan_json).__name__
+            raise UsageError(f"expected a JSON object in {path}, got {kind}; expected a run folder")
+        return cast(JSON, plan_json)
 
-    def lock(self) -> None:
-        """Keep other runs out of the folder until this process ends.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the folder.
 
         Raises:
-            UsageError: Another run holds it.
+            UsageError: Another run holds the folder.
         """
-        self._lock = (self.root / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"another run is using {self.root}; wait for it, or choose another --out") from None
+        with (self.root / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UsageError(f"another run is using {self.root}; wait for it, or choose another --out") from None
+            yield
 
     def clean(self) -> None:
-        """Remove what killed writers left behind."""
-        patterns = [(self.root, ".*.tmp"), (self.root, ".probe.*"), (self.root, ".running.*")]
-        patterns += [(self.cells, pattern) for pattern in (".*.tmp", "*.job", "*.failure")]
-        for leftover in [path for folder, pattern in patterns for path in folder.glob(pattern)]:
-            with contextlib.suppress(FileNotFoundError):
-                leftover.unlink()
+        """Remove the files that killed writers left behind."""
+        for pattern in (".*.tmp", ".probe.*", ".running.*"):
+            _remove(self.root.glob(pattern))
+        for pattern in (".*.tmp", "*.job", "*.failure"):
+            _remove(self.cells.glob(pattern))
 
     def path(self, key: str) -> Path:
-        """Of a cell's record."""
+        """Path of a cell's record."""
         return self.cells / f"{key}.json"
 
-    def weights(self, key: str) -> Path:
-        """Of a cell's trained tensors."""
-        return self.cells / f"{key}.safetensors"
+    def weights(self, tokenizer_key: str) -> Path:
+        """Path of a trained tokenizer's tensors."""
+        return self.cells / f"{tokenizer_key}.safetensors"
 
     def codes(self, key: str) -> Path:
-        """Of a cell's tokens and code vectors."""
+        """Path of a cell's tokens and code vectors."""
         return self.cells / f"{key}.codes.safetensors"
 
-    def log(self, key: str) -> Path:
-        """Of what the process printed that made a tokenizer or measured its cells, by the tokenizer's key."""
-        return self.cells / f"{key}.log"
+    def log(self, tokenizer_key: str) -> Path:
+        """Path of the output of the job that trained a tokenizer or measured its cells."""
+        return self.cells / f"{tokenizer_key}.log"
 
     def failure(self, key: str) -> Path:
-        """Of what a job tells the driver about a cell whose record stays as it is."""
+        """Path of a failure report for a cell whose older record is kept."""
         return self.cells / f"{key}.failure"
 
     def take_failure(self, key: str) -> Record | None:
-        """What such a job told, once."""
+        """Read the failure report of a cell and remove it; None where there is none."""
         path = self.failure(key)
         try:
-            told: Record = read_json(path)
+            record: Record = read_json(path)
         except FileNotFoundError:
             return None
         path.unlink()
-        return told
+        return record
 
     def write(self, record: Record) -> None:
-        """Put a record in place of the cell's former one."""
-        write_json(self.path(record["key"]), {"schema": SCHEMA} | record)
+        """Put a record in the place of the cell's former one."""
+        write_json(self.path(record["key"]), {**record, "schema": SCHEMA})
 
     def read(self, key: str) -> Record | None:
-        """A cell's record; None where there is none.
+        """Record of a cell; None where there is none.
 
         Raises:
-            ValueError: There is one, but it is damaged or of another schema.
+            ValueError: The record is damaged or of another schema.
         """
         path = self.path(key)
         try:
@@ -134,22 +138,19 @@ class Store:
         if not whole or record.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a record of schema {SCHEMA}")
         try:
-            for name in PARTS.keys() & record.keys():
-                check(record[name], PARTS[name], name)
-                for inner, kind in WITHIN.get(name, {}).items():
-                    check(record[name].get(inner), kind, f"{name}.{inner}")
+            check(record, Record, "")
             if record["status"] == DONE:
-                check(record.get("metrics"), PARTS["metrics"], "metrics")
+                check(record.get("metrics"), dict[str, float | None], "metrics")
         except TypeError as error:
             raise ValueError(f"{path} is damaged ({error})") from None
         return record
 
     def whole(self, record: Record) -> Record:
-        """A record with the parts that a run does not keep in memory."""
+        """The record with the parts that a run does not keep in memory."""
         return record if "history" in record else self.read(record["key"]) or record
 
     def read_all(self, keys: Iterable[str]) -> tuple[dict[str, Record], list[str]]:
-        """The records that can be read, by key, and a line for each that cannot."""
+        """Records that can be read, by key, and a line for every record that cannot."""
         records, damaged = {}, []
         for key in keys:
             try:
@@ -160,3 +161,9 @@ class Store:
             if record is not None:
                 records[key] = record
         return records, damaged
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()

@@ -13,6 +13,7 @@ from bench.analysis.results import overlaps
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.planning.cells import Cell, Plan
+from bench.planning.finished import FinishedRun
 from bench.planning.pairs import cell_of, pair_of
 from bench.planning.protocol import PROTOCOLS
 from bench.planning.request import datasets_of, parse_seeds
@@ -90,7 +91,7 @@ def make(files: Sequence[Path], seeds: str) -> Confirmation:
             cells = tuple(cell_of(pair, seed) for seed in parse_seeds(seeds))
             candidates.append(Candidate(quantizer, dataset, name, parameters, trials, cells))
     unique = {cell.key: cell for each in zip(*(c.cells for c in candidates), strict=True) for cell in each}
-    return Confirmation(Plan(protocol, tuple(unique.values()), (), ()), tuple(candidates), metrics, constraint)
+    return Confirmation(Plan(protocol=protocol, cells=tuple(unique.values())), tuple(candidates), metrics, constraint)
 
 
 def commands(files: Sequence[Path]) -> list[str]:
@@ -110,9 +111,9 @@ def _named(files: Sequence[Path]) -> list[tuple[str, str, dict[str, Any], int]]:
     return [each for own in found.values() for each in own]
 
 
-def compare(confirmation: Confirmation, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+def compare(confirmation: Confirmation, run: FinishedRun) -> list[dict[str, Any]]:
     """One row a candidate, dataset and metric: its mean, the defaults', and their difference over the seeds of both."""
-    shares = overlaps(confirmation.plan, records)
+    shares = overlaps(run)
     defaults = {(each.quantizer, each.dataset): each for each in confirmation.candidates if each.name == DEFAULT}
     rows = []
     for candidate in confirmation.candidates:
@@ -121,7 +122,7 @@ def compare(confirmation: Confirmation, records: Mapping[str, Record]) -> list[d
         base = defaults[candidate.quantizer, candidate.dataset]
         for metric in confirmation.metrics:
             both = [
-                (_value(records, ours, metric), _value(records, theirs, metric))
+                (_value(run.records, ours, metric), _value(run.records, theirs, metric))
                 for ours, theirs in zip(candidate.cells, base.cells, strict=True)
             ]
             pairs = [(ours, theirs) for ours, theirs in both if ours is not None and theirs is not None]
@@ -131,9 +132,8 @@ def compare(confirmation: Confirmation, records: Mapping[str, Record]) -> list[d
 
 
 def _value(records: Mapping[str, Record], cell: Cell, metric: str) -> float | None:
-    record = records.get(cell.key, {})
-    value: float | None = record["metrics"].get(metric) if record.get("status") == DONE else None
-    return value
+    record = records.get(cell.key)
+    return record["metrics"].get(metric) if record is not None and record["status"] == DONE else None
 
 
 def _row(candidate: Candidate, metric: str, pairs: list[tuple[float, float]], overlap: float) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.pruners import MedianPruner
@@ -24,9 +23,8 @@ from bench.errors import UsageError
 from bench.planning.tuned import Tuned
 from bench.plugins.guard import guarded
 from bench.tuning.goals import Constraint, Objective
+from bench.typing import JSON
 from quantizers.registry import Family
-
-JSON = dict[str, Any]
 
 ROUND = 4  # trials a study asks for at once, on any machine, so that a study does not depend on it
 FEWEST_TO_PRUNE = 5  # finished trials before any is pruned

@@ -14,7 +14,7 @@ import quantizers
 from bench import plugins
 from bench.errors import UnsuitableError, UsageError
 from bench.execution.engine import Engine
-from bench.execution.runner import Options, Run
+from bench.execution.runner import Options, Runner
 from bench.metrics import METRICS
 from bench.planning import keys
 from bench.planning.cells import Cell, Plan
@@ -131,7 +131,7 @@ def _families(text: str, remarks: list[str]) -> list[Family]:
     found = []
     for name in names_of(text.split(","), list(quantizers.families()), "quantizer"):
         plain, colon, _ = name.partition(":")
-        if name in REFERENCES or not keys.known(name):
+        if name in REFERENCES or not keys.is_family(name):
             plugins.refuse_broken("quantizer", plain)
             raise UsageError(f"unknown quantizer {name!r}; {suggestion(name, quantizers.names())}")
         if colon:
@@ -193,7 +193,10 @@ class Tuner:
             "constraint": str(task.constraint or ""),
             "protocol": task.protocol.values(),
             "seeds": list(task.seeds),
-            "dataset": {"parameters": source.telling, "recipe": source.dataset.recipe() if source.dataset else {}},
+            "dataset": {
+                "parameters": source.portable_parameters,
+                "recipe": source.dataset.recipe() if source.dataset else {},
+            },
             "code": keys.training_code(subject.family.name, source.name) | keys.metric_keys("", task.protocol, metrics),
         }
         bound = task.constraint
@@ -271,13 +274,16 @@ class Tuner:
         self, cells: Iterable[Cell], ceilings: Mapping[str, Sequence[float | None]] | None = None
     ) -> dict[str, Record]:
         unique = {cell.key: cell for cell in cells}
-        plan = Plan(self.task.protocol, tuple(unique.values()), (), ())
-        return Run(plan, self.store, self.options, self.environment, _Silent(), self.engine, ceilings).run()
+        plan = Plan(protocol=self.task.protocol, cells=tuple(unique.values()))
+        return Runner(plan, self.store, self.options, self.environment, _Silent(), self.engine, ceilings).run()
 
     def _means(self, asked: Asked, cells: Sequence[Cell], records: dict[str, Record]) -> dict[str, float]:
         names = self.task.metrics(self.studies[asked.study])
-        measured = [records[cell.key]["metrics"] for cell in cells]
-        return {name: math.fsum(values[name] for values in measured) / len(measured) for name in names}
+        means = {}
+        for name in names:
+            values = [float(records[cell.key]["metrics"][name] or 0.0) for cell in cells]
+            means[name] = math.fsum(values) / len(values)
+        return means
 
     def _fail(self, asked: Asked, trouble: str) -> None:
         asked.fail(trouble)

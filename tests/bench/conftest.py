@@ -9,7 +9,7 @@ import torch
 
 from bench.cli import main
 from bench.execution.engine import Children, Outcome
-from bench.execution.job import Job
+from bench.execution.job import ChildJob
 from bench.planning import cells
 from bench.planning.planner import make
 from bench.planning.request import Request
@@ -33,7 +33,7 @@ def ran(tmp_path):
         write_json(store.root / "plan.json", cells.values(plan) | told)
         write_json(store.root / "environment.json", {"device": "cpu", "commit": name})
         for cell in plan.cells:
-            record = {"key": cell.key, "cell": {"tokenizer": cell.tokenizer}, "device": "cpu", "finished": 0.0}
+            record = {"key": cell.key, "cell": {"tokenizer_key": cell.tokenizer_key}, "device": "cpu", "finished": 0.0}
             record["status"] = status(cell)
             if record["status"] == "done":
                 data = {"sha256": f"of seed {cell.seed}", "notes": {"dt": 0.01}, "unit": "", "sequences": {}}
@@ -58,7 +58,7 @@ def bench_here():
 
     def job_here(self, spec, log, timeout, threads):
         try:
-            Job(json.loads(spec.read_text())).run()
+            ChildJob(json.loads(spec.read_text())).run()
         except Exception as error:
             return Outcome(1, timed_out=False, error=repr(error))
         return Outcome(0, timed_out=False)
@@ -71,7 +71,6 @@ def bench_here():
         ):
             patch.setattr(sys, "argv", ["bench", *map(str, arguments)])
             patch.setattr(Children, "run", job_here)
-            patch.setattr(Store, "lock", lambda self: None)  # this process does not end between runs
             patch.setattr(environment, "cores", lambda: 1)
             with pytest.raises(SystemExit) as stopped:
                 main.main()

@@ -40,7 +40,7 @@ def child(self, spec, log, timeout, threads):
     log.touch()
     for cell in told["cells"]:
         metrics = dict.fromkeys(cell["missing"], 0.123456789012345)
-        record = {"schema": 2, "key": cell["key"], "status": "done", "finished": time.time(), "device": "cpu"}
+        record = {"schema": 3, "key": cell["key"], "status": "done", "finished": time.time(), "device": "cpu"}
         record |= {"cell": {n: v for n, v in cell.items() if n not in ("former", "missing", "metric_keys", "ceiling")}}
         record |= {"metric_keys": cell["metric_keys"], "metrics": metrics, "metric_seconds": metrics, "null": {}}
         record |= {"history": {"train": [0.5] * 24, "validation": [0.5] * 24}, "environment": "0" * 16}
@@ -75,9 +75,9 @@ def measure(name, cells):
     """Run the plan on one executor and print the figures."""
     import psutil
 
-    from bench.cli.display import Display
+    from bench.api.display import Display
     from bench.execution.engines import open_engine
-    from bench.execution.runner import Options, Run
+    from bench.execution.runner import Options, Runner
     from bench.planning import planner as planning
     from bench.planning.request import Request
     from bench.records.store import Store
@@ -107,7 +107,7 @@ def measure(name, cells):
         if name.startswith("dask"):
             engine._client.register_plugin(patch())
         display = Watched(plan, Screen())
-        run = Run(plan, store, Options(device="cpu", jobs=2), {}, display, engine)
+        run = Runner(plan, store, Options(device="cpu", jobs=2), {}, display, engine)
         spent[0], cpu, wall = 0.0, time.process_time(), time.monotonic()
         before = process.memory_info().rss / 2**20
         with display:

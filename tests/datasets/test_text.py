@@ -70,7 +70,7 @@ READERS = {
     "text": ("one é\ntwo\n", read_text),
     "parameters": (TUNED, tuned.load),
     "baseline": (json.dumps(BASELINE, indent=1, ensure_ascii=False), baseline.read),
-    "plan.json": ('{"schema": 2,\n"é": 1}', lambda path: Store(path.parent, writable=False).plan()),
+    "plan.json": ('{"schema": 3,\n"é": 1}', lambda path: Store(path.parent, writable=False).plan()),
     "manifest": ('{"é": 1}', lambda path: data_store.read_json(path, "")),
 }
 

@@ -10,6 +10,7 @@ from bench.planning.request import LARGEST_SEED, parse_seeds
 from datasets import lorenz, windows
 from datasets.motion import aist
 from datasets.motion.aist import is_test_dance
+from tests.builders import cell
 
 
 def test_seeds_of_runs_and_of_the_tuner_are_apart():
@@ -57,8 +58,7 @@ def test_sequences_that_any_seed_tests_are_trained_on_by_none():
 
 def test_jobs_load_a_tuners_seed_without_its_test_split():
     parameters = {"sequences": 12}
-    cell = {"dataset": "lorenz", "dataset_parameters": parameters, "data_seed": datasets.TUNING, "recipe": {}}
-    data = load_data(cell)
+    data = load_data(cell("key", dataset_parameters=parameters, data_seed=datasets.TUNING))
     assert data.frames["test"] is data.frames["val"]
 
 

@@ -11,10 +11,12 @@ from bench.analysis import changes
 from bench.errors import UsageError
 from bench.publishing import finished_runs, run_report
 from bench.records.files import write_json
+from tests.builders import finished
 
 
 def loaded(*folders):
-    return [changes.Run(run_report.gather(*run), run[1], run[2]) for run in map(finished_runs.load, folders)]
+    runs = map(finished_runs.load, folders)
+    return [changes.ComparedRun(run=run, results=run_report.gather(run)) for run in runs]
 
 
 def outcomes(changes, metric="mse"):
@@ -66,7 +68,7 @@ def test_other_data_are_not_paired(ran):
     after = ran("after", lambda cell: {"mse": WORSE[cell.seed]}, settings=("lorenz.sequences=20",))
     runs = loaded(before, after)
     assert outcomes(changes.changes(*runs))["vq"] == "worse"  # the records say that the content is the same
-    for record in runs[1].records.values():
+    for record in runs[1].run.records.values():
         record["data"]["sha256"] += " of 20"
     found = changes.changes(*runs)
     assert set(found["outcome"]) == {changes.OTHER_DATA}
@@ -141,8 +143,9 @@ def test_a_folder_without_records_is_refused(ran):
 
 
 def test_a_run_that_ended_before_its_first_record_still_has_its_page(ran):
-    store, plan, _ = finished_runs.load(ran("run", lambda cell: {}))
-    run_report.write(store, plan, {})
+    run = finished_runs.load(ran("run", lambda cell: {}))
+    store = run.store
+    run_report.write(finished(run.plan, {}, store.root))
     assert "0 of 8 done; 8 not run" in (store.root / "report.html").read_text()
     assert "python -m bench run" in (store.root / "report.md").read_text()
 

@@ -8,8 +8,10 @@ import pytest
 
 from bench.analysis.results import results, summary
 from bench.metrics import METRICS
+from bench.planning.cells import Unavailable
 from bench.planning.planner import make
 from bench.planning.request import Request
+from tests.builders import finished
 
 CURVE = {"vq": (0.90, 4.0), "vq@4": (0.60, 1.0), "vq@8": (0.80, 2.0), "vq@32": (0.95, 6.0)}
 OTHERS = {
@@ -39,7 +41,7 @@ def record(cell, shift):
 
 
 def excess(plan, records):
-    table = results(plan, records)
+    table = results(finished(plan, records))
     return {(row.quantizer, row.seed): row.rate_excess for row in table.itertuples()}
 
 
@@ -86,8 +88,8 @@ def test_the_summary_of_a_group_is_that_of_its_done_cells_with_a_value():
         measured = {"mse": values.get((cell.row, cell.seed)), "active": 50.0 if cell.seed == 1 else None}
         status = "failed" if cell.seed == 3 or cell.row == "fsq" else "done"
         records[cell.key] = {"key": cell.key, "status": status, "metrics": measured, "device": "cpu"}
-    absent = (("vq", "music", 0, "not on this machine"),)
-    told = summary(results(dataclasses.replace(plan, absent=absent), records))
+    absent = (Unavailable("vq", "music", 0, "not on this machine"),)
+    told = summary(results(finished(dataclasses.replace(plan, unavailable=absent), records)))
     assert told[["quantizer", "dataset", "cells", "done"]].to_numpy().tolist() == [
         ["vq", "lorenz", 4, 3],
         ["ksom", "lorenz", 4, 3],
@@ -103,7 +105,7 @@ def test_the_summary_of_a_group_is_that_of_its_done_cells_with_a_value():
 
 def test_without_records_the_summary_is_empty():
     plan = made(("vq",))
-    told = summary(results(plan, {}))
+    told = summary(results(finished(plan, {})))
     assert len(told) == 0
     assert [*told][:2] == ["quantizer", "dataset"]
 
@@ -115,8 +117,8 @@ def test_a_hundred_thousand_records_are_summarised_within_ten_seconds():
     names = [(f"row {row}", seed) for row in range(20_000) for seed in range(5)]
     cells = [dataclasses.replace(cell, row=row, seed=seed, key=f"{row} {seed}") for row, seed in names]
     metrics = {name: 0.1 for name, metric in METRICS.items() if metric.function}
-    records = {each.key: {"status": "done", "metrics": metrics, "device": "cpu"} for each in cells}
+    records = {each.key: {"key": each.key, "status": "done", "metrics": metrics, "device": "cpu"} for each in cells}
     begun = time.process_time()
-    told = summary(results(dataclasses.replace(plan, cells=tuple(cells)), records))
+    told = summary(results(finished(dataclasses.replace(plan, cells=tuple(cells)), records)))
     assert time.process_time() - begun < 10
     assert len(told) == 20_000

@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.cli import options
+from bench.api import setup
 from bench.execution import job, tokenizers
 from bench.execution.controls import PERMUTATIONS
-from bench.execution.job import Job
+from bench.execution.job import ChildJob
 from bench.metrics import METRICS
 from bench.training.loop import train
+from tests.builders import cell
 
 ROOT = Path(__file__).resolve().parents[3]
 ROWS = ("vq", "som-vq", "none", "kmeans", "vq+sorted", "vq+shuffled", "som-vq+shuffled-grid")
@@ -95,7 +96,7 @@ def test_a_control_trains_nothing_and_adds_no_weights(finished):
     for control in ("vq+sorted", "vq+shuffled", "som-vq+shuffled-grid"):
         base = control.partition("+")[0]
         assert found[control]["train_seconds"] == found[base]["train_seconds"]
-        assert record(finished, control)["cell"]["tokenizer"] == found[base]["key"]
+        assert record(finished, control)["cell"]["tokenizer_key"] == found[base]["key"]
     weights = {name.removesuffix(".safetensors") for name in stamps(finished, "*.safetensors") if ".codes." not in name}
     assert weights == {found[row]["key"] for row in ("vq", "som-vq", "none", "kmeans")}
 
@@ -134,7 +135,7 @@ def test_a_reader_that_breaks_down_after_its_best_check_leaves_a_gap(monkeypatch
     subject = types.SimpleNamespace(curves={"broken": ((2, 3.5), (4, math.nan), (6, math.inf))})
     monkeypatch.setitem(METRICS, "broken", dataclasses.replace(METRICS["seq_ppl"], function=lambda _: 3.0))
     told = {"metrics": {}, "curves": {}}
-    Job._measure(None, {"control": ""}, "broken", subject, told)
+    ChildJob._measure(None, cell("key"), "broken", subject, told)
     assert told == {"metrics": {"broken": 3.0}, "curves": {"broken": [(2, 3.5), (4, None), (6, None)]}}
 
 
@@ -308,15 +309,15 @@ def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_pat
     """With the jobs that a GPU gets, done on the CPU: rows of another codebook size are jobs of their own."""
     jobs = []
 
-    original = Job.__init__
+    original = ChildJob.__init__
 
     def on_cpu(self, spec):
-        jobs.append([(cell["row"], cell["seed"]) for cell in spec["cells"]])
+        jobs.append([(task["cell"]["row"], task["cell"]["seed"]) for task in spec["tasks"]])
         original(self, spec | {"device": "cpu"})
 
-    monkeypatch.setattr(Job, "__init__", on_cpu)
+    monkeypatch.setattr(ChildJob, "__init__", on_cpu)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "none")
-    monkeypatch.setattr(options, "_device", lambda name, executor: "cuda")
+    monkeypatch.setattr(setup, "chosen_device", lambda name, executor: "cuda")
     wanted = ["vq", "vq@8", "vq+sorted", "vq@8+shuffled", "kmeans"]
     done = bench(*RUN[:-2], 2, "--quantizers", ",".join(wanted), "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -366,7 +367,7 @@ def test_on_a_gpu_the_readers_of_all_cells_are_trained_before_they_are_measured(
             raise RuntimeError("out of memory")
         train_readers(subjects, names)
 
-    original = Job.__init__
+    original = ChildJob.__init__
 
     def as_on_cuda(self, spec):
         original(self, spec)
@@ -375,7 +376,7 @@ def test_on_a_gpu_the_readers_of_all_cells_are_trained_before_they_are_measured(
     command = (*RUN[:-2], 2, "--quantizers", "som-vq,som-vq+shuffled")
     assert bench(*command, "--out", tmp_path / "cpu").returncode == 0
     monkeypatch.setattr(job, "train_readers", noted)
-    monkeypatch.setattr(Job, "__init__", as_on_cuda)
+    monkeypatch.setattr(ChildJob, "__init__", as_on_cuda)
     assert bench(*command, "--out", tmp_path / "cuda").returncode == 0
     assert calls == [2, 2]  # each job has one seed here, and its control
     for path in (tmp_path / "cpu" / "cells").glob("*.json"):

@@ -103,10 +103,10 @@ def test_a_metric_that_fails_costs_neither_weights_nor_other_metrics(tmp_path, m
     def run(rerun="missing"):
         made = planner.make(request)
         options = runner.Options(device="cpu", jobs=1, rerun=rerun)
-        return runner.Run(made, store, options, {}, Silent()).run()[made.cells[0].key]
+        return runner.Runner(made, store, options, {}, Silent()).run()[made.cells[0].key]
 
     def call(self, spec, log, timeout, threads):
-        job.Job(json.loads(spec.read_text())).run()
+        job.ChildJob(json.loads(spec.read_text())).run()
         return runner.Outcome(0, timed_out=False)
 
     monkeypatch.setattr(engine.Children, "run", call)
@@ -142,7 +142,7 @@ def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
     store = Store(tmp_path)
     made = planner.make(Request(quantizers="vq,som-vq", datasets="lorenz", protocol="tiny", seeds="3"))
     cells = [cell for cell in made.cells if cell.quantizer == "vq"]
-    work = runner.Run(made, store, runner.Options(device="cpu", jobs=1), {}, None)
+    work = runner.Runner(made, store, runner.Options(device="cpu", jobs=1), {}, None)
     train = tokenizers.train
 
     def sometimes(models, frames, validation, seeds, *arguments, **named):
@@ -151,5 +151,5 @@ def test_several_seeds_in_one_job_fail_one_by_one(tmp_path, monkeypatch):
         return train(models, frames, validation, seeds, *arguments, **named)
 
     monkeypatch.setattr(tokenizers, "train", sometimes)
-    job.Job(json.loads(json.dumps(work._spec(cells))) | {"root": str(tmp_path)}).run()
+    job.ChildJob(json.loads(json.dumps(work._job(cells).spec(tmp_path)))).run()
     assert [store.read(cell.key)["status"] for cell in cells] == ["done", "failed", "done"]

@@ -16,17 +16,17 @@ from quantizers.tokenizer import FACTS, TENSORS, TokenizerError
 
 CONTENTS = {
     "empty": b"",
-    "cut off": b'{"schema": 2, "cells": [',
+    "cut off": b'{"schema": 3, "cells": [',
     "a list": b"[1, 2]",
     "a number": b"5",
     "null": b"null",
     "an object": b"{}",
     "of another schema": b'{"schema": 99}',
-    "of the schema alone": b'{"schema": 2, "format": 1}',
+    "of the schema alone": b'{"schema": 3, "format": 1}',
     "no text": bytes(range(128, 256)),
     "deep": b"[" * 100_000,
     "a long number": b"1" * 5_000,
-    "not finite": b'{"schema": 2, "protocol": NaN, "rows": [Infinity]}',
+    "not finite": b'{"schema": 3, "protocol": NaN, "rows": [Infinity]}',
 }
 FOLDER = "a folder"
 HOSTILE = [*CONTENTS, FOLDER]

@@ -178,7 +178,7 @@ def test_data_check_tells_the_facts(call):
     assert "(280, 297, 8)" in out
 
 
-@pytest.mark.parametrize("content", ["[]", '{"schema": 2}', "{"])
+@pytest.mark.parametrize("content", ["[]", '{"schema": 3}', "{"])
 def test_evaluating_a_damaged_plan_is_one_line_and_writes_nothing(call, tmp_path, content):
     folder = tmp_path / "run"
     folder.mkdir()

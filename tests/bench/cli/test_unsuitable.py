@@ -13,6 +13,7 @@ from bench.planning import pairs, planner
 from bench.planning.cells import from_values, values
 from bench.planning.request import Request
 from bench.tuning.tuner import task_of
+from tests.builders import finished
 
 REASON = "Expected at least 3 codes, got 2"
 
@@ -38,10 +39,10 @@ def test_all_runs_what_can_run_and_gives_the_others_a_reason(walks, features, nu
     families = set(quantizers.families())
     absent = {"fsq"} if num_codes == 2 else set()
     assert {cell.row for cell in made.cells} == families - absent
-    assert [(row, name, seed) for row, name, seed, _ in made.absent] == [
+    assert [(row, name, seed) for row, name, seed, _ in made.unavailable] == [
         (row, "npz:walks", seed) for seed in (0, 1) for row in absent
     ]
-    assert all(REASON in reason for *_, reason in made.absent)
+    assert all(REASON in reason for *_, reason in made.unavailable)
     assert sum("fsq on npz:walks is left out" in line for line in made.remarks) == len(absent)
     for cell in made.cells:
         assert abs(cell.capacity.codebook_size / num_codes - 1) <= 0.1
@@ -70,7 +71,7 @@ def test_a_value_that_was_set_is_refused_under_all(walks):
 
 def test_a_suite_leaves_out_what_cannot_be(walks):
     made = make(walks(2), quantizers="", suite="rate", codebook_size=8)
-    assert {row for row, *_ in made.absent} == {"fsq@2"}
+    assert {row for row, *_ in made.unavailable} == {"fsq@2"}
     assert {"fsq", "fsq@32", "vq@2"} <= {cell.row for cell in made.cells}
 
 
@@ -84,7 +85,7 @@ def test_nothing_but_unavailable_rows_is_refused(walks, monkeypatch):
 def test_networks_that_cannot_match_are_unavailable_too(walks, monkeypatch):
     monkeypatch.setattr(pairs, "TOLERANCE", 0.0)
     made = make(walks(1))
-    reasons = {row: reason for row, _, _, reason in made.absent}
+    reasons = {row: reason for row, _, _, reason in made.unavailable}
     assert "network parameters where the protocol gives" in reasons["fsq"]
     assert "vq" in {cell.row for cell in made.cells}
 
@@ -92,8 +93,8 @@ def test_networks_that_cannot_match_are_unavailable_too(walks, monkeypatch):
 def test_a_kept_plan_has_them_and_so_have_the_tables(walks):
     made = make(walks(1), codebook_size=2)
     kept = from_values(json.loads(json.dumps(values(made))))
-    assert kept.absent == made.absent
-    table = results(kept, {})
+    assert kept.unavailable == made.unavailable
+    table = results(finished(kept, {}))
     assert table[["quantizer", "seed", "status"]].values.tolist() == [["fsq", seed, "unavailable"] for seed in (0, 1)]
 
 

@@ -1,5 +1,6 @@
 """What travels to a worker and back, with a child that writes what the tests want instead of training."""
 
+import dataclasses
 import hashlib
 import json
 import threading
@@ -14,14 +15,15 @@ import datasets
 from bench import plugins
 from bench.errors import LostError, UsageError
 from bench.execution import engine, engines, parcels
-from bench.execution.engine import Children, Job, Outcome
+from bench.execution.engine import Children, Outcome
 from bench.execution.engines import check_name, open_engine
+from bench.records.record import SCHEMA
 from bench.records.store import Store
 from bench.vocabulary import DONE
+from tests.builders import cell, job
 
 KEY, OTHER = "a" * 64, "b" * 64
-CELL = {"key": KEY, "tokenizer": KEY, "dataset_parameters": {}}
-SPEC = {"cells": [CELL], "device": "cpu", "plugins": [], "environment": "of the driver"}
+JOB = job(cell(KEY), environment="of the driver")
 NOTHING = parcels.Luggage({}, {}, {}, {})
 
 
@@ -50,13 +52,13 @@ def child(monkeypatch):
 
 
 def record(**more):
-    return json.dumps({"schema": 2, "key": KEY, "status": DONE, "finished": 0.0, "metrics": {}} | more)
+    return json.dumps({"schema": SCHEMA, "key": KEY, "status": DONE, "finished": 0.0, "metrics": {}} | more)
 
 
 def travel(store, shared=NOTHING, contents=None, **more):
-    job = Job(KEY, SPEC | {"plugins": list(shared.plugins)}, None)
-    delivery = parcels.perform(parcels.pack(job, store, shared, contents or {}), **more)
-    return parcels.unpack(delivery, job, store)
+    travelling = dataclasses.replace(JOB, plugins=tuple(shared.plugins))
+    delivery = parcels.perform(parcels.pack(travelling, store, shared, contents or {}), **more)
+    return parcels.unpack(delivery, travelling, store)
 
 
 def test_what_a_child_writes_elsewhere_comes_into_the_store(store, child):
@@ -98,7 +100,7 @@ def test_weights_and_former_records_travel_and_do_not_come_back_unchanged(store,
 def test_files_that_are_not_the_jobs_own_are_not_written(store, name):
     delivery = parcels.Delivery(Outcome(0, timed_out=False), {f"cells/{name}": b"{}"})
     before = {path for path in store.root.parent.rglob("*")}
-    parcels.unpack(delivery, Job(KEY, SPEC, None), store)
+    parcels.unpack(delivery, JOB, store)
     assert {path for path in store.root.parent.rglob("*")} == before
 
 
@@ -118,14 +120,14 @@ def test_weights_lie_there_before_the_record_that_tells_of_them(store, child, mo
 
 def test_a_worker_of_another_version_runs_nothing_and_is_told(store, child, monkeypatch):
     child(lambda folder, spec: pytest.fail("it ran"))
-    parcel = parcels.pack(Job(KEY, SPEC, None), store, NOTHING, {})
+    parcel = parcels.pack(JOB, store, NOTHING, {})
     theirs = {"version": "0.0.9", "sources": "f" * 64}
     ours = parcels.identity()
     monkeypatch.setattr(parcels, "identity", lambda: theirs)
     delivery = parcels.perform(parcel)
     monkeypatch.setattr(parcels, "identity", lambda: ours)
     with pytest.raises(UsageError, match=r"version 0\.0\.9, sources ffffffffffff, the driver") as told:
-        parcels.unpack(delivery, Job(KEY, SPEC, None), store)
+        parcels.unpack(delivery, JOB, store)
     assert "\n" not in str(told.value)
 
 
@@ -184,21 +186,22 @@ def test_a_file_of_ones_own_is_read_where_the_worker_has_it_and_recorded_where_t
     own = tmp_path / "walks.npz"
     own.write_bytes(b"content")
     shared = parcels.luggage([], parcels.data_files([("npz:walks", {"path": str(own)})]))
-    cell = CELL | {"dataset": "npz:walks", "dataset_parameters": {"path": str(own), "window": 4}}
+    walks = cell(KEY, dataset="npz:walks", dataset_parameters={"path": str(own), "window": 4})
 
     def write(at, spec):
-        (sent,) = spec["cells"]
+        (task,) = spec["tasks"]
+        sent = task["cell"]
         assert sent["dataset_parameters"]["window"] == 4
         path = Path(sent["dataset_parameters"]["path"])
         assert (path.name, path.is_relative_to(at), path.read_bytes()) == ("walks.npz", True, b"content")
         (at / "cells" / f"{KEY}.json").write_text(record(cell=sent))
 
     child(write)
-    job = Job(KEY, SPEC | {"cells": [cell]}, None)
-    parcel = parcels.pack(job, store, shared, shared.contents())
+    walking = job(walks)
+    parcel = parcels.pack(walking, store, shared, shared.contents())
     own.unlink()
-    parcels.unpack(parcels.perform(parcel), job, store)
-    assert store.read(KEY)["cell"] == cell
+    parcels.unpack(parcels.perform(parcel), walking, store)
+    assert store.read(KEY)["cell"] == json.loads(json.dumps(walks.values()))
 
 
 def test_the_files_of_a_dataset_are_those_of_the_data_directory(monkeypatch, tmp_path):
@@ -222,9 +225,7 @@ def test_a_job_that_nobody_waits_for_is_ended(store, monkeypatch):
     )
     asked = []
     begun = time.monotonic()
-    delivery = parcels.perform(
-        parcels.pack(Job(KEY, SPEC, None), store, NOTHING, {}), wanted=lambda: asked.append(1) or False
-    )
+    delivery = parcels.perform(parcels.pack(JOB, store, NOTHING, {}), wanted=lambda: asked.append(1) or False)
     assert delivery.outcome.cause == "killed by SIGKILL"
     assert (time.monotonic() - begun < 30, len(asked)) == (True, 1)
 
@@ -264,9 +265,8 @@ def test_any_executor_runs_jobs_by_its_entry_points_name(store, child, installed
     child(lambda folder, spec: (folder / "cells" / f"{KEY}.json").write_text(record()))
     begun = threading.Event()
     with open_engine("threads", store, **OPEN) as engine:
-        job = Job(KEY, SPEC, None)
-        future = engine.submit(job, begun.set)
-        assert engine.outcome(job, future) == Outcome(0, timed_out=False)
+        future = engine.submit(JOB, begun.set)
+        assert engine.outcome(JOB, future) == Outcome(0, timed_out=False)
     assert begun.is_set()
     assert store.read(KEY)["status"] == DONE
     assert not list(store.root.glob(".running.*"))
@@ -280,16 +280,15 @@ def test_an_executor_that_cannot_be_made_is_one_line(store, installed):
 
 def test_an_executor_that_is_gone_ends_the_run_and_an_error_only_its_job(store, installed):
     installed("threads")
-    job = Job(KEY, SPEC, None)
     with open_engine("threads", store, **OPEN) as engine:
         future = Future()
         future.set_exception(MemoryError("in the worker"))
-        assert engine.outcome(job, future).cause == "MemoryError: in the worker"
+        assert engine.outcome(JOB, future).cause == "MemoryError: in the worker"
         future = Future()
         future.cancel()
         future.set_running_or_notify_cancel()
         with pytest.raises(LostError, match="the executor is gone"):
-            engine.outcome(job, future)
+            engine.outcome(JOB, future)
 
 
 @pytest.mark.parametrize("name", ["dask", "dask:", "dask:nonsense", "dask:tcp://host", "nope", "local:2"])

@@ -10,6 +10,7 @@ from bench.gate.check import FALSE_ALARMS, Verdict, compare
 from bench.gate.effects import EFFECTS
 from bench.gate.observations import Problem
 from bench.metrics import METRICS
+from tests.builders import finished
 
 SEEDS = (0, 1, 2, 3, 4)
 CONDITIONS = {
@@ -251,7 +252,7 @@ def test_failed_cells_are_told_with_their_cause():
     records = {"a": {"status": "failed", "error": error}, "b": {"status": "interrupted", "error": {"message": "stop"}}}
     from bench.gate.observations import undone
 
-    assert [(each.what, each.reason) for each in undone(SimpleNamespace(cells=cells), records)] == [
+    assert [(each.what, each.reason) for each in undone(finished(SimpleNamespace(cells=cells), records))] == [
         ("seed 0", "failed: RuntimeError: out of memory"),
         ("seed 1", "interrupted: stop"),
         ("seed 2", "it has no readable record"),

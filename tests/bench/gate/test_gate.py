@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.execution.job import Job
+from bench.execution.job import ChildJob
 from bench.gate import baseline, null_pairs
 from bench.metrics import METRICS
 
@@ -166,7 +166,7 @@ def test_a_null_pair_that_fails_leaves_no_baseline_and_is_tried_again(bench_here
 
     command = ("baseline", copy, "-o", tmp_path / "out.json", "--null-pairs", 3)
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "_begin", fail)
+        patch.setattr(ChildJob, "_begin", fail)
         done = bench_here(*command)
     assert done.returncode == 3
     assert not (tmp_path / "out.json").exists()
@@ -177,7 +177,7 @@ def test_a_null_pair_that_fails_leaves_no_baseline_and_is_tried_again(bench_here
 
 
 def test_more_null_pairs_keep_the_first(finished):
-    plan = null_pairs.finished(null_pairs.Store(finished))[0]
+    plan = null_pairs.finished(null_pairs.Store(finished)).plan
     few, many = (null_pairs.null_plan(plan, pairs).cells for pairs in (2, 5))
     assert {cell.key for cell in few} < {cell.key for cell in many}
     assert len({cell.key for cell in many}) == 5

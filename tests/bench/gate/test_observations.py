@@ -20,8 +20,7 @@ def committed():
 
 def test_values_stand_by_data_seed_without_controls_and_without_facts(ran):
     folder = ran("run", lambda cell: {"mse": 0.1 + cell.seed}, quantizers="vq,vq+shuffled", seeds="0,2")
-    _, plan, records = finished_runs.load(folder)
-    (found,) = measured(plan, records).items()
+    (found,) = measured(finished_runs.load(folder)).items()
     pair, row = found
     assert pair == ("vq", "lorenz")
     assert row.trainings.data_seeds == (0, 2)
@@ -32,18 +31,17 @@ def test_values_stand_by_data_seed_without_controls_and_without_facts(ran):
 
 
 def test_cells_without_a_result_are_told_with_their_cause(ran):
-    _, plan, records = finished_runs.load(ran("run", lambda cell: {}, quantizers="vq", status=lambda cell: "timeout"))
-    records.pop(plan.cells[0].key)
-    assert [each.what for each in undone(plan, records)] == [f"seed {seed}" for seed in range(4)]
-    assert undone(plan, records)[0].reason == "it has no readable record"
-    assert undone(plan, records)[1].reason == "timeout: RuntimeError: <script>alert(1)</script>"
+    run = finished_runs.load(ran("run", lambda cell: {}, quantizers="vq", status=lambda cell: "timeout"))
+    run.records.pop(run.plan.cells[0].key)
+    assert [each.what for each in undone(run)] == [f"seed {seed}" for seed in range(4)]
+    assert undone(run)[0].reason == "it has no readable record"
+    assert undone(run)[1].reason == "timeout: RuntimeError: <script>alert(1)</script>"
 
 
 def test_the_committed_baseline_is_of_the_run_that_ci_makes(ran, committed):
     """Where this fails, defaults or the tiny protocol have changed: docs/ci.md says how to renew the baseline."""
     folder = ran("run", lambda cell: {}, quantizers="all", datasets="lorenz,aist-standin", seeds="2")
-    _, plan, records = finished_runs.load(folder)
-    now = measured(plan, records)
+    now = measured(finished_runs.load(folder))
     assert {pair: row.conditions for pair, row in committed.items()} == {
         pair: row.conditions for pair, row in now.items()
     }

@@ -140,8 +140,8 @@ def test_cold_rows_alone_start_without_a_warm_up():
     for name, schedule in schedules.items():
         assert schedule["warm_up_epochs"] == (0 if name.endswith("cold") else warm_up)
     cells = {cell.row: cell for cell in made.cells}
-    assert cells["som-vq:paper+shuffled cold"].tokenizer == cells["som-vq:paper cold"].key
-    seen = {row: frames for (row, _), (_, frames) in made.capacities().items()}
+    assert cells["som-vq:paper+shuffled cold"].tokenizer_key == cells["som-vq:paper cold"].key
+    seen = {row: cell.frames_seen for (row, _), cell in made.capacities().items()}
     assert seen["som-vq:paper cold"] < seen["som-vq"]
 
 

@@ -71,7 +71,7 @@ def test_presets_other_sizes_and_suites_rows_keep_their_own(file):
     assert (decays["vq"], decays["vq@64"], decays["vq+sorted"]) == (0.95, USUAL["decay"], 0.95)
     sigmas = {cell.row: cell.parameters.get("sigma") for cell in made.cells}
     assert (sigmas["som-vq"], sigmas["som-vq:paper"]) == (2, 0.5)
-    tokenizers = {cell.row: cell.tokenizer for cell in made.cells}
+    tokenizers = {cell.row: cell.tokenizer_key for cell in made.cells}
     assert tokenizers["vq"] == tokenizers["vq+sorted"]
 
 

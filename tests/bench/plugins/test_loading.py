@@ -22,6 +22,7 @@ from bench.plugins import loading
 from bench.plugins.fingerprint import fingerprint
 from datasets import registry
 from quantizers import registry as families
+from tests.builders import finished
 
 QUANTIZER = """
 from quantizers import LearnedCodebook, register
@@ -381,17 +382,17 @@ def test_a_plug_ins_metric_is_measured_and_one_that_fails_is_named(
         for cell in plan.cells:
             for name in set(cell.metric_keys) - {"mse", "longest"}:
                 del cell.metric_keys[name]
-        work = runner.Run(plan, store, runner.Options(device="cpu", jobs=1), {}, _Silent())
+        work = runner.Runner(plan, store, runner.Options(device="cpu", jobs=1), {}, _Silent())
         return plan, work.run()
 
     def call(self: Any, spec: Path, log: Path, timeout: Any, threads: int) -> runner.Outcome:
-        job.Job(json.loads(spec.read_text())).run()
+        job.ChildJob(json.loads(spec.read_text())).run()
         return runner.Outcome(0, timed_out=False)
 
     monkeypatch.setattr(engine.Children, "run", call)
 
     plan, records = run()
-    assert results(plan, records)["longest"].tolist() == [2.0]
+    assert results(finished(plan, records))["longest"].tolist() == [2.0]
 
     for text, told in (
         ("raise KeyError('gone')", "metric longest raised KeyError: 'gone'"),

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import re
 import sys
@@ -13,8 +12,7 @@ import quantizers
 from bench import plugins
 from bench.cli import main
 from bench.errors import UsageError
-from bench.execution.job import Job
-from bench.execution.tokenizers import Workshop, load_data
+from bench.execution.tokenizers import TokenizerStore, load_data
 from bench.planning import cells, probe
 from bench.planning.capacity import match
 from bench.planning.planner import make
@@ -22,11 +20,11 @@ from bench.planning.protocol import Protocol
 from bench.planning.request import Request
 from bench.publishing import run_report
 from bench.publishing.export import export
-from bench.records.record import KEPT
 from bench.records.store import Store
 from bench.training.autoencoder import reconstruct, tokenize
 from bench.vocabulary import DONE
 from quantizers import registry
+from tests.builders import job, work
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,13 +35,10 @@ def trained(folder: Path, rows: str, source: str) -> Store:
     store = Store(folder)
     run_report.write_plan(store, plan, ["bench", "run"], {"device": "cpu"})
     for cell in plan.cells:
-        told = json.loads(json.dumps(dataclasses.asdict(cell)))
         if cell.control or cell.quantizer == "none":
-            store.write({"key": cell.key, "cell": told, "status": DONE, "metrics": {}})
+            store.write({"key": cell.key, "cell": cell.kept(), "status": DONE, "metrics": {}})
             continue
-        told |= {"missing": ["mse", "error_units"], "former": {part: {} for part in KEPT}, "ceiling": []}
-        spec = {"root": str(folder), "device": "cpu", "environment": "of a test", "trains": True, "cells": [told]}
-        Job(spec).run()
+        work(job(cell, metrics=("mse", "error_units")), folder)
     return store
 
 
@@ -75,12 +70,12 @@ def test_it_codes_and_decodes_data_as_the_harness_did(request, tmp_path, made, r
     run = request.getfixturevalue(made)
     export(run.root, tmp_path / "out", quantizer=row)
     tokenizer = quantizers.load_tokenizer(tmp_path / "out")
-    cell = json.loads(json.dumps(dataclasses.asdict(cell_of(run, row))))
+    cell = cell_of(run, row)
     data = load_data(cell)
     raw = data.standardised["test"].astype(np.float64) * data.transform.scale + data.transform.mean
 
     # What the run wrote: tokens, and what every code stands for in data units.
-    stored = load_file(run.codes(cell["key"]))
+    stored = load_file(run.codes(cell.key))
     codes = tokenizer.encode(raw)
     assert codes.shape == raw.shape[:2]
     np.testing.assert_array_equal(codes, stored["codes.test"])
@@ -89,7 +84,7 @@ def test_it_codes_and_decodes_data_as_the_harness_did(request, tmp_path, made, r
     assert (np.abs(tokenizer.decode(stored["codes.test"]) - expected) <= span).all()
 
     # The harness's own way through the networks, and datasets' own inverse.
-    model, _, _ = Workshop(run, "cpu", Protocol.from_values(cell["protocol"])).load(cell, data.width)
+    model = TokenizerStore(run, "cpu", Protocol.from_values(cell.protocol)).load(cell, data.width).model
     frames = data.frames["test"].reshape(-1, data.width)
     again = data.inverse(reconstruct(model, tokenize(model, torch.from_numpy(frames))[1]).numpy())
     assert (np.abs(tokenizer(raw).reshape(again.shape) - again) <= span).all()
@@ -126,7 +121,7 @@ def everywhere(request, tmp_path_factory) -> tuple[Store, str]:
 def test_the_codes_of_a_run_are_those_of_the_exported_tokenizer(everywhere, tmp_path):
     run, kind = everywhere
     for cell in cells.from_values(run.plan()).cells:
-        data = load_data(json.loads(json.dumps(dataclasses.asdict(cell))))
+        data = load_data(cell)
         raw = data.standardised["test"].astype(np.float64) * data.transform.scale + data.transform.mean
         if kind == "seconds":
             raw = raw.round().astype(np.int64)  # as they are in the file

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from safetensors.torch import save_file
 
 import datasets
 from bench.planning import planner as planning
+from bench.planning.cells import Unavailable
+from bench.planning.finished import FinishedRun
 from bench.planning.request import Request
 from bench.publishing.figure_data import EDGES, JOINTS, run_data
 from bench.records.store import Store
@@ -34,8 +37,8 @@ def recorded(cell, **more):
 
 def gathered(plan, folder, records):
     nothing = pd.DataFrame()
-    tables = dict.fromkeys(("table", "summary", "rankings"), nothing)
-    return run_data(Store(folder), plan, records, **tables, metrics=[], unreadable={})
+    tables = SimpleNamespace(table=nothing, summary=nothing, rankings=nothing, metrics=[])
+    return run_data(FinishedRun(plan=plan, records=records, store=Store(folder)), tables, {})
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def test_codes_are_read_where_they_are_stored_and_whole(run, plan, tmp_path):
 
 def test_a_row_belongs_to_the_family_of_its_quantizer(run, plan, tmp_path):
     assert run.families == {"vq": "vq", "som-vq:paper": "som-vq", "vq+sorted": "vq", "none": "none"}
-    absent = dataclasses.replace(plan, cells=(), absent=(("ksom", "lorenz", 0, "no data"),))
+    absent = dataclasses.replace(plan, cells=(), unavailable=(Unavailable("ksom", "lorenz", 0, "no data"),))
     assert gathered(absent, tmp_path, {}).families == {"ksom": "ksom"}
     assert run.units == {"lorenz": "cm", "aist-standin": "cm"}
 

@@ -16,15 +16,15 @@ NASTY = "<script>alert(1)</script>"
 
 def stored(folder, row, seed=0):
     """Codes of one cell: all sequences walk along the first four codes."""
-    store, plan, _ = finished_runs.load(folder)
-    (cell,) = (cell for cell in plan.cells if (cell.row, cell.seed) == (row, seed))
+    run = finished_runs.load(folder)
+    (cell,) = (cell for cell in run.plan.cells if (cell.row, cell.seed) == (row, seed))
     frames = datasets.load(cell.dataset, seed=cell.data_seed, **cell.dataset_parameters).standardised
     tokens = {
         f"codes.{split}": torch.arange(each[..., 0].size).reshape(each.shape[:2]) % 4 for split, each in frames.items()
     }
     positions = torch.cartesian_prod(torch.arange(4), torch.arange(4))
     prototypes = torch.arange(16.0 * frames["test"].shape[-1]).reshape(16, -1)
-    save_file(tokens | {"prototypes": prototypes, "positions": positions}, store.codes(cell.key))
+    save_file(tokens | {"prototypes": prototypes, "positions": positions}, run.store.codes(cell.key))
 
 
 def test_a_report_holds_every_figure_that_lies_beside_it(ran):
@@ -57,7 +57,7 @@ def test_figures_of_a_former_report_go_and_tables_alone_draw_none(ran):
 def test_failed_timed_out_and_unavailable_cells_are_told_in_every_format(ran):
     statuses = {"ksom": "failed", "fsq": "timeout"}
     folder = ran("run", lambda cell: {}, quantizers="vq,ksom,fsq", status=lambda cell: statuses.get(cell.row, "done"))
-    store, _, _ = finished_runs.load(folder)
+    store = finished_runs.load(folder).store
     told = store.plan() | {"unavailable": [["vq", "music", seed, "no files of music here"] for seed in range(4)]}
     write_json(store.root / "plan.json", told)
     finished_runs.again(folder)

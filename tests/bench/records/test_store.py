@@ -19,7 +19,7 @@ def test_a_number_that_is_not_finite_is_never_written(tmp_path):
     assert store.read("a") is None
 
 
-@pytest.mark.parametrize("text", ["", '{"schema": 1, "key": "a", "sta', "[]", '{"schema": 2, "key": "a"}', "\x00"])
+@pytest.mark.parametrize("text", ["", '{"schema": 1, "key": "a", "sta', "[]", '{"schema": 3, "key": "a"}', "\x00"])
 def test_a_damaged_record_is_told_and_does_not_hide_the_others(tmp_path, text):
     store = Store(tmp_path)
     store.write({"key": "b", "status": "done", "metrics": {}})

@@ -8,6 +8,7 @@ from bench.planning.tuned import UNCONSTRAINED, WINNER, Tuned, dump
 from bench.tuning import confirm
 from bench.vocabulary import DONE, FAILED
 from reports.pages import tuning
+from tests.builders import finished
 
 FACTS = {"command": "bench tune", "protocol": "tiny", "datasets": ["lorenz"], "objective": ["mse"]}
 FACTS |= {"constraint": "topographic_error<=0.1"}
@@ -29,7 +30,7 @@ def records(made, **values):
         for seed, cell in enumerate(candidate.cells):
             metrics = {name: series[seed] for name, series in ({"mse": [1.0, 2.0, 3.0]} | own).items()}
             found[cell.key] = {"status": DONE, "metrics": metrics}
-    return found
+    return finished(made.plan, found)
 
 
 def test_every_candidate_runs_on_seeds_that_tuning_never_saw(made):
@@ -87,7 +88,7 @@ def test_a_candidate_that_breaks_the_constraint_becomes_no_default(made):
 
 def test_failed_cells_and_blanks_leave_the_seeds_that_both_have(made):
     found = records(made, vq_tuned_on_lorenz={"mse": [0.0, 1.2, None]})
-    found[made.candidates[0].cells[0].key]["status"] = FAILED
+    found.records[made.candidates[0].cells[0].key]["status"] = FAILED
     (row,) = [row for row in confirm.compare(made, found) if row["quantizer"] == "vq"]
     assert (row["n"], row["outcome"]) == (1, "untested")
 

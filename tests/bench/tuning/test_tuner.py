@@ -1,6 +1,5 @@
 """Tuning, with children that compute what a formula says instead of training."""
 
-import dataclasses
 import json
 import math
 from collections import Counter
@@ -15,17 +14,17 @@ import datasets
 import quantizers
 from bench.errors import LostError, UsageError
 from bench.execution.engine import Children, Outcome
-from bench.execution.job import Job
 from bench.execution.local import Local
 from bench.execution.runner import Options
 from bench.planning.planner import make
 from bench.planning.request import Request
 from bench.planning.tuned import FRONT, UNCONSTRAINED, load
-from bench.records.record import KEPT
+from bench.records.record import SCHEMA
 from bench.records.store import Store
 from bench.tuning.study import ROUND
 from bench.tuning.tuner import GIVEN_UP, JOURNAL, Tuner, task_of
 from bench.vocabulary import DONE, FAILED
+from tests.builders import job, work
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRST = datasets.TUNING
@@ -51,12 +50,13 @@ def measured(monkeypatch):
 
     def child(self, spec, log, timeout, threads):
         told = json.loads(spec.read_text())
-        for cell in told["cells"]:
+        for task in told["tasks"]:
+            cell = task["cell"] | {"missing": task["missing"], "ceiling": task["ceiling"]}
             seen.append((cell["key"], cell["data_seed"], cell["quantizer"]))
             child.before(cell, len(seen))
             values = {name: FORMULAS[name](cell) for name in cell["missing"]}
             status = child.status(cell)
-            record = {"schema": 2, "key": cell["key"], "status": status, "finished": 0.0, "cell": cell}
+            record = {"schema": SCHEMA, "key": cell["key"], "status": status, "finished": 0.0, "cell": cell}
             record |= {
                 "metric_keys": cell["metric_keys"],
                 "metrics": values,
@@ -192,10 +192,7 @@ def test_trials_above_the_others_learning_curves_are_given_up_in_their_training(
 def test_a_job_that_ends_above_its_ceiling_says_so(tmp_path):
     (cell,) = make(Request(quantizers="vq", datasets="lorenz", protocol="tiny", seeds="1")).cells
     store = Store(tmp_path)
-    told = json.loads(json.dumps(dataclasses.asdict(cell)))
-    told |= {"missing": ["mse"], "former": {part: {} for part in KEPT}, "ceiling": [0.0]}
-    spec = {"root": str(tmp_path), "device": "cpu", "environment": "of a test", "trains": True, "cells": [told]}
-    Job(spec).run()
+    work(job(cell, metrics=("mse",), ceiling=(0.0,)), tmp_path)
     record = store.read(cell.key)
     assert (record["status"], record["error"]["type"]) == (FAILED, GIVEN_UP)
     assert record["error"]["message"].startswith("given up at point 1 of its learning curve, at ")

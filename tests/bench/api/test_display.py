@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.cli.display import Display
+from bench.api.display import Display
 from bench.planning.planner import make
 from bench.planning.request import Request
 from bench.vocabulary import DONE, FAILED

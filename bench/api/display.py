@@ -1,5 +1,6 @@
-"""Shows a run: a live table on a terminal, plain lines elsewhere."""
+"""Display of a run: a live table on a terminal and in a notebook, plain lines elsewhere."""
 
+import importlib.util
 import sys
 import time
 from typing import Any, TextIO
@@ -19,23 +20,25 @@ SHOWN = ("mse", "active", "trust", "topographic_error", "bits_per_frame")
 
 
 class Display:
-    """Is told by the runner what happens and shows it.
+    """A watcher that shows a run while it goes on.
 
     Args:
-        plan: What runs.
-        stream: Where to; a terminal gets the live table.
+        plan: Plan of the run.
+        stream: Stream to write to; None for standard error. A terminal gets the live table.
+        shown: Whether to show anything.
     """
 
-    def __init__(self, plan: Plan, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, plan: Plan, stream: TextIO | None = None, *, shown: bool = True) -> None:
         self.plan = plan
-        self.console = Console(file=stream, highlight=False)
+        self.console = Console(file=stream or sys.stderr, highlight=False, quiet=not shown)
         self.records: dict[str, tuple[Cell, Record]] = {}
         self.running: set[str] = set()
         self.fresh = 0
         self.resumed: set[str] = set()
         self.begun = time.monotonic()
         self.live = Live(get_renderable=self._view, console=self.console, refresh_per_second=2, transient=True)
-        self.interactive = self.console.is_terminal
+        has_widgets = self.console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+        self.interactive = shown and (self.console.is_terminal or has_widgets)
 
     def __enter__(self) -> "Display":
         if self.interactive:
@@ -48,11 +51,11 @@ class Display:
             self.console.print(self._table())
 
     def started(self, cells: list[Cell]) -> None:
-        """A job began."""
+        """Take note that a job began."""
         self.running |= {cell.key for cell in cells}
 
     def finished(self, cell: Cell, record: Record, resumed: bool) -> None:
-        """A cell has its record."""
+        """Take note that a cell has its record."""
         self.records[cell.key] = (cell, record)
         self.running.discard(cell.key)
         if resumed:
@@ -68,10 +71,12 @@ class Display:
         if record["status"] != DONE:
             return f"{head}: {cause(record)}"
         seconds = record["train_seconds"] + record["eval_seconds"]
-        values = [f"{name} {_short(record['metrics'].get(name))}" for name in SHOWN]
-        return (
-            f"{head} {seconds:.1f} s, {', '.join(value for value in values if not value.endswith(' '))}; {self._eta()}"
-        )
+        shown = [f"{seconds:.1f} s"]
+        for name in SHOWN:
+            value = record["metrics"].get(name)
+            if value is not None:
+                shown.append(f"{name} {_short(value)}")
+        return f"{head} {', '.join(shown)}; {self._eta()}"
 
     def _eta(self) -> str:
         left = len(self.plan.cells) - len(self.records)
@@ -85,12 +90,12 @@ class Display:
     def _view(self) -> Group:
         total = len(self.plan.cells)
         failed = sum(record["status"] != DONE for _, record in list(self.records.values()))
-        told = f"{len(self.records)}/{total} cells"
-        told += f", {len(self.resumed)} from before" if self.resumed else ""
-        told += f", {failed} without a result" if failed else ""
-        told += f", {len(self.running)} running, {self._eta()}"
+        line = f"{len(self.records)}/{total} cells"
+        line += f", {len(self.resumed)} from before" if self.resumed else ""
+        line += f", {failed} without a result" if failed else ""
+        line += f", {len(self.running)} running, {self._eta()}"
         # Above the table, because a small terminal cuts off what is below.
-        return Group(Text(told), ProgressBar(total, len(self.records), width=60), self._table())
+        return Group(Text(line), ProgressBar(total, len(self.records), width=60), self._table())
 
     def _table(self) -> Table:
         table = Table(title=f"protocol {self.plan.protocol.name}")
@@ -100,20 +105,34 @@ class Display:
             table.add_column(name, justify="right")
         planned: dict[tuple[str, str], list[Cell]] = {}
         for cell in self.plan.cells:
-            planned.setdefault(cell.pair, []).append(cell)
-        sources = list(dict.fromkeys(dataset for _, dataset in planned))
-        for (label, dataset), cells in sorted(planned.items(), key=lambda item: sources.index(item[0][1])):
-            records = [self.records[cell.key][1] for cell in cells if cell.key in self.records]
-            done = [record for record in records if record["status"] == DONE]
-            failed = [record for record in records if record["status"] != DONE]
-            seeds = f"{len(done)}/{len(cells)}" + (f" {failed[0]['status']}" if failed else "")
-            seeds += " …" if any(cell.key in self.running for cell in cells) else ""
-            table.add_row(escape(label), escape(dataset), seeds, *(_mean(done, name) for name in SHOWN))
+            planned.setdefault((cell.dataset, cell.row), []).append(cell)
+        names = list(dict.fromkeys(dataset for dataset, _ in planned))
+        for (dataset, row), cells in sorted(planned.items(), key=lambda item: names.index(item[0][0])):
+            table.add_row(escape(row), escape(dataset), *self._columns(cells))
         return table
+
+    def _columns(self, cells: list[Cell]) -> list[str]:
+        """Seeds that are done, and the means of the shown metrics over them."""
+        done: list[Record] = []
+        failed: list[Record] = []
+        for cell in cells:
+            if cell.key in self.records:
+                record = self.records[cell.key][1]
+                (done if record["status"] == DONE else failed).append(record)
+        seeds = f"{len(done)}/{len(cells)}"
+        if failed:
+            seeds += f" {failed[0]['status']}"
+        if any(cell.key in self.running for cell in cells):
+            seeds += " …"
+        return [seeds, *(_mean(done, name) for name in SHOWN)]
 
 
 def _mean(records: list[Record], name: str) -> str:
-    values = [record["metrics"][name] for record in records if record["metrics"].get(name) is not None]
+    values = []
+    for record in records:
+        value = record["metrics"].get(name)
+        if value is not None:
+            values.append(value)
     return _short(sum(values) / len(values)) if values else ""
 
 

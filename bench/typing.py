@@ -1,0 +1,6 @@
+"""Type aliases that every room shares."""
+
+from typing import Any
+
+JSON = dict[str, Any]
+"""A JSON object."""
