@@ -77,6 +77,21 @@ def get(name: str) -> type[Dataset]:
     return cls
 
 
+def registered(name: str) -> type[Dataset]:
+    """Class of a registered dataset."""
+    return get(name)
+
+
+def load_plugin(name: str, plugin: Any) -> None:
+    """Register what an entry point of that name led to: a class, decorated or not.
+
+    Raises:
+        ValueError: The name is taken, or it is not what `Dataset` asks for.
+    """
+    if name not in names() or get(name) is not plugin:  # its own decorator may have just registered it
+        register(name)(plugin)
+
+
 def resolve(name: str) -> tuple[str, dict[str, Any]]:
     """A name as typed -> the name in tables, and the parameters that it tells.
 

@@ -148,6 +148,21 @@ def get(label: str) -> tuple[Family, dict[str, Any]]:
     return family, family.parameters | dict(family.presets.get(preset, {}))
 
 
+def registered(name: str) -> type[Quantizer]:
+    """Class of a registered quantizer."""
+    return _FAMILIES[name].cls
+
+
+def load_plugin(name: str, plugin: Any) -> None:
+    """Register what an entry point of that name led to: a class, decorated or not.
+
+    Raises:
+        ValueError: The name is taken, or it is not what `Quantizer` asks for.
+    """
+    if name not in _FAMILIES or _FAMILIES[name].cls is not plugin:  # its own decorator may have just registered it
+        register(name)(plugin)
+
+
 def create(label: str, /, *, num_codes: int, code_dim: int, **parameters: Any) -> Quantizer:
     """Build a quantizer: `create("som-vq:paper", num_codes=1024, code_dim=8)`.
 

@@ -45,8 +45,7 @@ def profile(run: FinishedRun) -> pd.DataFrame:
 
 
 def _kind(metric: str) -> str:
-    needs = METRICS[metric].needs if metric in METRICS else ()
-    return "reader" if {"reader", "small_reader"} & {*needs} else "metric"
+    return "reader" if metric in METRICS and METRICS[metric].budgets else "metric"
 
 
 def eager_rows(run: FinishedRun) -> list[dict[str, str]]:

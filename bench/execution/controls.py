@@ -1,7 +1,6 @@
 """Controls: a trained tokenizer with its grid or the order of its tokens replaced, measured like the original."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from bench.metrics.base import Trained
+from bench.metrics.base import Metric, Trained
 from bench.metrics.topology.topographic_error import topographic_error
 from quantizers.grids import grid_positions, grid_sides
 
@@ -56,7 +55,7 @@ def with_shuffled_tokens(trained: Trained) -> Trained:
     return dataclasses.replace(trained, tokens=tokens, _shared={})
 
 
-def null_values(trained: Trained, metric: Callable[[Trained], float | None]) -> list[float]:
+def null_values(trained: Trained, metric: Metric) -> list[float]:
     """A grid metric under random permutations of the positions among the used codes; empty where it does not apply.
 
     Permuted among the used codes, so that the cells in use stay the same and only their order goes.
@@ -70,7 +69,7 @@ def null_values(trained: Trained, metric: Callable[[Trained], float | None]) -> 
         positions = trained.positions.clone()
         dealt = used[torch.randperm(len(used), generator=generator)]
         positions[used] = trained.positions[dealt.to(positions.device)]
-        value = metric(trained.at(positions))
+        value = metric.measure(trained.at(positions)).value
         if value is not None:
             values.append(value)
     return values

@@ -25,6 +25,7 @@ from bench.execution.task import CellTask
 from bench.execution.tokenizers import TokenizerStore
 from bench.kernels.clock import seconds
 from bench.metrics import METRICS, Trained
+from bench.metrics.base import Measurement
 from bench.metrics.learnability.batched import train_readers
 from bench.planning.cells import Cell
 from bench.planning.keys import training_code
@@ -263,25 +264,23 @@ class ChildJob:
         self._write(record)
 
     def _measure(self, cell: Cell, name: str, subject: Trained, record: Record) -> None:
-        function = METRICS[name].function
-        assert function is not None
         if cell.control == SHUFFLED_GRID:
             from bench.execution.controls import null_values
 
-            draws = null_values(subject, function)
+            draws = null_values(subject, METRICS[name])
             record["null"][name] = draws
-            value = math.fsum(draws) / len(draws) if draws else None
+            measurement = Measurement(value=math.fsum(draws) / len(draws) if draws else None)
         else:
             with guarded():
-                value = function(subject)
-        if not isinstance(value, int | float | None):
-            raise TypeError(f"expected a float or None, got {type(value).__name__}; return value.item()")
+                measurement = METRICS[name].measure(subject)
+        value = measurement.value
         if value is not None and not math.isfinite(value):
             raise DivergedError(f"metric {name} is {value}")
         record["metrics"][name] = value
-        if name in subject.curves:
+        if measurement.curve:
             # JSON has no infinity: a reader may break down after its best check, and its metric is good all the same.
-            record["curves"][name] = [(at, ppl if math.isfinite(ppl) else None) for at, ppl in subject.curves[name]]
+            finite = [(update, ppl if math.isfinite(ppl) else None) for update, ppl in measurement.curve]
+            record["curves"][name] = finite
 
     def _record(self, cell: Cell) -> Record:
         """The parts of a record that do not depend on what happens; it counts as failed until it is done."""

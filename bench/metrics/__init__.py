@@ -1,7 +1,7 @@
 """Metrics of a trained tokenizer: one name, one definition.
 
 from bench.metrics import METRICS, trustworthiness
-METRICS["mse"].function(trained)
+METRICS["mse"].measure(trained).value
 trustworthiness(points, codes, vectors, k=10)  # any quantizer's codes, without the harness
 
 `register` adds one of your own.

@@ -1,8 +1,8 @@
-"""What a metric is and what it may look at."""
+"""Contract of a metric: the trained tokenizer that it sees, and what it declares and returns."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from bench.vocabulary import Direction
 from datasets.base import Sequences
 
 Result = TypeVar("Result")
+Curve = tuple[tuple[int, float], ...]
 ON_GRID = "on the grid"
 
 
@@ -21,7 +22,7 @@ def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConvergedBudget:
     """How long a reader of token sequences is trained until validation gains no more.
 
@@ -43,7 +44,7 @@ class ConvergedBudget:
     batch: int = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReaderBudget(ConvergedBudget):
     """The budget of the readers of all training sequences (PROTOCOL.md gives the values; the report prints them).
 
@@ -59,7 +60,7 @@ class ReaderBudget(ConvergedBudget):
 SMALL_READER = ConvergedBudget(cap=240, check_every=10, patience=4, rate=3e-3, batch=16)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """One trained tokenizer on one dataset, as the metrics see it. Tensors share one device.
 
@@ -79,8 +80,6 @@ class Trained:
         small_budget: The budget of each reader of an eighth of them, whatever its embedding.
         curve: Error on the validation split at each point of the training's learning curve.
         checks: Updates of training made at each of these points.
-        curves: Metric -> (update, perplexity on the validation split) at each check of its reader. Metrics that train
-            one fill it.
     """
 
     data: Sequences
@@ -98,7 +97,6 @@ class Trained:
     small_budget: ConvergedBudget = SMALL_READER
     curve: tuple[float, ...] = ()
     checks: tuple[int, ...] = ()
-    curves: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict, repr=False)
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -145,24 +143,77 @@ class Trained:
         return self._shared.get(key)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The value of a metric, with the learning curve of the reader that it trained.
+
+    Attributes:
+        value: Value of the metric; None where it does not apply, say without positions.
+        curve: (update, perplexity on the validation split) at every check of the reader; empty without one.
+    """
+
+    value: float | None
+    curve: Curve = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reader:
+    """A reader of tokens that metrics declare, so that the readers of several tokenizers can be trained as one batch.
+
+    Attributes:
+        name: Name in messages.
+        budget: Field of the protocol with its budget, which decides the value of the metric as well.
+        train: Function that trains (tokenizer, variant) pairs as one batch, and leaves every reader where
+            `Trained.shared` finds it.
+        variants: Function of a tokenizer that gives the variants to train on it; none where the reader does not apply.
+    """
+
+    name: str
+    budget: Literal["reader", "small_reader"]
+    train: Callable[[Sequence[tuple["Trained", Any]]], None]
+    variants: Callable[["Trained"], Sequence[Any]] = lambda trained: (None,)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A number about a trained tokenizer.
 
     Attributes:
-        name: Column name.
-        function: `Trained` -> float, or None where the metric does not apply (no positions, say). None in its place
-            where the metric compares cells of a run, so that `bench.analysis.results` computes it.
-        direction: Which way is better; "target" means nearest to `target`.
-        summary: One line: formula or definition, and range.
-        needs: What beside codes it looks at: "positions" where it is blank without them; "reader" where it trains one
-            on all training sequences and "small_reader" on an eighth of them, whose budgets decide its value, too.
-        target: The best value where direction is "target".
+        name: Name of the column in tables.
+        function: Function of a `Trained` that returns a float, a `Measurement`, or None where the metric does not
+            apply. None in its place marks a metric of several cells of a run, which `bench.analysis.results` computes.
+        direction: Better end of the values; "target" means nearest to `target`.
+        summary: Formula or definition, and range, in one line.
+        needs: Inputs beside codes: "positions" where the metric is blank without them, "curve" for the learning curve
+            of the training, "reader" and "small_reader" where it trains readers that it does not declare.
+        target: Best value where the direction is "target".
+        readers: Readers that the metric asks for.
     """
 
     name: str
-    function: Callable[[Trained], float | None] | None
+    function: Callable[[Trained], "float | Measurement | None"] | None
     direction: Direction
     summary: str
     needs: tuple[str, ...] = ()
     target: float | None = None
+    readers: tuple[Reader, ...] = field(default=(), kw_only=True)
+
+    @property
+    def budgets(self) -> tuple[str, ...]:
+        """Names of the protocol's budgets that decide the value."""
+        declared = {reader.budget for reader in self.readers}
+        return tuple(name for name in ("reader", "small_reader") if name in declared or name in self.needs)
+
+    def measure(self, trained: Trained) -> Measurement:
+        """Measure a tokenizer.
+
+        Raises:
+            TypeError: The function returns what is neither a number, a `Measurement` nor None.
+        """
+        assert self.function is not None, self.name
+        measured = self.function(trained)
+        if isinstance(measured, Measurement):
+            return measured
+        if not isinstance(measured, int | float | None):
+            raise TypeError(f"expected a float or None, got {type(measured).__name__}; return value.item()")
+        return Measurement(value=measured)

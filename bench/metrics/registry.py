@@ -5,18 +5,24 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
-from bench.metrics.base import Metric
+from bench.metrics.base import Metric, Reader
 from bench.records.columns import LEADING, PARTS, SUMMARY, TRAILING
 from bench.vocabulary import Direction
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-NEEDS = ("positions", "reader", "small_reader", "curve", "curve of vq")
+NEEDS = ("positions", "reader", "small_reader", "curve")
 METRICS: dict[str, Metric] = {}
 
 
 def register(
-    name: str, *, direction: Direction, summary: str, needs: tuple[str, ...] = (), target: float | None = None
+    name: str,
+    *,
+    direction: Direction,
+    summary: str,
+    needs: tuple[str, ...] = (),
+    target: float | None = None,
+    readers: tuple[Reader, ...] = (),
 ) -> Callable[[Function], Function]:
     """Decorator that makes a metric of a function `Trained` -> float, or None where it does not apply.
 
@@ -30,10 +36,47 @@ def register(
     """
 
     def decorate(function: Function) -> Function:
-        add(Metric(name, function, direction, summary, needs, target))
+        add(Metric(name, function, direction, summary, needs, target, readers=readers))
         return function
 
     return decorate
+
+
+def get(name: str) -> Metric:
+    """Metric of a name.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in METRICS:
+        raise ValueError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def names() -> list[str]:
+    """Registered names, ours first."""
+    return list(METRICS)
+
+
+def registered(name: str) -> Callable[..., Any] | None:
+    """Function of a registered metric."""
+    return METRICS[name].function
+
+
+def load_plugin(name: str, plugin: Any) -> None:
+    """Register what an entry point of that name led to: a `Metric` or a decorated function.
+
+    Raises:
+        ValueError: The name is taken, or it is neither.
+    """
+    function = plugin.function if isinstance(plugin, Metric) else plugin
+    if name in METRICS and METRICS[name].function is function:
+        return  # its own decorator has just registered it
+    if not isinstance(plugin, Metric) or plugin.name != name:
+        raise ValueError(
+            f"Expected a Metric or a function with @bench.metrics.register({name!r}, ...), got {plugin!r}."
+        )
+    add(plugin)
 
 
 def add(metric: Metric) -> None:

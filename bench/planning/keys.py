@@ -68,10 +68,6 @@ def metric_keys(key: str, protocol: Protocol, names: Iterable[str]) -> JSON:
         metric = METRICS[name]
         assert metric.function is not None
         code = fingerprint(Path(inspect.getfile(metric.function)), _file("bench.execution.measure"))
-        budgets = {
-            reader: dataclasses.asdict(getattr(protocol, reader))
-            for reader in ("reader", "small_reader")
-            if reader in metric.needs
-        }
+        budgets = {budget: dataclasses.asdict(getattr(protocol, budget)) for budget in metric.budgets}
         keys[name] = digest({"key": key, "code": code, "budgets": budgets})
     return keys

@@ -15,11 +15,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import datasets
-import quantizers
+import bench.metrics.registry
+import datasets.registry
+import quantizers.registry
 from bench.errors import UsageError
-from bench.metrics import METRICS, Metric
-from bench.metrics.registry import add
 from bench.plugins import module_files
 from bench.plugins.fingerprint import modules
 from bench.plugins.guard import guarded
@@ -37,6 +36,26 @@ OF_QUANTIZERS, OF_DATASETS, OF_METRICS = (
 )
 GROUPS = {OF_QUANTIZERS: "quantizer", OF_DATASETS: "dataset", OF_METRICS: "metric"}
 """Groups that `discover` imports -> what one of them is called."""
+
+
+class Registry(Protocol):
+    """The functions that the registries of quantizers, datasets and metrics have in common."""
+
+    def names(self) -> list[str]:
+        """Registered names, ours first."""
+
+    def registered(self, name: str) -> Any:
+        """Class or function that is registered under a name."""
+
+    def load_plugin(self, name: str, plugin: Any) -> None:
+        """Register what an entry point led to."""
+
+
+REGISTRIES: dict[str, Registry] = {
+    OF_QUANTIZERS: quantizers.registry,
+    OF_DATASETS: datasets.registry,
+    OF_METRICS: bench.metrics.registry,
+}
 
 _BROKEN: dict[tuple[str, str], str] = {}
 _GIVEN: dict[str, set[tuple[str, str]]] = {}
@@ -79,7 +98,7 @@ def discover(needed: Mapping[str, Collection[str]] | None = None) -> list[str]:
     """
     skipped = []
     for group in GROUPS:
-        wanted = None if needed is None else set(needed.get(group, ())) - set(_names(group))
+        wanted = None if needed is None else set(needed.get(group, ())) - set(REGISTRIES[group].names())
         if wanted is not None and not wanted:
             continue
         offered = entry_points(group)
@@ -116,7 +135,7 @@ def _try(group: str, offer: "EntryPoint") -> list[str]:
         if group == OF_QUANTIZERS:
             _refuse_references([offer.name])
         with guarded():
-            _add(group, offer.name, offer.load())
+            REGISTRIES[group].load_plugin(offer.name, offer.load())
     except (Exception, SystemExit) as error:  # whatever a stranger's code raises is the user's to read, in one line
         source = f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value
         what = f"{GROUPS[group]} {offer.name!r} of {source}"
@@ -124,25 +143,6 @@ def _try(group: str, offer: "EntryPoint") -> list[str]:
         _BROKEN[GROUPS[group], offer.name] = f"{what} cannot be used: {cause}"
         return [f"{what} is skipped: {cause}"]
     return []
-
-
-def _add(group: str, name: str, found: Any) -> None:
-    """Register what an entry point led to, unless its own decorator has just done so.
-
-    Raises:
-        ValueError: The name is taken, or it is not what the group asks for.
-    """
-    present = _present(group, name) if name in _names(group) else None
-    if present is not None and present is (found.function if isinstance(found, Metric) else found):
-        return
-    if group == OF_QUANTIZERS:
-        quantizers.register(name)(found)
-    elif group == OF_DATASETS:
-        datasets.register(name)(found)
-    elif isinstance(found, Metric) and found.name == name:
-        add(found)
-    else:
-        raise ValueError(f"Expected a Metric or a function with @bench.metrics.register({name!r}, ...), got {found!r}.")
 
 
 def load(plugin: str) -> list[str]:
@@ -220,21 +220,13 @@ def origin(cls: type[quantizers.Quantizer]) -> str:
     return str(sys.modules[module].__file__) if module.startswith(PREFIX) else module
 
 
-def _names(group: str) -> list[str]:
-    if group == OF_QUANTIZERS:
-        return quantizers.names()
-    return datasets.names() if group == OF_DATASETS else list(METRICS)
-
-
-def _present(group: str, name: str) -> Any:
-    """The class or function that is registered."""
-    if group == OF_QUANTIZERS:
-        return quantizers.get(name)[0].cls
-    return datasets.get(name) if group == OF_DATASETS else METRICS[name].function
-
-
 def _all() -> dict[tuple[str, str], Any]:
-    return {(group, name): _present(group, name) for group in GROUPS for name in _names(group)}
+    """(group, name) -> class or function, of everything that is registered."""
+    everything = {}
+    for group, registry in REGISTRIES.items():
+        for name in registry.names():
+            everything[group, name] = registry.registered(name)
+    return everything
 
 
 def _import(plugin: str) -> str:

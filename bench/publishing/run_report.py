@@ -251,7 +251,13 @@ def made(records: Mapping[str, Record]) -> str:
 def metric_rows() -> list[JSON]:
     """The catalogue as plain values."""
     return [
-        {"name": m.name, "direction": m.direction, "target": m.target, "summary": m.summary, "needs": list(m.needs)}
+        {
+            "name": m.name,
+            "direction": m.direction,
+            "target": m.target,
+            "summary": m.summary,
+            "needs": [*m.needs, *m.budgets],
+        }
         for m in METRICS.values()
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.metrics.base import Trained
+from bench.metrics.base import ConvergedBudget, Measurement, Reader, Trained
 from bench.metrics.readers.embeddings import (
     GridEmbedding,
     VectorEmbedding,
@@ -40,46 +40,53 @@ def eighth(train: Tensor, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class Small:
-    """A reader of the eighth.
+    """A variant of the reader of few sequences: everything is shared but the embedding of tokens.
 
     Attributes:
-        key: What `Trained.shared` keeps what it reached under.
-        embed: Makes its embedding for a tokenizer, all of one width from the same stream of values.
+        key: Hashable name under which `Trained.shared` keeps its reading.
+        embed: Function that makes its embedding for a tokenizer, all of one width from the same stream of values.
     """
 
     key: Hashable
     embed: Callable[[Trained, torch.Generator], nn.Module]
 
 
+def _index_embedding(trained: Trained, generator: torch.Generator) -> nn.Module:
+    return table_embedding(trained.num_codes, generator)
+
+
 def _vector_embedding(trained: Trained, generator: torch.Generator) -> nn.Module:
-    """Of the code vectors, standardised over the codes of the training split."""
+    """Embedding by the code vectors, standardised over the codes of the training split."""
     features = standardised(trained.codebook, torch.unique(trained.tokens["train"])).cpu()
     return VectorEmbedding(features, generator)
 
 
-INDEX = Small("index", lambda trained, generator: table_embedding(trained.num_codes, generator))
+INDEX = Small("index", _index_embedding)
 VECTOR = Small("vector", _vector_embedding)
 
 
 def grid(positions: Tensor) -> Small:
-    """A reader that embeds token k by the coordinates of positions[k] (K, g): a table for each axis, summed."""
+    """Variant that embeds token k by the coordinates of positions[k] (K, g): a table per axis, summed."""
     places = positions.cpu()
     return Small(("grid", places.numpy().tobytes()), lambda trained, generator: GridEmbedding(places, generator))
 
 
-def small_bits(trained: Trained, wanted: Sequence[Small]) -> list[float]:
-    """Bits a test token of these readers, in [0, inf): log2 of the test perplexity at the best validation check."""
-    return [math.log2(reading.perplexity) for reading in _small_readings(trained, wanted)]
+def small_bits(trained: Trained, variants: Sequence[Small]) -> list[float]:
+    """Bits per test token of some variants, in [0, inf).
+
+    These are log2 of the test perplexity at the best validation check.
+    """
+    return [math.log2(reading.perplexity) for reading in _small_readings(trained, variants)]
 
 
-def _small_readings(trained: Trained, wanted: Sequence[Small]) -> list[Reading]:
-    """Trained side by side where they have not been before."""
-    train_small([(trained, each) for each in wanted if trained.recall((SMALL, each.key)) is None])
-    return [trained.recall((SMALL, each.key)) for each in wanted]
+def _small_readings(trained: Trained, variants: Sequence[Small]) -> list[Reading]:
+    """Readings of some variants; those that have none yet are trained side by side."""
+    train_small([(trained, variant) for variant in variants if trained.recall((SMALL, variant.key)) is None])
+    return [trained.recall((SMALL, variant.key)) for variant in variants]
 
 
 def train_small(pairs: Sequence[tuple[Trained, Small]]) -> None:
-    """Train readers of tokenizers of one shape, and leave what they reached where `small_bits` finds it.
+    """Train variants on tokenizers of one shape, and leave their readings where `small_bits` finds them.
 
     All readers of one tokenizer share the eighth, the initial values beside the embedding, and the order of batches, so
     that the difference of two is due to their embeddings as far as it can be.
@@ -89,27 +96,45 @@ def train_small(pairs: Sequence[tuple[Trained, Small]]) -> None:
     first = pairs[0][0]
     together = max(1, _TABLES // first.num_codes) if first.tokens["train"].device.type == "cpu" else len(pairs)
     for start in range(0, len(pairs), together):
-        block = pairs[start : start + together]
-        generators = [trained.generator(_VALUES) for trained, _ in block]
-        readers = [
-            GRUReader(trained.num_codes, generator, small.embed(trained, trained.generator(_EMBEDDING)))
-            for (trained, small), generator in zip(block, generators, strict=True)
-        ]
-        train = [eighth(trained.tokens["train"], trained.generator(_SEQUENCES)) for trained, _ in block]
-        val, test = ([trained.tokens[split] for trained, _ in block] for split in ("val", "test"))
-        found = train_until_converged(readers, train, val, test, generators, first.small_budget)
-        for (trained, small), reading in zip(block, found, strict=True):
-            trained.keep((SMALL, small.key), reading)
+        _train_block(pairs[start : start + together], first.small_budget)
+
+
+def _train_block(pairs: Sequence[tuple[Trained, Small]], budget: ConvergedBudget) -> None:
+    readers, generators = [], []
+    train, val, test = [], [], []
+    for trained, small in pairs:
+        generator = trained.generator(_VALUES)
+        embedding = small.embed(trained, trained.generator(_EMBEDDING))
+        readers.append(GRUReader(trained.num_codes, generator, embedding))
+        generators.append(generator)
+        train.append(eighth(trained.tokens["train"], trained.generator(_SEQUENCES)))
+        val.append(trained.tokens["val"])
+        test.append(trained.tokens["test"])
+    readings = train_until_converged(readers, train, val, test, generators, budget)
+    for (trained, small), reading in zip(pairs, readings, strict=True):
+        trained.keep((SMALL, small.key), reading)
+
+
+INDEX_READER = Reader(
+    name="index reader of an eighth", budget="small_reader", train=train_small, variants=lambda trained: (INDEX,)
+)
+VECTOR_READER = Reader(
+    name="code-vector reader of an eighth", budget="small_reader", train=train_small, variants=lambda trained: (VECTOR,)
+)
+
+
+def index_reading(trained: Trained) -> Reading:
+    """Reading of the index reader that gets an eighth of the training sequences."""
+    return _small_readings(trained, (INDEX, VECTOR))[0]  # `vector_gain` wants both, and two together cost less
 
 
 @register(
     "bits_eighth",
     direction="lower",
     summary="bits_per_frame of a reader that gets an eighth of the training sequences (at least 8); [0, inf)",
-    needs=("small_reader",),
+    readers=(INDEX_READER, VECTOR_READER),
 )
-def bits_eighth(trained: Trained) -> float:
-    """Bits a test token of the index reader trained on an eighth of the training sequences, in [0, inf)."""
-    reading, _ = _small_readings(trained, (INDEX, VECTOR))  # `vector_gain` wants both, and two together cost less
-    trained.curves["bits_eighth"] = reading.curve
-    return math.log2(reading.perplexity)
+def bits_eighth(trained: Trained) -> Measurement:
+    """Bits per test token of the index reader trained on an eighth of the training sequences, in [0, inf)."""
+    reading = index_reading(trained)
+    return Measurement(value=math.log2(reading.perplexity), curve=reading.curve)

@@ -1,10 +1,10 @@
-"""How well the next frame can be foretold by way of tokens, in the units of the data."""
+"""Error of a forecast of the next frame by way of tokens, in the units of the data."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.base import Trained, as_array
-from bench.metrics.learnability.perplexity import converged_reader
+from bench.metrics.learnability.perplexity import CONVERGED, converged_reader
 from bench.metrics.reconstruction import mean_point_error
 from bench.metrics.registry import register
 
@@ -40,7 +40,7 @@ def relative_forecast_error(actual: Floats, foretold: Floats, points: NDArray[np
     direction="lower",
     summary="error in data units of the next frame decoded from the converged reader's likeliest next token / that of "
     "repeating the present true frame; [0, inf)",
-    needs=("reader",),
+    readers=(CONVERGED,),
 )
 def _forecast_error(trained: Trained) -> float | None:
     """The frame foretold is the prototype of the converged reader's likeliest next token, given all true tokens so far.

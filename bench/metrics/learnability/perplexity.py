@@ -1,44 +1,80 @@
-"""Metrics of readers: how well a small GRU learns to predict the next token, barely trained and to convergence."""
+"""Perplexity of a small GRU that learns to predict the next token, barely trained and to convergence."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from bench.metrics.base import Trained
+import torch
+from torch import Tensor
+
+from bench.metrics.base import Measurement, Reader, Trained
 from bench.metrics.readers.gru import GRUReader
 from bench.metrics.readers.training import Reading, barely_trained_at, train_until_converged
 from bench.metrics.registry import register
 
-PUBLISHED_POINT = 17  # updates: SOM-VQ's printed perplexities are those of a reader stopped about here
-BARELY_TRAINED, CONVERGED = "barely trained reader", "converged reader"  # where `Trained.shared` keeps them
+PUBLISHED_POINT = 17
+"""Updates after which the reader of the SOM-VQ paper's printed perplexities was stopped, about."""
+
+_SPLITS = ("train", "val", "test")
 
 
-def barely_trained_readings(subjects: Sequence[Trained]) -> list[list[Reading]]:
-    """Of each tokenizer, all of one shape: at the point where the published figures lie, and at the end."""
+def _train_barely(pairs: Sequence[tuple[Trained, Any]]) -> None:
+    """Train one reader per tokenizer, all of one shape, and read it at the published point and at the end."""
+    subjects = [trained for trained, _ in pairs]
     updates = subjects[0].budget.updates
-    generators = [each.generator(1) for each in subjects]
-    readers = [GRUReader(each.num_codes, own) for each, own in zip(subjects, generators, strict=True)]
-    train, val, test = ([each.tokens[split] for each in subjects] for split in ("train", "val", "test"))
-    return barely_trained_at(readers, train, test, generators, (min(PUBLISHED_POINT, updates), updates), val)
+    generators = [trained.generator(1) for trained in subjects]
+    readers = list(map(_new_reader, subjects, generators))
+    train, val, test = (_tokens(subjects, split) for split in _SPLITS)
+    points = (min(PUBLISHED_POINT, updates), updates)
+    readings = barely_trained_at(readers, train, test, generators, points, val)
+    for trained, two_readings in zip(subjects, readings, strict=True):
+        trained.keep(BARELY_TRAINED, two_readings)
 
 
-def converged_readers(subjects: Sequence[Trained]) -> list[tuple[GRUReader, Reading]]:
-    """Of each tokenizer, all of one shape: its reader at the best check, and what it reached."""
-    generators = [each.generator(2) for each in subjects]
-    readers = [GRUReader(each.num_codes, own) for each, own in zip(subjects, generators, strict=True)]
-    train, val, test = ([each.tokens[split] for each in subjects] for split in ("train", "val", "test"))
+def _train_to_convergence(pairs: Sequence[tuple[Trained, Any]]) -> None:
+    """Train one reader per tokenizer, all of one shape, and keep it at its best check."""
+    subjects = [trained for trained, _ in pairs]
+    generators = [trained.generator(2) for trained in subjects]
+    readers = list(map(_new_reader, subjects, generators))
+    train, val, test = (_tokens(subjects, split) for split in _SPLITS)
     readings = train_until_converged(readers, train, val, test, generators, subjects[0].budget)
-    return list(zip(readers, readings, strict=True))
+    for trained, reader, reading in zip(subjects, readers, readings, strict=True):
+        trained.keep(CONVERGED, (reader, reading))
+
+
+def _new_reader(trained: Trained, generator: torch.Generator) -> GRUReader:
+    return GRUReader(trained.num_codes, generator)
+
+
+def _tokens(subjects: Sequence[Trained], split: str) -> list[Tensor]:
+    return [trained.tokens[split] for trained in subjects]
+
+
+BARELY_TRAINED = Reader(name="barely trained reader", budget="reader", train=_train_barely)
+CONVERGED = Reader(name="converged reader", budget="reader", train=_train_to_convergence)
 
 
 def _barely_trained(trained: Trained) -> list[Reading]:
-    return trained.shared(BARELY_TRAINED, lambda: barely_trained_readings([trained])[0])
+    """Readings of the barely trained reader at the published point and at the end; it is trained once."""
+    if trained.recall(BARELY_TRAINED) is None:
+        _train_barely([(trained, None)])
+    readings: list[Reading] = trained.recall(BARELY_TRAINED)
+    return readings
+
+
+def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
+    """Converged reader of a tokenizer at its best check, and its reading; it is trained once."""
+    if trained.recall(CONVERGED) is None:
+        _train_to_convergence([(trained, None)])
+    reader_and_reading: tuple[GRUReader, Reading] = trained.recall(CONVERGED)
+    return reader_and_reading
 
 
 @register(
     "seq_ppl_17",
     direction="none",
     summary="seq_ppl after 17 of its 50 updates, where the SOM-VQ paper's figures lie; [1, inf)",
-    needs=("reader",),
+    readers=(BARELY_TRAINED,),
 )
 def _seq_ppl_17(trained: Trained) -> float:
     return _barely_trained(trained)[0].perplexity
@@ -48,24 +84,18 @@ def _seq_ppl_17(trained: Trained) -> float:
     "seq_ppl",
     direction="none",
     summary="test perplexity of a barely trained GRU; [1, inf)",
-    needs=("reader",),
+    readers=(BARELY_TRAINED,),
 )
-def _seq_ppl(trained: Trained) -> float:
+def _seq_ppl(trained: Trained) -> Measurement:
     reading = _barely_trained(trained)[1]
-    trained.curves["seq_ppl"] = reading.curve
-    return reading.perplexity
-
-
-def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
-    """The converged reader of this tokenizer at its best check and what it reached, trained once."""
-    return trained.shared(CONVERGED, lambda: converged_readers([trained])[0])
+    return Measurement(value=reading.perplexity, curve=reading.curve)
 
 
 @register(
     "seq_ppl_converged",
     direction="lower",
     summary="test perplexity of a converged GRU; [1, inf)",
-    needs=("reader",),
+    readers=(CONVERGED,),
 )
 def _seq_ppl_converged(trained: Trained) -> float:
     return converged_reader(trained)[1].perplexity
@@ -75,9 +105,8 @@ def _seq_ppl_converged(trained: Trained) -> float:
     "bits_per_frame",
     direction="lower",
     summary="log2 of seq_ppl_converged; [0, inf)",
-    needs=("reader",),
+    readers=(CONVERGED,),
 )
-def _bits_per_frame(trained: Trained) -> float:
+def _bits_per_frame(trained: Trained) -> Measurement:
     reading = converged_reader(trained)[1]
-    trained.curves["bits_per_frame"] = reading.curve
-    return math.log2(reading.perplexity)
+    return Measurement(value=math.log2(reading.perplexity), curve=reading.curve)

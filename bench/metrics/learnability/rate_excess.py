@@ -54,6 +54,5 @@ add(
         "lower",
         "bits_per_frame - that of plain VQ at equal explained variance, interpolated over its K (K/4, K/2, K, 2K) of "
         "the same seed; (-inf, inf), blank outside that curve or without one, 0 by construction for a VQ on it",
-        ("curve of vq",),
     )
 )

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from bench.execution import job, tokenizers
 from bench.execution.controls import PERMUTATIONS
 from bench.execution.job import ChildJob
 from bench.metrics import METRICS
+from bench.metrics.base import Measurement
 from bench.training.loop import train
 from tests.builders import cell
 
@@ -132,10 +132,10 @@ def test_the_curves_of_readers_are_kept_beside_their_metrics(bench, copy):
 
 
 def test_a_reader_that_breaks_down_after_its_best_check_leaves_a_gap(monkeypatch):
-    subject = types.SimpleNamespace(curves={"broken": ((2, 3.5), (4, math.nan), (6, math.inf))})
-    monkeypatch.setitem(METRICS, "broken", dataclasses.replace(METRICS["seq_ppl"], function=lambda _: 3.0))
+    broken = Measurement(value=3.0, curve=((2, 3.5), (4, math.nan), (6, math.inf)))
+    monkeypatch.setitem(METRICS, "broken", dataclasses.replace(METRICS["seq_ppl"], function=lambda _: broken))
     told = {"metrics": {}, "curves": {}}
-    ChildJob._measure(None, cell("key"), "broken", subject, told)
+    ChildJob._measure(None, cell("key"), "broken", None, told)
     assert told == {"metrics": {"broken": 3.0}, "curves": {"broken": [(2, 3.5), (4, None), (6, None)]}}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.execution.controls import PERMUTATIONS, null_values, with_shuffled_tokens, with_sorted_codes
-from bench.metrics import METRICS, Trained, topographic_error
+from bench.metrics import METRICS, Metric, Trained, topographic_error
 from datasets.base import Sequences
 from quantizers.grids import grid_positions, grid_sides
 
@@ -111,7 +111,7 @@ def test_shuffling_keeps_the_tokens_of_each_split_and_destroys_their_order():
         assert (found.tokens[split] != tokens).float().mean() > 0.8
         assert torch.equal(found.tokens[split], again.tokens[split])
     assert not torch.equal(with_shuffled_tokens(replace(trained, seed=1)).tokens["test"], found.tokens["test"])
-    assert METRICS["unigram_ppl"].function(found) == pytest.approx(METRICS["unigram_ppl"].function(trained))
+    assert METRICS["unigram_ppl"].measure(found).value == pytest.approx(METRICS["unigram_ppl"].measure(trained).value)
 
 
 def test_shuffling_does_not_inherit_what_readers_of_the_original_learned():
@@ -123,12 +123,12 @@ def test_shuffling_does_not_inherit_what_readers_of_the_original_learned():
 def test_null_values_are_draws_that_the_seed_decides():
     trained = tokenizer()
     trained = with_sorted_codes(trained, validation(trained))
-    metric = METRICS["topographic_error"].function
+    metric = METRICS["topographic_error"]
     draws = null_values(trained, metric)
     assert len(draws) == PERMUTATIONS
     assert draws == null_values(trained, metric)
     assert draws != null_values(replace(trained, seed=1), metric)
-    assert metric(trained) < min(draws)
+    assert metric.measure(trained).value < min(draws)
 
 
 def test_null_values_leave_the_cells_in_use_the_same():
@@ -144,11 +144,13 @@ def test_null_values_leave_the_cells_in_use_the_same():
         seen.append(permuted.positions)
         return float(len(seen))
 
-    assert null_values(trained, metric) == [float(n) for n in range(1, PERMUTATIONS + 1)]
+    assert null_values(trained, Metric("counted", metric, "none", "calls so far")) == [
+        float(n) for n in range(1, PERMUTATIONS + 1)
+    ]
     assert len({str(each.tolist()) for each in seen}) == PERMUTATIONS
 
 
 def test_null_values_are_of_metrics_that_apply():
-    assert null_values(tokenizer(), METRICS["topographic_error"].function) == []
+    assert null_values(tokenizer(), METRICS["topographic_error"]) == []
     trained = tokenizer(positions=grid_positions(grid_sides(64)))
-    assert null_values(trained, lambda permuted: None) == []
+    assert null_values(trained, Metric("blank", lambda permuted: None, "none", "blank")) == []

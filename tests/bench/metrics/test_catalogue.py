@@ -84,7 +84,7 @@ def test_docstring_examples(module):
 
 def test_every_metric_of_a_tidy_grid(trained):
     run = fresh(trained)
-    values = {name: metric.function(run) for name, metric in OF_ONE.items()}
+    values = {name: metric.measure(run).value for name, metric in OF_ONE.items()}
     assert [values.pop(name) for name in TOO_COARSE] == [None, None]
     assert all(type(value) in (int, float) and math.isfinite(value) for value in values.values())
     assert values["mse"] < 0.2
@@ -106,40 +106,42 @@ def test_every_metric_of_a_tidy_grid(trained):
 def test_blank_without_positions(trained):
     run = fresh(trained, positions=None)
     for name, metric in OF_ONE.items():
-        assert (metric.function(run) is None) == (name in POSITIONS), name
+        assert (metric.measure(run).value is None) == (name in POSITIONS), name
 
 
 def test_neighbourhoods_are_blank_on_few_frames(trained):
     for size, blank in ((20, True), (21, False)):
         run = fresh(trained, sample=torch.arange(size))
         for name in ("trust", "cont", "trust_latent", "cont_latent"):
-            assert (METRICS[name].function(run) is None) == blank
+            assert (METRICS[name].measure(run).value is None) == blank
 
 
 def test_one_used_code_has_no_topographic_error(trained):
     tokens = {split: torch.zeros_like(codes) for split, codes in trained.tokens.items()}
     run = fresh(trained, tokens=tokens)
-    assert METRICS["topographic_error"].function(run) is None
-    assert METRICS["distortion_ratio"].function(run) is None
+    assert METRICS["topographic_error"].measure(run).value is None
+    assert METRICS["distortion_ratio"].measure(run).value is None
     for name in ("topographic_product", "grid_correlation", "grid_step"):
-        assert METRICS[name].function(run) is None, name
-    assert METRICS["distortion"].function(run) == METRICS["distortion"].function(fresh(trained))
+        assert METRICS[name].measure(run).value is None, name
+    assert METRICS["distortion"].measure(run).value == METRICS["distortion"].measure(fresh(trained)).value
 
 
 def test_coincident_codes_have_no_distortion(trained):
     run = fresh(trained, codebook=torch.zeros(16, 2))
-    assert [METRICS[name].function(run) for name in ("distortion", "distortion_max", "distortion_ratio")] == [None] * 3
+    assert [METRICS[name].measure(run).value for name in ("distortion", "distortion_max", "distortion_ratio")] == [
+        None
+    ] * 3
 
 
 def test_costly_parts_are_computed_once(trained, monkeypatch):
     run = fresh(trained)
-    METRICS["trust"].function(run)
-    METRICS["seq_ppl_converged"].function(run)
+    METRICS["trust"].measure(run)
+    METRICS["seq_ppl_converged"].measure(run)
     monkeypatch.setattr("bench.metrics.topology.trustworthiness.preservation", None)
     monkeypatch.setattr("bench.metrics.learnability.perplexity.train_until_converged", None)
-    assert METRICS["cont"].function(run) is not None
-    assert METRICS["bits_per_frame"].function(run) is not None
-    assert METRICS["forecast_error"].function(run) is not None
+    assert METRICS["cont"].measure(run).value is not None
+    assert METRICS["bits_per_frame"].measure(run).value is not None
+    assert METRICS["forecast_error"].measure(run).value is not None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
@@ -152,6 +154,6 @@ def test_every_metric_on_cuda(trained):
     there = fresh(trained, tokens={split: codes.cuda() for split, codes in trained.tokens.items()}, **moved)
     for name, metric in OF_ONE.items():
         if name in ("vector_gain", "topology_gain"):  # differences of readers that rounding sets apart
-            assert metric.function(there) == pytest.approx(metric.function(here), abs=0.1), name
+            assert metric.measure(there).value == pytest.approx(metric.measure(here).value, abs=0.1), name
             continue
-        assert metric.function(there) == pytest.approx(metric.function(here), rel=0.02, abs=1e-6), name
+        assert metric.measure(there).value == pytest.approx(metric.measure(here).value, rel=0.02, abs=1e-6), name

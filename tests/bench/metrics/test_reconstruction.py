@@ -42,9 +42,9 @@ def trained(data, decoded):
 def test_perfect_decoding_of_every_component():
     data = dataset(width=6)
     run = trained(data, data.frames["test"])
-    assert METRICS["mse"].function(run) == pytest.approx(0.0, abs=1e-10)
-    assert METRICS["explained"].function(run) == pytest.approx(1.0, abs=1e-10)
-    assert METRICS["error_units"].function(run) == pytest.approx(0.0, abs=1e-4)
+    assert METRICS["mse"].measure(run).value == pytest.approx(0.0, abs=1e-10)
+    assert METRICS["explained"].measure(run).value == pytest.approx(1.0, abs=1e-10)
+    assert METRICS["error_units"].measure(run).value == pytest.approx(0.0, abs=1e-4)
 
 
 def test_what_the_projection_dropped_counts():
@@ -53,7 +53,7 @@ def test_what_the_projection_dropped_counts():
     kept = data.transform.expand(data.frames["test"])
     expected = np.mean((kept - data.standardised["test"]) ** 2)
     assert expected > 0.01
-    assert METRICS["mse"].function(run) == pytest.approx(expected, rel=1e-5)
+    assert METRICS["mse"].measure(run).value == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_shift_of_one_feature_is_told_in_data_units():
@@ -62,18 +62,18 @@ def test_a_shift_of_one_feature_is_told_in_data_units():
     shift[2] = 0.5  # z-scores of the third feature, whose scale is 3: 1.5 units of one point of two
     decoded = data.transform.project(data.standardised["test"] + shift)
     run = trained(data, decoded)
-    assert METRICS["mse"].function(run) == pytest.approx(0.25 / 6, rel=1e-4)
-    assert METRICS["error_units"].function(run) == pytest.approx(0.75, rel=1e-4)
+    assert METRICS["mse"].measure(run).value == pytest.approx(0.25 / 6, rel=1e-4)
+    assert METRICS["error_units"].measure(run).value == pytest.approx(0.75, rel=1e-4)
 
 
 def test_decoding_to_the_mean_explains_nothing():
     data = dataset(width=6)
     mean = data.standardised["test"].mean(axis=(0, 1))
     decoded = np.broadcast_to(data.transform.project(mean), data.frames["test"].shape).copy()
-    assert METRICS["explained"].function(trained(data, decoded)) == pytest.approx(0.0, abs=1e-5)
+    assert METRICS["explained"].measure(trained(data, decoded)).value == pytest.approx(0.0, abs=1e-5)
 
 
 def test_frames_of_another_shape_are_refused():
     data = dataset(width=3)
     with pytest.raises(ValueError, match=r"expected decoded frames \(5, 15, 3\), got \(5, 14, 3\)"):
-        METRICS["mse"].function(trained(data, data.frames["test"][:, 1:]))
+        METRICS["mse"].measure(trained(data, data.frames["test"][:, 1:]))

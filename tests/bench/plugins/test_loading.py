@@ -127,7 +127,7 @@ def test_what_is_installed_is_registered_once(installed: Path) -> None:
     assert {"leaky", "plain"} <= quantizers.families().keys()
     assert datasets.get("noise").width == 2
     assert METRICS["longest"].function is not None
-    assert (METRICS["shortest"].direction, METRICS["shortest"].function(None)) == ("lower", 1.0)  # type: ignore
+    assert (METRICS["shortest"].direction, METRICS["shortest"].measure(None).value) == ("lower", 1.0)  # type: ignore
 
 
 def test_a_child_imports_what_its_cells_need_alone(installed: Path) -> None:

@@ -107,7 +107,7 @@ def tokenizer():
 
 def metrics():
     subject = tokenizer()
-    return {name: metric.function(subject) for name, metric in METRICS.items() if metric.function is not None}
+    return {name: metric.measure(subject).value for name, metric in METRICS.items() if metric.function is not None}
 
 
 @pytest.fixture(scope="module")

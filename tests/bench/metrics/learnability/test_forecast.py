@@ -61,12 +61,12 @@ def cycle(prototypes, **changes):
 
 
 def test_a_cycle_that_is_learnt_is_foretold():
-    assert METRICS["forecast_error"].function(cycle(lambda decoded: decoded)) == pytest.approx(0.0, abs=1e-5)
+    assert METRICS["forecast_error"].measure(cycle(lambda decoded: decoded)).value == pytest.approx(0.0, abs=1e-5)
 
 
 def test_prototypes_one_step_behind_repeat_the_present_frame():
     behind = cycle(lambda decoded: np.roll(decoded, 1, axis=0))  # the right next token, decoded to the frame before
-    assert METRICS["forecast_error"].function(behind) == pytest.approx(1.0, abs=1e-5)
+    assert METRICS["forecast_error"].measure(behind).value == pytest.approx(1.0, abs=1e-5)
 
 
 def test_the_error_is_in_data_units():
@@ -75,4 +75,4 @@ def test_the_error_is_in_data_units():
     corners = np.array([[0, 0], [2, 0], [3, 2], [2, 4], [0, 4], [-1, 2]])
     far = np.linalg.norm(corners, axis=1).mean()
     steps = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).mean()
-    assert METRICS["forecast_error"].function(centre) == pytest.approx(far / steps, rel=1e-5)
+    assert METRICS["forecast_error"].measure(centre).value == pytest.approx(far / steps, rel=1e-5)

@@ -15,7 +15,7 @@ from bench.metrics.readers.embeddings import (
     table_embedding,
 )
 from bench.metrics.readers.gru import GRUReader
-from bench.metrics.readers.training import train_until_converged
+from bench.metrics.readers.training import Reading, train_until_converged
 
 SIDE = 8
 
@@ -52,7 +52,7 @@ def tokenizer(tokens, codebook, positions, **changes):
 
 
 def value(name, trained):
-    return METRICS[name].function(trained)
+    return METRICS[name].measure(trained).value
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,8 @@ def test_topology_gain_is_its_formula(monkeypatch):
         assert sorted(rows) == run.positions.flatten().tolist()
     monkeypatch.setattr("bench.metrics.learnability.gains.small_bits", lambda trained, wanted: [2.5, 3.0, 4.0, 5.0])
     for index, expected in ((3.5, 3.5 - 2.5), (9.0, 4.0 - 2.5)):
-        monkeypatch.setattr("bench.metrics.learnability.gains.bits_eighth", lambda trained, index=index: index)
+        reading = Reading(perplexity=2.0**index, updates=1)
+        monkeypatch.setattr("bench.metrics.learnability.gains.index_reading", lambda trained, reading=reading: reading)
         assert value("topology_gain", run) == expected
 
 

@@ -107,42 +107,42 @@ def plainly_trained(run, updates):
 @pytest.mark.parametrize("first", ["seq_ppl_17", "seq_ppl"])
 def test_reading_at_seventeen_updates_is_stopping_there_and_changes_nothing_after(first):
     run = tokenized(50)
-    METRICS[first].function(run)
+    METRICS[first].measure(run)
     for name, updates in (("seq_ppl_17", 17), ("seq_ppl", 50)):
-        found = METRICS[name].function(run)
+        found = METRICS[name].measure(run).value
         alone = barely_trained(
             run.tokens["train"], run.tokens["test"], 9, generator=run.generator(1), updates=updates
         ).perplexity
         assert found == alone
         assert found == pytest.approx(plainly_trained(run, updates), rel=1e-4)
-    assert METRICS["seq_ppl_17"].function(run) > 1.05 * METRICS["seq_ppl"].function(run)
+    assert METRICS["seq_ppl_17"].measure(run).value > 1.05 * METRICS["seq_ppl"].measure(run).value
 
 
 def test_a_curve_holds_the_validation_perplexity_at_each_check_and_moves_no_value():
     run = tokenized(50)
-    value = METRICS["seq_ppl"].function(run)
+    measured = METRICS["seq_ppl"].measure(run)
     train, val, test = (run.tokens[split] for split in ("train", "val", "test"))
-    assert value == barely_trained(train, test, 9, generator=run.generator(1)).perplexity
-    curve = dict(run.curves["seq_ppl"])
+    assert measured.value == barely_trained(train, test, 9, generator=run.generator(1)).perplexity
+    curve = dict(measured.curve)
     assert [*curve] == [5, 10, 15, 17, *range(20, 51, 5)]
     for updates in (5, 17, 50):  # a reader that never saw the validation split before it stopped there
         assert curve[updates] == barely_trained(train, val, 9, generator=run.generator(1), updates=updates).perplexity
 
 
-def test_a_curve_goes_by_the_name_of_its_metric():
+def test_a_metric_returns_the_curve_of_its_reader():
     run = tokenized(2)
-    METRICS["bits_per_frame"].function(run)
+    curve = METRICS["bits_per_frame"].measure(run).curve
     splits = (run.tokens[split] for split in ("train", "val", "test"))
-    assert run.curves == {"bits_per_frame": converged(*splits, 9, generator=run.generator(2), budget=run.budget).curve}
-    METRICS["bits_eighth"].function(run)
-    checks = [update for update, _ in run.curves["bits_eighth"]]
+    assert curve == converged(*splits, 9, generator=run.generator(2), budget=run.budget).curve
+    assert METRICS["seq_ppl_17"].measure(run).curve == ()
+    checks = [update for update, _ in METRICS["bits_eighth"].measure(run).curve]
     assert checks == [*range(run.small_budget.check_every, checks[-1] + 1, run.small_budget.check_every)]
 
 
 def test_a_budget_below_seventeen_updates_is_read_at_its_end():
     run = tokenized(4)
-    found = METRICS["seq_ppl"].function(run)
-    assert METRICS["seq_ppl_17"].function(run) == found == pytest.approx(plainly_trained(run, 4), rel=1e-5)
+    found = METRICS["seq_ppl"].measure(run).value
+    assert METRICS["seq_ppl_17"].measure(run).value == found == pytest.approx(plainly_trained(run, 4), rel=1e-5)
 
 
 def test_same_generator_same_reading():

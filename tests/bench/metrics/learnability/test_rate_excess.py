@@ -61,7 +61,7 @@ def plain_vq(num_codes, offset, names):
         trained(model, each, "cpu", data_seed=seed, train_seed=seed + offset, protocol=PROTOCOL, history=history)
         for seed, each, model, history in zip(SEEDS, data, models, histories, strict=True)
     ]
-    return np.array([[METRICS[name].function(run) for name in names] for run in runs])
+    return np.array([[METRICS[name].measure(run).value for name in names] for run in runs])
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch.nn import functional
 from bench.kernels import gru_gpu
 from bench.kernels.gru_gpu import output_loss, plain_states, run_states
 from bench.metrics import METRICS
-from bench.metrics.base import ConvergedBudget, ReaderBudget, Trained
+from bench.metrics.base import ConvergedBudget, Metric, Reader, ReaderBudget, Trained
 from bench.metrics.learnability import batched, few_sequences
 from bench.metrics.readers import training
 from bench.metrics.readers.embeddings import GridEmbedding, VectorEmbedding, table_embedding
@@ -154,7 +154,7 @@ NAMES = ("seq_ppl_17", "seq_ppl", "seq_ppl_converged", "bits_per_frame", "bits_e
 
 @pytest.mark.parametrize("as_batch", [False, True])
 def test_readers_trained_together_give_the_metrics_their_values(as_batch, stacked, monkeypatch):
-    expected = [{name: METRICS[name].function(each) for name in NAMES} for each in map(subject, (0, 1))]
+    expected = [{name: METRICS[name].measure(each).value for name in NAMES} for each in map(subject, (0, 1))]
     subjects = [subject(0), subject(1)]
     if as_batch:
         stacked()
@@ -162,18 +162,35 @@ def test_readers_trained_together_give_the_metrics_their_values(as_batch, stacke
     monkeypatch.setattr(training, "group", None)  # no reader is trained again
     for each, values in zip(subjects, expected, strict=True):
         for name in NAMES:
-            assert METRICS[name].function(each) == pytest.approx(values[name], abs=2e-3, rel=1e-3), name
+            assert METRICS[name].measure(each).value == pytest.approx(values[name], abs=2e-3, rel=1e-3), name
 
 
 def test_only_what_the_metrics_need_is_trained(monkeypatch):
     trained = []
-    monkeypatch.setattr(few_sequences, "train_small", lambda pairs: trained.extend(small.key for _, small in pairs))
+    monkeypatch.setattr(few_sequences, "_train_block", lambda pairs, _: trained.extend(small.key for _, small in pairs))
     batched.train_readers([subject(0), subject(1)], ["mse", "bits_eighth"])
     assert trained == ["index", "index", "vector", "vector"]
     trained.clear()
     batched.train_readers([subject(0), dataclasses.replace(subject(1), positions=None)], ["topology_gain"])
     assert trained[:4] == ["index", "index", "vector", "vector"]
     assert [kind for kind, _ in trained[4:]] == ["grid"] * 4
+
+
+def test_readers_that_a_plug_in_declares_are_trained_in_the_batch(monkeypatch):
+    batches = []
+    reader = Reader(
+        name="mine",
+        budget="reader",
+        train=lambda pairs: batches.append([(trained.seed, variant) for trained, variant in pairs]),
+        variants=lambda trained: ("a", "b") if trained.seed else (),
+    )
+    metrics = {
+        name: Metric(name, lambda trained: 1.0, "none", "mine", readers=(reader,)) for name in ("mine", "mine_too")
+    }
+    monkeypatch.setattr(batched, "METRICS", metrics)
+    batched.train_readers([subject(0), subject(1), subject(2)], ["mine", "mine_too"])
+    assert batches == [[(1, "a"), (1, "b"), (2, "a"), (2, "b")]]
+    assert metrics["mine"].budgets == ("reader",)
 
 
 def stand_in(added, gates, state):

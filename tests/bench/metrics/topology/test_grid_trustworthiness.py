@@ -48,7 +48,7 @@ def tokenizer(side, order=None, frames=400):
 
 
 def values(trained):
-    return [METRICS[name].function(trained) for name in ("grid_trust", "grid_cont")]
+    return [METRICS[name].measure(trained).value for name in ("grid_trust", "grid_cont")]
 
 
 @pytest.mark.parametrize("side", [4, 8, 16])
@@ -92,7 +92,7 @@ def test_a_shuffled_grid_is_told_from_a_flat_one():
     assert min(flat) > 0.97
     assert max(shuffled) < 0.75
     # What the code vectors alone say is the same for both.
-    assert METRICS["trust"].function(tokenizer(8)) == METRICS["trust"].function(tokenizer(8, order))
+    assert METRICS["trust"].measure(tokenizer(8)).value == METRICS["trust"].measure(tokenizer(8, order)).value
 
 
 def test_symmetries_of_the_grid_and_the_order_of_frames_change_nothing():

@@ -71,7 +71,7 @@ def tokenizer(seed, sides):
 
 def values(run, names):
     fresh = replace(run, _shared={})
-    return {name: METRICS[name].function(fresh) for name in names}
+    return {name: METRICS[name].measure(fresh).value for name in names}
 
 
 def alike(found, expected):
