@@ -3,7 +3,7 @@
 import errno
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of errors that say that a disk, a quota, or the size that a file may have is at its end."""
+"""Error numbers of a full disk, an exhausted quota, and a file that has its largest size."""
 
 
 class UsageError(Exception):
@@ -11,11 +11,11 @@ class UsageError(Exception):
 
 
 class UnsuitableError(UsageError):
-    """A row that cannot be at this codebook size or on frames of this width: no mistake where `all` stood for it."""
+    """A row that cannot have this codebook size or frame width, which is no mistake where `all` stood for it."""
 
 
 class LostError(Exception):
-    """What runs the jobs is gone: one line. Cells that are done are kept."""
+    """The executor of the jobs is gone. The message is one line; cells that are done are kept."""
 
 
 class GivenUpError(Exception):
@@ -23,7 +23,7 @@ class GivenUpError(Exception):
 
 
 class MetricError(RuntimeError):
-    """A metric raised, or gave what is no number."""
+    """A metric raised an exception, or returned something that is no number."""
 
 
 class DivergedError(RuntimeError):
@@ -31,11 +31,11 @@ class DivergedError(RuntimeError):
 
 
 class ContractError(RuntimeError):
-    """A quantizer returns what no quantizer may."""
+    """A quantizer returned something that breaks the contract of quantizers."""
 
 
 class ChangedError(RuntimeError):
-    """The code or the data on disk are not what the run was planned with."""
+    """The code or the data on disk have changed since the run was planned."""
 
 
 class DamagedError(ValueError):

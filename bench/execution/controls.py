@@ -15,20 +15,24 @@ from quantizers.grids import grid_positions, grid_sides
 
 Floats = NDArray[np.float64]
 
-PERMUTATIONS = 19  # the fewest of which none as good makes p = .05
+PERMUTATIONS = 19  # the smallest number with which p = .05 when no permutation is as good
 _PERMUTING, _SHUFFLING = 7, 8  # streams of `Trained.generator`
 _SOM_ROUNDS = 40
 
 
 def with_sorted_codes(trained: Trained, validation: Tensor) -> Trained:
-    """The tokenizer with its codes laid on the most nearly square grid of K cells, whatever positions they had.
+    """Lay the codes of a tokenizer on the most nearly square grid of K cells, whatever positions they had.
 
-    Two arrangements of the codes that the training split uses, the one with the lower topographic error on the
-    validation split: their first two principal components, each axis taken by ranks, or a small self-organising map of
-    the code vectors; either brought onto distinct cells by linear assignment. Unused codes get the cells left over.
+    Of two arrangements of the codes that the training split uses, the one with the lower topographic error on the
+    validation split is taken:
+
+    - their first two principal components, each axis taken by ranks;
+    - a small self-organising map of the code vectors.
+
+    Either is brought onto distinct cells by linear assignment. Unused codes get the cells that are left over.
 
     Args:
-        trained: The tokenizer.
+        trained: Tokenizer whose codes are laid out.
         validation: (N, D) latents of the validation split.
     """
     used = torch.unique(trained.tokens["train"])
@@ -39,12 +43,12 @@ def with_sorted_codes(trained: Trained, validation: Tensor) -> Trained:
     places = cells.double().numpy()
     arrangements = [_assigned(_by_projection(vectors, places), places), _assigned_to_map(vectors, places)]
     options = [_positions(trained.num_codes, used.cpu(), chosen, cells).to(used.device) for chosen in arrangements]
-    errors = [topographic_error(validation, trained.latent_codebook, each, used) for each in options]
+    errors = [topographic_error(validation, trained.latent_codebook, positions, used) for positions in options]
     return trained.at(options[int(np.argmin(errors))])
 
 
 def with_shuffled_tokens(trained: Trained) -> Trained:
-    """The tokenizer with the tokens of each split dealt at random to all places of that split."""
+    """Deal the tokens of every split at random to all places of that split."""
     generator = trained.generator(_SHUFFLING)
 
     def shuffled(tokens: Tensor) -> Tensor:
@@ -56,9 +60,9 @@ def with_shuffled_tokens(trained: Trained) -> Trained:
 
 
 def null_values(trained: Trained, metric: Metric) -> list[float]:
-    """A grid metric under random permutations of the positions among the used codes; empty where it does not apply.
+    """Values of a grid metric under random permutations of the positions; empty where it does not apply.
 
-    Permuted among the used codes, so that the cells in use stay the same and only their order goes.
+    Positions are permuted among the used codes, so that the cells in use stay the same and only their order is lost.
     """
     if trained.positions is None:
         return []
@@ -76,7 +80,7 @@ def null_values(trained: Trained, metric: Metric) -> list[float]:
 
 
 def _by_projection(vectors: Floats, places: Floats) -> Floats:
-    """(U, 2) ranks of the first two principal components, stretched over the grid."""
+    """Ranks (U, 2) of the first two principal components, stretched over the grid."""
     centred = vectors - vectors.mean(0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     plane = centred @ axes[: places.shape[1]].T
@@ -88,13 +92,13 @@ def _by_projection(vectors: Floats, places: Floats) -> Floats:
 
 
 def _assigned(wanted: Floats, places: Floats) -> NDArray[np.int64]:
-    """(U,) a distinct cell for each code, the sum of squared distances to the wanted places (U, g) least."""
+    """Distinct cell (U,) for every code, with the least sum of squared distances to the wanted places (U, g)."""
     cells: NDArray[np.int64] = linear_sum_assignment(cdist(wanted, places, "sqeuclidean"))[1]
     return cells
 
 
 def _assigned_to_map(vectors: Floats, places: Floats) -> NDArray[np.int64]:
-    """(U,) a distinct cell for each code: batch self-organising map of the codes, then assignment to its units.
+    """Distinct cell (U,) for every code: batch self-organising map of the codes, then assignment to its units.
 
     Kohonen's batch map: started on the plane of the two first principal components, Gaussian neighbourhood whose
     width falls geometrically from half the longer side to half a cell.
@@ -118,7 +122,7 @@ def _assigned_to_map(vectors: Floats, places: Floats) -> NDArray[np.int64]:
 
 
 def _positions(num_codes: int, used: Tensor, chosen: NDArray[np.int64], cells: Tensor) -> Tensor:
-    """(K, g) cells of all codes: the used ones where they were put, the others on what is left, in order."""
+    """Cells (K, g) of all codes: the used codes at their places, the others on the cells left over, in order."""
     positions = torch.empty_like(cells)
     positions[used] = cells[torch.from_numpy(chosen)]
     unused = torch.ones(num_codes, dtype=torch.bool)

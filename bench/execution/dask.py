@@ -26,18 +26,26 @@ except ImportError:
     raise UsageError("--executor dask needs the extra dask: pip install -c constraints.txt -e '.[dask]'") from None
 
 HOST = "127.0.0.1"
-PATIENCE = 8  # seconds for a scheduler to answer
-LOOK_AGAIN = 5  # seconds between two looks at the workers, which come and go
-FEWEST = 16  # jobs handed over at least: a cluster that grows by what waits has to see some
-MOST_LOSSES = 2  # workers that a job may lose
+SCHEDULER_TIMEOUT = 8
+"""Seconds that a scheduler may take to answer."""
+
+WORKERS_INTERVAL = 5
+"""Seconds between two looks at the workers, which come and go."""
+
+FEWEST_JOBS = 16
+"""Jobs to hand over at least: a cluster that grows by what waits has to see some."""
+
+MOST_LOSSES = 2
+"""Workers that a job may lose."""
+
 ENDED = (Status.closing, Status.closed, Status.failed)
 
 
 class Files(WorkerPlugin):
-    """Files that jobs share, sent to every worker once, to those that come later or again too.
+    """Files that jobs share, sent once to every worker, also to workers that come later or again.
 
     Args:
-        contents: SHA-256 -> bytes.
+        contents: SHA-256 -> bytes of the file.
     """
 
     idempotent = True
@@ -46,7 +54,7 @@ class Files(WorkerPlugin):
         self.contents = dict(contents)
 
     def setup(self, worker: Any) -> None:
-        """Keep them in the worker's own folder."""
+        """Keep the files in the worker's own folder."""
         folder = cache(worker)
         folder.mkdir(exist_ok=True)
         for digest, content in self.contents.items():
@@ -59,7 +67,7 @@ def cache(worker: Any) -> Path:
 
 
 def perform_here(parcel: Parcel, topic: str) -> Delivery:
-    """Run a job on a Dask worker, as long as its task is wanted; tell the driver that it begins."""
+    """Run a job on a Dask worker as long as its task is wanted, and notify the driver of its start."""
     worker = get_worker()
     task = worker.get_current_task()
     worker.log_event(topic, parcel.job.key)
@@ -72,14 +80,14 @@ def perform_here(parcel: Parcel, topic: str) -> Delivery:
 
 
 class Dask(Engine):
-    """The workers of one scheduler.
+    """An engine on the workers of one Dask scheduler.
 
     Args:
-        store: The run's.
-        address: "local", which starts a cluster of this machine's, or the address of a scheduler.
-        device: "auto" takes what the workers offer, "cpu" or "cuda".
-        jobs: Workers of "local"; None takes one a GPU.
-        shared: What every job needs.
+        store: Folder that takes the results.
+        address: Address of a scheduler, or "local", which starts a cluster on this machine.
+        device: Device of the jobs, "cpu" or "cuda"; "auto" takes the one that the workers offer.
+        jobs: Number of workers of "local"; None takes one per GPU.
+        shared: Files that every job needs.
 
     Raises:
         UsageError: No scheduler answers, or its workers cannot run these jobs.
@@ -91,12 +99,12 @@ class Dask(Engine):
         self._address = address
         self._cluster = _cluster(device, jobs) if address == "local" else None
         try:
-            self._client = Client(self._cluster or address, timeout=PATIENCE, set_as_default=False)
+            self._client = Client(self._cluster or address, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
         except (OSError, ValueError, ImportError) as error:
             self._cluster = None
             raise UsageError(f"no Dask scheduler answers at {address} ({_first_line(error)})") from None
         self._looked = float("-inf")
-        self._room = FEWEST
+        self._room = FEWEST_JOBS
         self._topic = f"quantizer-bench-{uuid.uuid4().hex}"
         self._shared = shared
         self._started: dict[str, tuple[Callable[[], None], Future[Any]]] = {}
@@ -114,22 +122,24 @@ class Dask(Engine):
     def _check_workers(self) -> None:
         """Refuse workers with other sources than the driver, and a GPU that nobody offers."""
         try:
-            found = self._client.run(identity, on_error="return")
+            identities = self._client.run(identity, on_error="return")
         except OSError as error:
             raise UsageError(f"no Dask scheduler answers at {self._address} ({_first_line(error)})") from None
-        for worker, theirs in found.items():
+        for worker, theirs in identities.items():
             if isinstance(theirs, BaseException):
-                told = f"worker {worker} cannot run quantizer-bench ({type(theirs).__name__}: {_first_line(theirs)})"
-                raise UsageError(f"{told}; install the driver's checkout there")
+                cause = f"{type(theirs).__name__}: {_first_line(theirs)}"
+                raise UsageError(
+                    f"worker {worker} cannot run quantizer-bench ({cause}); install the driver's checkout there"
+                )
             if theirs != identity():
                 raise UsageError(disagreement(worker, theirs))
         offered = [worker["resources"].get("GPU", 0) for worker in self._workers()]
         if self.device == "auto":
             self.device = "cuda" if any(offered) else "cpu"
         if self.device == "cuda" and offered and (not any(offered) or max(offered) > 1):
-            told = "no worker offers a GPU" if not any(offered) else "a worker offers more than one GPU"
+            problem = "no worker offers a GPU" if not any(offered) else "a worker offers more than one GPU"
             raise UsageError(
-                f"--device cuda: {told}; start one worker a GPU: CUDA_VISIBLE_DEVICES=0 dask worker "
+                f"--device cuda: {problem}; start one worker a GPU: CUDA_VISIBLE_DEVICES=0 dask worker "
                 f"{self._address} --nthreads 1 --resources GPU=1"
             )
 
@@ -141,16 +151,16 @@ class Dask(Engine):
 
     @property
     def room(self) -> int:
-        """Twice what runs at a time, so that no worker waits for the driver."""
-        if time.monotonic() - self._looked > LOOK_AGAIN:
+        """Twice the number of jobs that run at a time, so that no worker waits for the driver."""
+        if time.monotonic() - self._looked > WORKERS_INTERVAL:
             try:
                 workers = self._workers()
             except (OSError, CancelledError):
                 raise self._lost() from None
-            slots = sum(
-                worker["resources"].get("GPU", 0) if self.device == "cuda" else worker["nthreads"] for worker in workers
-            )
-            self._room = max(FEWEST, 2 * int(slots))
+            slots = 0
+            for worker in workers:
+                slots += worker["resources"].get("GPU", 0) if self.device == "cuda" else worker["nthreads"]
+            self._room = max(FEWEST_JOBS, 2 * int(slots))
             self._looked = time.monotonic()
         return self._room
 
@@ -161,7 +171,7 @@ class Dask(Engine):
         return future
 
     def _on_start(self, event: tuple[float, str]) -> None:
-        """A job began; it does so again when its worker was lost. Called by the client's thread."""
+        """Take note that a job began, again when its worker was lost; the client's thread calls this."""
         key = event[1]
         if key not in self._started:
             return
@@ -197,23 +207,20 @@ class Dask(Engine):
         if self._shared.files and self._client.status == "running":
             with contextlib.suppress(OSError, ValueError):  # the scheduler may go at any time, or come again
                 self._client.unregister_worker_plugin(self._topic)
-        self._client.close(timeout=PATIENCE)
+        self._client.close(timeout=SCHEDULER_TIMEOUT)
         if self._cluster is not None:
-            self._cluster.close(timeout=PATIENCE)
+            self._cluster.close(timeout=SCHEDULER_TIMEOUT)
 
 
 def _cluster(device: str, jobs: int | None) -> SpecCluster:
-    """This machine's: a process a worker, as many as jobs; on GPUs each is given one."""
-    own = visible_gpus()[:jobs] if device == "cuda" else [""] * (jobs or 1)
+    """Start a cluster on this machine: one process per worker and one worker per job; on GPUs every worker has one."""
+    gpus = visible_gpus()[:jobs] if device == "cuda" else [""] * (jobs or 1)
     quiet = {"host": HOST, "dashboard": False, "dashboard_address": f"{HOST}:0"}
     common = {"nthreads": 1, "silence_logs": logging.CRITICAL} | quiet
-    workers = {
-        number: {
-            "cls": Nanny,
-            "options": common | ({"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu}} if gpu else {}),
-        }
-        for number, gpu in enumerate(own)
-    }
+    workers = {}
+    for number, gpu in enumerate(gpus):
+        of_gpu = {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": gpu}} if gpu else {}
+        workers[number] = {"cls": Nanny, "options": common | of_gpu}
     scheduler = {"cls": Scheduler, "options": {"port": 0, "allowed_failures": MOST_LOSSES - 1} | quiet}
     # On a terminal Ctrl-C reaches the workers, too, which the driver ends: what is ignored here is ignored by children.
     former = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -224,20 +231,20 @@ def _cluster(device: str, jobs: int | None) -> SpecCluster:
 
 
 def _hush() -> None:
-    """What matters is told in one line; Dask's loggers have levels of their own."""
+    """Silence Dask's loggers, which have levels of their own; errors reach the user as one line."""
     for name in logging.root.manager.loggerDict:
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def visible_gpus() -> list[str]:
-    """Names of this process's GPUs, as CUDA_VISIBLE_DEVICES has them."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name for name in told.split(",") if name]
+    """Names of the GPUs of this process, as CUDA_VISIBLE_DEVICES has them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name]
     import torch
 
-    return [str(index) for index in range(torch.cuda.device_count())]
+    return list(map(str, range(torch.cuda.device_count())))
 
 
 def _first_line(error: BaseException) -> str:

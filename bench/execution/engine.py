@@ -1,4 +1,4 @@
-"""An engine takes jobs; a job is a child process."""
+"""Engines take jobs; a job is a child process."""
 
 import os
 import signal
@@ -30,23 +30,25 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-"""What libraries read when they are loaded; a job must not take more cores than it was given."""
+"""Variables that libraries read when they are loaded; a job must not take more cores than it was given."""
 
-
-# Of glibc's allocator, to which no other listens. It gives large blocks back to the system when they are freed and gets
-# them anew a moment later, page by page, each filled with zeros: a fifth of a reader's time. Jobs are short, so they
-# keep what they had, in large pages.
 KEPT_MEMORY = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1099511627776:glibc.malloc.hugetlb=1"
+"""Tunables of glibc's allocator, which other allocators ignore.
+
+By default it returns large blocks to the system when they are freed and gets them anew a moment later, page by page,
+each filled with zeros, which takes a fifth of a reader's time. Jobs are short, so they keep their memory, in large
+pages.
+"""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a child ended.
+    """The end of a child process.
 
     Attributes:
-        returncode: Its exit status, negative for a signal.
-        timed_out: It was killed for taking longer than allowed.
-        error: Why it could not even be started; empty where it was.
+        returncode: Exit status of the child, negative for a signal.
+        timed_out: Whether it was killed for taking longer than allowed.
+        error: Reason why it could not be started; "" where it was.
     """
 
     returncode: int
@@ -55,7 +57,7 @@ class Outcome:
 
     @property
     def cause(self) -> str:
-        """In words."""
+        """Cause of the end, in words."""
         if self.error:
             return self.error
         if self.returncode < 0:
@@ -67,10 +69,10 @@ class Outcome:
 
 
 class Children:
-    """Starts child processes and can end all of them.
+    """Child processes, which can be ended all at once.
 
     Args:
-        environment: Variables that they get beside this process's own.
+        environment: Variables that children get in addition to those of this process.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
@@ -112,13 +114,14 @@ class Children:
 
 
 def job_environment(threads: int) -> dict[str, str]:
-    """What a job finds in its environment: ours, the number of threads, and where our packages are."""
+    """Environment variables of a job: those of this process, the number of threads, and the path of our packages."""
+    tunables = filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])
+    paths = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
     return os.environ | {
         **dict.fromkeys(THREADS, str(threads)),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS may choose another sum order each time
-        # the last one of a name counts
-        "GLIBC_TUNABLES": ":".join(filter(None, [KEPT_MEMORY, os.environ.get("GLIBC_TUNABLES")])),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "GLIBC_TUNABLES": ":".join(tunables),  # the last one of a name counts
+        "PYTHONPATH": os.pathsep.join(paths),
     }
 
 
@@ -178,11 +181,11 @@ class Job:
 
 
 class Engine(ABC):
-    """Takes jobs, runs them somewhere and has their files written into the store.
+    """A place that takes jobs, runs them, and has their files written into the store.
 
     Attributes:
-        store: Where the results of jobs go.
-        device: "cpu" or "cuda", what jobs run on.
+        store: Folder that takes the results of jobs.
+        device: Device of the jobs, "cpu" or "cuda".
     """
 
     def __init__(self, store: Store, device: str) -> None:
@@ -192,7 +195,7 @@ class Engine(ABC):
     @property
     @abstractmethod
     def room(self) -> int:
-        """How many jobs to hand over at a time; the driver keeps the others back, so that its memory stays flat."""
+        """Number of jobs to hand over at a time; the driver keeps the others back, so that its memory stays flat."""
 
     @abstractmethod
     def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
@@ -200,15 +203,15 @@ class Engine(ABC):
 
     @abstractmethod
     def outcome(self, job: Job, future: Future[Any]) -> Outcome:
-        """How a job ended whose future is done; what it wrote is in the store afterwards.
+        """Outcome of a job whose future is done; the files that it wrote are in the store afterwards.
 
         Raises:
-            LostError: It can never end, nor can any other.
+            LostError: Neither this job nor any other can ever end.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """End every job and take no more; may be called twice."""
+        """End every job and take no more; calling it again does nothing."""
 
     def __enter__(self) -> "Engine":
         return self

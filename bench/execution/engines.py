@@ -1,4 +1,4 @@
-"""Where jobs run: this machine, a Dask cluster, or any `concurrent.futures.Executor`.
+"""Engines by name: this machine, a Dask cluster, or any `concurrent.futures.Executor`.
 
 A job is always a child process. The child, not the executor, isolates jobs: a pool of processes loses every waiting job
 when one worker is killed. On this machine the child writes into the run's folder itself, so that what it has finished
@@ -20,22 +20,24 @@ from bench.records.store import Store
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-GROUP = "quantizer_bench.executors"  # of entry points: name -> function that returns a concurrent.futures.Executor
+GROUP = "quantizer_bench.executors"
+"""Group of entry points: name -> function that returns a `concurrent.futures.Executor`."""
+
 ADDRESS = re.compile(r"dask:[a-z]+://\S+:\d+")
 
 
 def check_name(name: str) -> None:
-    """Refuse what names no executor.
+    """Refuse a name that is no executor's.
 
     Raises:
-        UsageError: It is neither local, dask:local, dask:ADDRESS nor the name of an entry point.
+        UsageError: The name is neither local, dask:local, dask:ADDRESS nor the name of an entry point.
     """
     if name in ("local", "dask:local") or ADDRESS.fullmatch(name) or name in _installed():
         return
     if name.partition(":")[0] == "dask":
         raise UsageError(f"expected --executor dask:local or dask:tcp://HOST:PORT, got {name!r}")
-    known = ["local", "dask:local", "dask:tcp://HOST:PORT", *_installed()]
-    raise UsageError(f"unknown executor {name!r}; known: {', '.join(known)}")
+    names = ["local", "dask:local", "dask:tcp://HOST:PORT", *_installed()]
+    raise UsageError(f"unknown executor {name!r}; known: {', '.join(names)}")
 
 
 def elsewhere(name: str) -> bool:
@@ -44,7 +46,7 @@ def elsewhere(name: str) -> bool:
 
 
 def _check_name_of(folder: Path) -> None:
-    """Raise UsageError where safetensors, which takes paths in UTF-8 alone, would fail in every cell."""
+    """Refuse a path that is not UTF-8: safetensors takes no others, and would fail in every cell."""
     try:
         os.fsencode(folder.absolute()).decode("utf-8")
     except UnicodeDecodeError:
@@ -60,18 +62,18 @@ def open_engine(
     plugins: Iterable[str],
     data: Iterable[tuple[str, Mapping[str, Any]]],
 ) -> Engine:
-    """What `--executor` names.
+    """Open the engine that `--executor` names.
 
     Args:
-        name: As `check_name` accepts it.
-        store: Where results go.
-        device: "cpu" or "cuda"; "auto" where workers elsewhere decide.
-        jobs: How many at a time; as many as suit the device unless told.
-        plugins: Files or modules.
+        name: Name that `check_name` accepts.
+        store: Folder that takes the results.
+        device: Device of the jobs, "cpu" or "cuda"; "auto" where workers elsewhere decide.
+        jobs: Number of jobs at a time; None for as many as suit the device.
+        plugins: Plug-in files or modules that travel with the jobs.
         data: Names and parameters of the datasets whose files the jobs need.
 
     Raises:
-        UsageError: It cannot be had.
+        UsageError: The executor cannot be opened.
     """
     from bench.records.environment import jobs_on
 
@@ -88,7 +90,7 @@ def open_engine(
         return dask.Dask(store, name.removeprefix("dask:"), device, at_once, shared)
     try:
         executor = _installed()[name].load()()
-    except Exception as error:  # whatever a stranger's function raises is the user's to read, in one line
+    except Exception as error:  # a plug-in may raise anything; the user reads it in one line
         raise UsageError(f"executor {name} cannot be made: {type(error).__name__}: {error}") from None
     return foreign.Foreign(store, device, executor, jobs or foreign.AHEAD, parcels.luggage(plugins, {}))
 
@@ -96,4 +98,4 @@ def open_engine(
 def _installed() -> "dict[str, EntryPoint]":
     from bench.plugins import entry_points  # which imports every metric
 
-    return {each.name: each for each in entry_points(GROUP)}
+    return {entry_point.name: entry_point for entry_point in entry_points(GROUP)}

@@ -12,18 +12,21 @@ from bench.execution.engine import Engine, Job, Outcome
 from bench.execution.parcels import Delivery, Luggage, pack, perform, unpack
 from bench.records.store import Store
 
-AHEAD = 256  # jobs handed to an executor that does not tell how many it runs
+AHEAD = 256
+"""Jobs to hand to an executor that does not say how many it runs."""
 
 
 class Foreign(Engine):
-    """Any `concurrent.futures.Executor`; plug-in files travel with every job, data have to be where it runs.
+    """An engine on any `concurrent.futures.Executor`.
+
+    Plug-in files travel with every job; data have to be where the job runs.
 
     Args:
-        store: The run's.
-        device: "cpu" or "cuda".
-        executor: Whose workers may start a child process.
-        jobs: How many it gets at a time.
-        shared: What every job needs.
+        store: Folder that takes the results.
+        device: Device of the jobs, "cpu" or "cuda".
+        executor: Executor whose workers may start a child process.
+        jobs: Number of jobs that it gets at a time.
+        shared: Files that every job needs.
     """
 
     def __init__(self, store: Store, device: str, executor: Executor, jobs: int, shared: Luggage) -> None:
@@ -37,7 +40,7 @@ class Foreign(Engine):
 
     @property
     def room(self) -> int:
-        """What it was given."""
+        """Number of jobs that the executor gets at a time."""
         return self._jobs
 
     def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
@@ -52,11 +55,11 @@ class Foreign(Engine):
             delivery: Delivery = future.result()
         except (BrokenProcessPool, CancelledError) as error:
             raise LostError(f"the executor is gone ({type(error).__name__}: {error})") from None
-        except Exception as error:  # whatever a stranger's executor raises
+        except Exception as error:  # an executor may raise anything
             return Outcome(1, timed_out=False, error=f"{type(error).__name__}: {error}")
         return unpack(delivery, job, self.store)
 
     def close(self) -> None:
-        """Take no more, and end what runs where the flag can be seen; elsewhere it is the executor's."""
+        """Take no more, and end jobs that can see the flag; the executor has to end the others."""
         self._flag.unlink(missing_ok=True)
         self._executor.shutdown(wait=False, cancel_futures=True)

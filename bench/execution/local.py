@@ -9,12 +9,12 @@ from bench.records.store import Store
 
 
 class Local(Engine):
-    """This machine.
+    """An engine that runs jobs on this machine.
 
     Args:
-        store: The run's.
-        device: "cpu" or "cuda".
-        jobs: Children at a time.
+        store: Folder that takes the results.
+        device: Device of the jobs, "cpu" or "cuda".
+        jobs: Number of child processes at a time.
     """
 
     def __init__(self, store: Store, device: str, jobs: int) -> None:
@@ -25,7 +25,7 @@ class Local(Engine):
 
     @property
     def room(self) -> int:
-        """As many as run."""
+        """Number of jobs that run at a time."""
         return self._jobs
 
     def submit(self, job: Job, started: Callable[[], None]) -> Future[Any]:
@@ -34,7 +34,7 @@ class Local(Engine):
         return self._threads.submit(job.run_here, self.store, self._children)
 
     def outcome(self, job: Job, future: Future[Any]) -> Outcome:
-        """What the child's end tells."""
+        """Outcome of the child."""
         try:
             outcome: Outcome = future.result()
         except OSError as error:  # no child could be started, or its files not written

@@ -1,4 +1,4 @@
-"""A trained autoencoder -> what the metrics may look at; and the check that a quantizer keeps its contract."""
+"""A trained autoencoder -> the `Trained` that metrics see."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ SAMPLE = 2_000
 
 
 def flat_frames(data: Sequences, split: str, device: str) -> Tensor:
-    """(N, width) frames of a split, in order."""
+    """Frames (N, width) of a split, in order."""
     return torch.from_numpy(data.frames[split].reshape(-1, data.width)).to(device)
 
 
@@ -33,7 +33,7 @@ def trained(
 
     Raises:
         ContractError: A code is out of range.
-        DivergedError: The codebook or what it decodes to is not finite.
+        DivergedError: The codebook or a decoded frame is not finite.
     """
     quantizer = model.quantizer
     tokens, latents = {}, torch.empty(0)
@@ -68,24 +68,25 @@ def trained(
 
 
 def _precise(values: Tensor) -> Tensor:
-    """In float32 at least: squares of half precision overflow at 256."""
+    """Values in float32 at least: squares of half precision overflow at 256."""
     return values.detach().to(torch.promote_types(values.dtype, torch.float32))
 
 
 def unquantized(model: Autoencoder, data: Sequences, device: str) -> Trained:
-    """The plain autoencoder as a tokenizer of one code: only what looks at the decoded frames means anything."""
+    """The plain autoencoder as a tokenizer of one code, of which only metrics of the decoded frames mean anything."""
     frames = flat_frames(data, "test", device)
     with torch.inference_mode():
         decoded = model.decoder(model.encoder(frames))
     if not decoded.isfinite().all():
         raise DivergedError("what the autoencoder decodes to is not finite")
     one = decoded.new_zeros(1, data.width)
+    tokens = {}
+    for split, split_frames in data.frames.items():
+        tokens[split] = torch.zeros(split_frames.shape[:2], dtype=torch.int64, device=device)
     return Trained(
         data=data,
         num_codes=1,
-        tokens={
-            split: torch.zeros(each.shape[:2], dtype=torch.int64, device=device) for split, each in data.frames.items()
-        },
+        tokens=tokens,
         prototypes=one,
         decoded=decoded.reshape(data.frames["test"].shape),
         latents=frames,

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.planning.protocol import Protocol
@@ -14,18 +14,18 @@ TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a family may spend.
+    """Sizes of the networks and of the codebook of a family.
 
     Attributes:
-        codebook_size: K, as the family has it (a lattice takes the nearest product).
-        bits_per_token: log2 K.
+        codebook_size: Codebook size K that the family has; a lattice takes the product nearest to the one asked for.
+        bits_per_token: Bits of a token without a model of its distribution, log2 K.
         hidden: Hidden width of encoder and decoder.
-        network_parameters: Encoder, decoder and projections.
-        reference_parameters: What the protocol's widths give a family without projections.
-        codebook_values: Numbers held by the codebook, however they are learned.
-        facts: What the family tells about itself, such as its levels.
-        built: False where the family could not even be built; the other values are then the protocol's.
-        ordered: Whether its codes have positions.
+        network_parameters: Number of parameters of encoder, decoder and projections.
+        reference_parameters: Number of parameters at the protocol's width, without projections.
+        codebook_values: Number of values that the codebook holds, however they are learned.
+        facts: Facts that the family tells about itself, such as its levels.
+        built: Whether the family could be built; if not, the other values are the protocol's.
+        ordered: Whether the codes have lattice positions.
     """
 
     codebook_size: int
@@ -45,7 +45,7 @@ class Capacity:
 
 
 def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
-    """The hidden width at which a family's networks have as many parameters as the protocol's reference."""
+    """Find the hidden width at which a family's networks have as many parameters as the protocol's reference."""
     facts = quantizer.describe()
     json.dumps(facts, allow_nan=False)
     width = quantizer.code_dim
@@ -69,16 +69,27 @@ def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
 
 
 def of_reference(name: str, width: int, protocol: Protocol) -> Capacity:
-    """What a reference has: "none" the protocol's networks and no codes, K-means the codes and no networks."""
-    reference = parameter_count(width, protocol.hidden)
+    """Capacity of a reference.
+
+    "none" has the networks of the protocol and no codes; k-means has the codes and no networks.
+    """
+    at_reference = unknown(width, protocol)
     if name == "none":
-        return Capacity(0, 0.0, protocol.hidden, reference, reference, 0, {})
-    size = protocol.codebook_size
-    return Capacity(size, math.log2(size), protocol.hidden, 0, reference, size * width, {})
+        return replace(at_reference, built=True, codebook_size=0, bits_per_token=0.0, codebook_values=0)
+    return replace(at_reference, built=True, network_parameters=0)
 
 
 def unknown(width: int, protocol: Protocol) -> Capacity:
-    """Stands in for the capacity of a family that cannot even be built."""
+    """Capacity at the protocol's values, in place of that of a family that cannot be built."""
     reference = parameter_count(width, protocol.hidden)
     size = protocol.codebook_size
-    return Capacity(size, math.log2(size), protocol.hidden, reference, reference, size * width, {}, built=False)
+    return Capacity(
+        codebook_size=size,
+        bits_per_token=math.log2(size),
+        hidden=protocol.hidden,
+        network_parameters=reference,
+        reference_parameters=reference,
+        codebook_values=size * width,
+        facts={},
+        built=False,
+    )

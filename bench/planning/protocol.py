@@ -1,10 +1,10 @@
-"""Named protocols: what every family is given alike."""
+"""Named protocols: the values that every family shares. docs/concepts/protocol.md says where they come from."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
 
 from bench.metrics.base import SMALL_READER, ConvergedBudget, ReaderBudget
 from bench.training.schedule import Schedule
+from bench.typing import JSON
 
 
 @dataclass(frozen=True)
@@ -12,16 +12,17 @@ class Protocol:
     """One set of values for training and evaluation.
 
     Attributes:
-        name: On the command line.
+        name: Name on the command line.
         purpose: One line for lists and report titles.
-        sequences: A dataset.
-        codebook_size: K asked of every family.
-        schedule: Of training.
-        seeds: How many, unless told.
+        sequences: Number of sequences per dataset.
+        codebook_size: Codebook size K that every family is asked for.
+        schedule: Schedule of the training of tokenizers.
+        seeds: Default number of seeds.
         reader: Budget of the readers of all training sequences.
-        small_reader: Budget of each reader of an eighth of them, whatever its embedding.
-        width: Hidden width whatever K; None takes the rule of the SOM-VQ paper.
-        capacity: "matched": encoder, decoder and projections agree within 1 %; "published": each family as published.
+        small_reader: Budget of every reader of an eighth of them, whatever its embedding.
+        width: Hidden width whatever K is; None takes the rule of the SOM-VQ paper.
+        capacity: Rule for network sizes. "matched" lets encoder, decoder and projections agree within 1 %; "published"
+            gives every family its published width.
     """
 
     name: str
@@ -37,25 +38,25 @@ class Protocol:
 
     @property
     def hidden(self) -> int:
-        """Hidden width by K (SOM-VQ, Appendix A), unless one is given."""
+        """Hidden width that goes with K (SOM-VQ, Appendix A), or the one that was chosen."""
         if self.width is not None:
             return self.width
-        return 128 if self.codebook_size <= 64 else 256 if self.codebook_size <= 1_024 else 512
+        if self.codebook_size <= 64:
+            return 128
+        return 256 if self.codebook_size <= 1_024 else 512
 
-    def values(self) -> dict[str, Any]:
-        """Every value, for records and reports."""
+    def values(self) -> JSON:
+        """All values, for records and reports."""
         return asdict(self) | {"hidden": self.hidden}
 
     @classmethod
-    def from_values(cls, values: dict[str, Any]) -> "Protocol":
-        """The protocol of which `values` are what `values()` returned."""
-        own = {field.name: values[field.name] for field in fields(cls)}
-        parts = {
-            "schedule": Schedule(**values["schedule"]),
-            "reader": ReaderBudget(**values["reader"]),
-            "small_reader": ConvergedBudget(**values["small_reader"]),
-        }
-        return cls(**(own | parts))
+    def from_values(cls, values: JSON) -> "Protocol":
+        """Make a protocol from what `values()` returned."""
+        arguments = {field.name: values[field.name] for field in fields(cls)}
+        arguments["schedule"] = Schedule(**values["schedule"])
+        arguments["reader"] = ReaderBudget(**values["reader"])
+        arguments["small_reader"] = ConvergedBudget(**values["small_reader"])
+        return cls(**arguments)
 
 
 QUICK = Protocol(

@@ -1,4 +1,4 @@
-"""Where a user's own file lies now: the same bytes in another folder, checkout or machine are the same data."""
+"""Present place of a user's own file: the same bytes in another folder or on another machine are the same data."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from datasets.store import data_directory, file_sha256
 
 
 def located(dataset: str, parameters: JSON, recipe: JSON) -> JSON:
-    """Parameters of a dataset as a run kept them, with the path of its file as it is here.
+    """Replace the path of a dataset's file, as a run kept it, by the present one.
 
-    A file that is no longer at its place is looked for by its name in the data directory and in the current folder,
-    and taken for it where its content is the same.
+    A file that is no longer at its place is searched by its name in the data directory and in the current folder. A
+    file of the same content is taken for it.
 
     Args:
-        dataset: Name in tables; a located dataset's is KIND:FILE.
-        parameters: Those that were kept.
-        recipe: What identified the data, of a file its SHA-256.
+        dataset: Name of the dataset in the tables; that of a located dataset is KIND:FILE.
+        parameters: Parameters that the run kept.
+        recipe: Identity of the data; for a file its SHA-256.
     """
     path = Path(str(parameters.get("path", "")))
     if ":" not in dataset or not path.name or path.is_file():

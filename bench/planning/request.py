@@ -1,4 +1,4 @@
-"""What the user typed -> a protocol, seeds, names and parameter values."""
+"""Request of the user -> a protocol, seeds, names and parameter values."""
 
 import ast
 import dataclasses
@@ -23,9 +23,22 @@ MOST_SEEDS = 10_000
 LARGEST_SEED = datasets.TUNING - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for, as typed; a suite fills in what was left empty."""
+    """The request of a user, as typed on the command line; a suite fills in what was left empty.
+
+    Attributes:
+        quantizers: Names of rows, separated by commas.
+        datasets: Names of datasets, separated by commas.
+        protocol: Name of the protocol; "" for the default one.
+        suite: Name of the suite; "" for none.
+        seeds: Number of seeds, or a list of seeds; "" for the protocol's number.
+        codebook_size: Codebook size K of every family; None for the protocol's.
+        settings: Texts NAME.PARAMETER=VALUE.
+        capacity: Rule for network sizes, "matched" or "published".
+        require_real: Whether to refuse a stand-in.
+        params: Path of a tuned.toml; "" for none.
+    """
 
     quantizers: str = ""
     datasets: str = ""
@@ -39,10 +52,10 @@ class Request:
     params: str = ""
 
     def loaded(self) -> Suite | None:
-        """The suite, where one was named.
+        """Load the suite that was named; None where there is none.
 
         Raises:
-            UsageError: There is none of that name, or quantizers were named too.
+            UsageError: There is no suite of that name, or quantizers were named too.
         """
         if not self.suite:
             return None
@@ -52,24 +65,25 @@ class Request:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """A count, or a list: "5" is 0 to 4, "0,3,4" and "3," are those.
+    """Read seeds: "5" means 0 to 4, "0,3,4" and "3," mean the seeds themselves.
 
     Raises:
-        UsageError: Neither.
+        UsageError: The text is neither a count nor a list of distinct seeds.
     """
     try:
         values = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         values = []
-    counted = "," not in text and values and 0 < values[0] <= MOST_SEEDS
-    seeds = list(range(values[0])) if counted else values if "," in text else []
+    seeds = values if "," in text else []
+    if "," not in text and values and 0 < values[0] <= MOST_SEEDS:
+        seeds = list(range(values[0]))
     if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED or len(set(seeds)) < len(seeds):
         raise UsageError(f"expected --seeds to be a count of at least 1 (5) or distinct seeds (0,3,4), got {text!r}")
     return seeds
 
 
 def protocol_of(request: Request, chosen: Suite | None = None) -> Protocol:
-    """The named protocol with the suite's changes and the user's codebook size and capacity rule in it."""
+    """Find the named protocol, and apply the suite's changes, the user's codebook size and capacity rule to it."""
     name = request.protocol or (chosen.protocol if chosen else DEFAULT)
     if name not in PROTOCOLS:
         raise UsageError(f"unknown protocol {name!r}; {suggestion(name, list(PROTOCOLS))}")
@@ -86,37 +100,40 @@ def protocol_of(request: Request, chosen: Suite | None = None) -> Protocol:
 
 
 def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[tuple[Row, tuple[str, ...] | None]]:
-    """The rows of the tables, each with the datasets it is for; None for all."""
+    """Rows of the tables, each with the datasets that it is for; None for all."""
     if chosen:
         return chosen.rows(protocol)
     families = list(quantizers.families())
-    return [(parse(name), None) for name in names_of(request.quantizers.split(","), families, "quantizer")]
+    names = names_of(request.quantizers.split(","), families, "quantizer")
+    return [(parse(name), None) for name in names]
 
 
 def datasets_of(text: str) -> dict[str, JSON]:
-    """Datasets asked for, "all" spelt out, without repetition: name in tables -> parameters that the name tells.
+    """Read names of datasets: name in the tables -> parameters that the name implies.
+
+    "all" is spelt out, and repetitions are dropped.
 
     Raises:
-        UsageError: One is not known, there is none, or two files would have one name.
+        UsageError: A dataset is unknown, there is none, or two files would have one name.
     """
-    found: dict[str, JSON] = {}
-    known = [name for name in datasets.names() if not datasets.get(name).located]
+    chosen: dict[str, JSON] = {}
+    all_names = [name for name in datasets.names() if not datasets.get(name).located]
     parts = _with_paths(text.split(","))
-    for typed in names_of(parts, known, "dataset"):
+    for typed in names_of(parts, all_names, "dataset"):
         kind = typed.partition(":")[0]
         if kind not in datasets.names():
             plugins.refuse_broken("dataset", kind)
         try:
-            name, told = datasets.resolve(typed)
+            name, parameters = datasets.resolve(typed)
         except ValueError as error:
             raise UsageError(f"{error}{_hint(parts, typed)}") from None
-        if found.setdefault(name, told) != told:
+        if chosen.setdefault(name, parameters) != parameters:
             raise UsageError(f"--datasets {text}: two files would be called {name} in the tables; rename one")
-    return found
+    return chosen
 
 
 def _with_paths(parts: list[str]) -> list[str]:
-    """What was typed between commas, put together again where a located dataset's file has commas in its path.
+    """Put parts between commas together again where the path of a located dataset's file has commas.
 
     The longest path that is a file is the one that is meant.
     """
@@ -140,7 +157,7 @@ def _path(parts: list[str]) -> str:
 
 
 def _hint(parts: list[str], unknown: str) -> str:
-    """What else a part that is no dataset may have been: a piece of a path that has commas."""
+    """Hint that a part which is no dataset may be a piece of a path that has commas; "" where it cannot be."""
     parts = [part.strip() for part in parts]
     start = parts.index(unknown) - 1 if unknown in parts else -1
     kinds = [part.partition(":")[0] for part in parts]
@@ -151,25 +168,41 @@ def _hint(parts: list[str], unknown: str) -> str:
     return f"; a path that has commas is taken as one where that file exists, and there is no file {path!r}"
 
 
-def names_of(parts: list[str], known: list[str], kind: str) -> list[str]:
-    """Names asked for, known or not, "all" spelt out, without repetition.
+def names_of(parts: list[str], all_names: list[str], kind: str) -> list[str]:
+    """Names that were typed, without repetitions; they may be unknown.
+
+    Args:
+        parts: Names as typed.
+        all_names: Names that "all" stands for.
+        kind: "quantizer" or "dataset", for the message.
 
     Raises:
-        UsageError: There is none.
+        UsageError: No name was typed.
     """
-    asked = [part.strip() for part in parts if part.strip()]
-    if not asked:
+    names: dict[str, None] = {}
+    for part in parts:
+        name = part.strip()
+        if name:
+            names |= dict.fromkeys(all_names if name == "all" else [name])
+    if not names:
         other = " (or --suite)" if kind == "quantizer" else ""
-        raise UsageError(f"expected --{kind}s{other} with at least one {kind}; known: {', '.join(known)}")
-    return list(dict.fromkeys(each for part in asked for each in (known if part == "all" else [part])))
+        raise UsageError(f"expected --{kind}s{other} with at least one {kind}; known: {', '.join(all_names)}")
+    return list(names)
 
 
-def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -> dict[str, JSON]:
-    """Quantizer or dataset -> the parameters set for it, read as the types of their defaults.
+def settings_of(texts: tuple[str, ...], quantizers_of_rows: list[str], sources: list[str]) -> dict[str, JSON]:
+    """Read settings: quantizer or dataset -> values of its parameters, of the types of their defaults.
 
-    A preset is not among them: it never moves.
+    Args:
+        texts: Texts NAME.PARAMETER=VALUE.
+        quantizers_of_rows: Quantizers of the run, with their presets; a preset never changes, so it takes no setting.
+        sources: Datasets of the run.
+
+    Raises:
+        UsageError: A text has another form, or names what the run does not have.
     """
-    targets = [label for label in dict.fromkeys(labels) if ":" not in label and label not in REFERENCES] + sources
+    names = dict.fromkeys(quantizers_of_rows)
+    targets = [name for name in names if ":" not in name and name not in REFERENCES] + sources
     settings: dict[str, JSON] = {}
     for text in texts:
         target, dot, rest = text.strip().partition(".")
@@ -177,7 +210,8 @@ def settings_of(texts: tuple[str, ...], labels: list[str], sources: list[str]) -
         if not (dot and equals and name and value):
             raise UsageError(f"expected --set QUANTIZER.PARAMETER=VALUE (vq.decay=0.95), got {text!r}")
         if target not in targets:
-            presets = "; a preset keeps its values" if any(target == each.partition(":")[0] for each in labels) else ""
+            has_preset = any(name.startswith(f"{target}:") for name in names)
+            presets = "; a preset keeps its values" if has_preset else ""
             raise UsageError(f"--set {text}: no {target!r} in this run; {suggestion(target, targets)}{presets}")
         defaults = datasets.parameters(target) if target in sources else quantizers.get(target)[0].parameters
         if name not in defaults:

@@ -24,22 +24,22 @@ _OF_SHUFFLED = (
     "bits_eighth",
     "ngram_bits",
 )
-_TEXT = re.compile(r"(?P<label>[^@+]+)(@(?P<size>[^@+]*))?(\+(?P<control>[^@+]*))?")
+_TEXT = re.compile(r"(?P<quantizer>[^@+]+)(@(?P<size>[^@+]*))?(\+(?P<control>[^@+]*))?")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row for every dataset.
+    """A row of the tables, for every dataset.
 
     Attributes:
-        name: In the tables.
-        quantizer: What `quantizers.create` or `bench.training.references` knows it by.
+        name: Name in the tables.
+        quantizer: Registered name of the quantizer, with its preset, or name of a reference.
         parameters: Values that replace those of the name or preset.
-        codebook_size: K asked for; None takes the protocol's.
-        one_width: Keep the hidden width of the protocol's own K, where the papers' rule would change it with K.
-        schedule: Values of the protocol's schedule that it replaces.
-        control: What is done to the trained tokenizer before it is measured; "" for nothing.
-        role: One of ROLES; only families are ranked.
+        codebook_size: Codebook size K to ask for; None takes the protocol's.
+        one_width: Whether to keep the hidden width of the protocol's own K, where the papers' rule would change it.
+        schedule: Values of the protocol's schedule that the row replaces.
+        control: Name of the control that is applied to the trained tokenizer; "" for none.
+        role: Role among `bench.vocabulary.ROLES`; only families are ranked.
         metrics: Names of the metrics to measure; None for all that apply.
     """
 
@@ -55,13 +55,13 @@ class Row:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a family by its plain name, or a control of it: parameters that were tuned are for these."""
+        """Whether tuned parameters apply: the row has no preset, no parameters and no codebook size of its own."""
         return ":" not in self.quantizer and not self.parameters and self.codebook_size is None
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """Metrics that this row may have."""
-        return tuple(name for name, metric in METRICS.items() if metric.function and self._may_have(name))
+        """Names of the metrics that this row may have."""
+        return tuple(name for name in METRICS if METRICS[name].function and self._may_have(name))
 
     def _may_have(self, name: str) -> bool:
         if self.metrics is not None and name not in self.metrics:
@@ -79,33 +79,41 @@ class Row:
 
 
 def parse(text: str) -> Row:
-    """The row that a user means by `NAME[:PRESET][@K][+CONTROL]`.
+    """Read a row: `NAME[:PRESET][@K][+CONTROL]`.
 
     Raises:
-        UsageError: Unknown name, preset or control, or K out of range.
+        UsageError: A name, preset or control is unknown, or K is out of range.
     """
-    found = _TEXT.fullmatch(text)
-    if found is None:
+    match = _TEXT.fullmatch(text)
+    if match is None:
         raise UsageError(
             f"expected QUANTIZER[:PRESET][@K][+CONTROL] such as vq, fsq:2d, vq@64 or vq+sorted, got {text!r}"
         )
-    label, size, control = found["label"], found["size"], found["control"]
-    _check_label(label)
+    quantizer, size, control = match["quantizer"], match["size"], match["control"]
+    _check_quantizer(quantizer)
     if control is not None and control not in CONTROLS:
         raise UsageError(f"unknown control {control!r} in {text!r}; {suggestion(control, list(CONTROLS))}")
-    if control is not None and label in REFERENCES:
-        raise UsageError(f"{text!r}: a control is made of a quantizer, and {label} is none")
-    role = CONTROL if control else REFERENCE if label in REFERENCES else FAMILY
+    if control is not None and quantizer in REFERENCES:
+        raise UsageError(f"{text!r}: a control is made of a quantizer, and {quantizer} is none")
+    role = REFERENCE if quantizer in REFERENCES else FAMILY
     return Row(
-        text, label, codebook_size=None if size is None else codebook_size(size, text), control=control or "", role=role
+        text,
+        quantizer,
+        codebook_size=None if size is None else codebook_size(size, text),
+        control=control or "",
+        role=CONTROL if control else role,
     )
 
 
 def codebook_size(text: str, where: str) -> int:
-    """K of at least 2 and at most 2^20.
+    """Read a codebook size, at least 2 and at most 2^20.
+
+    Args:
+        text: Digits as typed.
+        where: Text that holds them, for the message.
 
     Raises:
-        UsageError: It is not.
+        UsageError: It is out of range, or no number.
     """
     size = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
     if not 2 <= size <= 1 << 20:
@@ -113,17 +121,17 @@ def codebook_size(text: str, where: str) -> int:
     return size
 
 
-def _check_label(label: str) -> None:
-    known = [*quantizers.names(), *REFERENCES]
-    if label in REFERENCES:
+def _check_quantizer(quantizer: str) -> None:
+    names = [*quantizers.names(), *REFERENCES]
+    if quantizer in REFERENCES:
         return
-    name = label.partition(":")[0]
+    name = quantizer.partition(":")[0]
     if name in REFERENCES:
-        raise UsageError(f"{label!r}: {name} is a reference, which has no presets")
-    if name not in known:
+        raise UsageError(f"{quantizer!r}: {name} is a reference, which has no presets")
+    if name not in names:
         plugins.refuse_broken("quantizer", name)
-        raise UsageError(f"unknown quantizer {label!r}; {suggestion(label, known)}")
+        raise UsageError(f"unknown quantizer {quantizer!r}; {suggestion(quantizer, names)}")
     try:
-        quantizers.get(label)
+        quantizers.get(quantizer)
     except ValueError as error:
         raise UsageError(str(error)) from None

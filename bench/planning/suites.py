@@ -11,51 +11,52 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.planning.protocol import Protocol
 from bench.planning.rows import Row, codebook_size, parse
+from bench.typing import JSON
 from datasets.text import read_text
 from quantizers.checks import suggestion
 
 FOLDER = Path(__file__).parent / "suite_files"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Suite:
-    """What a suite's file says.
+    """A named set of rows, as its file describes it.
 
     Attributes:
-        name: Of the file.
-        purpose: One line.
-        protocol: Name of the protocol it runs on unless told.
-        datasets: Likewise.
+        name: Name of the suite, which is that of its file.
+        purpose: One line for lists.
+        protocol: Name of its default protocol.
+        datasets: Names of its default datasets.
         schedule: Values of the protocol's schedule that it replaces.
-        published: Published tables to set beside the results.
-        columns: Of the results' table in the report; empty for the usual ones.
-        blocks: Rows, as written; those without metrics of their own have the suite's.
+        published: Names of the published tables to set beside the results.
+        columns: Columns of the report's table of results; empty for the usual ones.
+        blocks: Blocks of rows, as written; a block without metrics of its own has those of the suite.
     """
 
     name: str
     purpose: str
     protocol: str
     datasets: tuple[str, ...]
-    schedule: dict[str, Any]
+    schedule: JSON
     published: tuple[str, ...]
     columns: tuple[str, ...]
-    blocks: tuple[dict[str, Any], ...]
+    blocks: tuple[JSON, ...]
 
     def adapted(self, protocol: Protocol) -> Protocol:
-        """The protocol with what the suite changes in it."""
+        """Apply the changes of the suite to a protocol."""
         return dataclasses.replace(protocol, schedule=dataclasses.replace(protocol.schedule, **self.schedule))
 
     def rows(self, protocol: Protocol) -> list[tuple[Row, tuple[str, ...] | None]]:
         """Rows in order, each with the datasets that it is for; None for all."""
-        return [
-            (row, tuple(block["datasets"]) if "datasets" in block else None)
-            for block in self.blocks
-            for row in _rows(block, protocol)
-        ]
+        rows: list[tuple[Row, tuple[str, ...] | None]] = []
+        for block in self.blocks:
+            datasets = tuple(block["datasets"]) if "datasets" in block else None
+            rows += [(row, datasets) for row in _rows(block, protocol)]
+        return rows
 
 
 def names() -> list[str]:
-    """Every suite."""
+    """Names of all suites."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
@@ -63,36 +64,41 @@ def load(name: str) -> Suite:
     """Read a suite.
 
     Raises:
-        UsageError: There is none of that name, or it names a metric that there is not.
+        UsageError: There is no suite of that name, or it names an unknown metric.
     """
     if name not in names():
         raise UsageError(f"unknown suite {name!r}; {suggestion(name, names())}")
-    told = tomllib.loads(read_text(FOLDER / f"{name}.toml"))
-    named = [metric for part in (told, *told["rows"]) for key in ("columns", "metrics") for metric in part.get(key, ())]
-    for metric in named:
-        if metric not in METRICS:
-            raise UsageError(f"suite {name}: unknown metric {metric!r}; {suggestion(metric, list(METRICS))}")
+    values = tomllib.loads(read_text(FOLDER / f"{name}.toml"))
+    for part in (values, *values["rows"]):
+        _check_metrics(name, [*part.get("columns", ()), *part.get("metrics", ())])
     return Suite(
-        name,
-        told["purpose"],
-        told["protocol"],
-        tuple(told["datasets"]),
-        told.get("schedule", {}),
-        tuple(told.get("published", ())),
-        tuple(told.get("columns", ())),
-        tuple({"metrics": told.get("metrics")} | block for block in told["rows"]),
+        name=name,
+        purpose=values["purpose"],
+        protocol=values["protocol"],
+        datasets=tuple(values["datasets"]),
+        schedule=values.get("schedule", {}),
+        published=tuple(values.get("published", ())),
+        columns=tuple(values.get("columns", ())),
+        blocks=tuple({"metrics": values.get("metrics")} | block for block in values["rows"]),
     )
 
 
-def _rows(block: dict[str, Any], protocol: Protocol) -> list[Row]:
-    """A block's names, times its codebook sizes as shares of the protocol's, times the product of its parameters."""
+def _check_metrics(suite: str, metrics: list[str]) -> None:
+    for metric in metrics:
+        if metric not in METRICS:
+            raise UsageError(f"suite {suite}: unknown metric {metric!r}; {suggestion(metric, list(METRICS))}")
+
+
+def _rows(block: JSON, protocol: Protocol) -> list[Row]:
+    """Combine a block's names, its codebook sizes (shares of the protocol's) and the product of its parameters."""
     metrics = None if block["metrics"] is None else tuple(block["metrics"])
     rows = []
     for name, size, values in itertools.product(block["names"], block.get("sizes", [None]), _products(block)):
         row = parse(name)
         parameters = block.get("parameters", {}) | values
-        told = [block["suffix"]] if "suffix" in block else []
-        label = " ".join([name, *told, *(f"{key}={_shown(value)}" for key, value in values.items())])
+        words = [name, block["suffix"]] if "suffix" in block else [name]
+        words += [f"{key}={_shown(value)}" for key, value in values.items()]
+        label = " ".join(words)
         row = dataclasses.replace(
             row,
             name=label,
@@ -108,7 +114,7 @@ def _rows(block: dict[str, Any], protocol: Protocol) -> list[Row]:
     return rows
 
 
-def _products(block: dict[str, Any]) -> list[dict[str, Any]]:
+def _products(block: JSON) -> list[JSON]:
     product = block.get("product", {})
     return [dict(zip(product, values, strict=True)) for values in itertools.product(*product.values())]
 

@@ -1,4 +1,4 @@
-"""`tuned.toml`: what a tuner found, for `bench run --params`."""
+"""`tuned.toml`: the parameters that a tuner found, for `bench run --params`."""
 
 import json
 import tomllib
@@ -13,7 +13,7 @@ from datasets.text import read_text
 
 NAME = "tuned.toml"
 WINNER, UNCONSTRAINED, FRONT = "tuned", "unconstrained", "front"
-"""Tables of the file: what to run with; what would have won without the constraint; all that no other trial beats."""
+"""Tables of the file: winners, winners without the constraint, and all trials that no other trial beats."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Tuned:
     """Parameters of one family on one dataset.
 
     Attributes:
-        quantizer: Family.
-        dataset: Name.
-        trials: How many they cost.
-        parameters: What the family's `suggest` drew.
+        quantizer: Name of the family.
+        dataset: Name of the dataset in the tables.
+        trials: Number of trials that they cost.
+        parameters: Values that the family's `suggest` drew.
         values: Metric -> mean over the tuner's seeds, on the validation split.
     """
 
@@ -36,13 +36,13 @@ class Tuned:
 
 
 def dump(facts: dict[str, Any], tables: dict[str, list[Tuned]]) -> str:
-    """The file's text; scalars and lists are written as JSON, which TOML reads alike."""
+    """Text of the file; scalars and lists are written as JSON, which TOML reads alike."""
     lines = ["# bench tune; bench run --params takes it", *_lines(facts)]
     for name, entries in tables.items():
-        for each in entries:
-            head = {"quantizer": each.quantizer, "dataset": each.dataset, "trials": each.trials}
-            lines += ["", f"[[{name}]]", *_lines(head), f"[{name}.values]", *_lines(each.values)]
-            lines += [f"[{name}.parameters]", *_lines(each.parameters)]
+        for entry in entries:
+            head = {"quantizer": entry.quantizer, "dataset": entry.dataset, "trials": entry.trials}
+            lines += ["", f"[[{name}]]", *_lines(head), f"[{name}.values]", *_lines(entry.values)]
+            lines += [f"[{name}.parameters]", *_lines(entry.parameters)]
     return "\n".join(lines) + "\n"
 
 
@@ -55,16 +55,17 @@ def _text(value: Any) -> str:
 
 
 def questions(path: Path) -> dict[str, Any]:
-    """What the study was asked: its protocol, datasets, objective and constraint.
+    """Question of the study that wrote the file: command, protocol, datasets, objective and constraint.
 
     Raises:
-        UsageError: The file cannot be read, or does not tell.
+        UsageError: The file cannot be read, or lacks a part of the question.
     """
-    told = _read(path)
+    values = _read(path)
     kinds = {"command": str, "protocol": str, "datasets": list, "objective": list, "constraint": str}
-    if any(not isinstance(told.get(name), kind) for name, kind in kinds.items()) or told["protocol"] not in PROTOCOLS:
+    whole = all(isinstance(values.get(name), kind) for name, kind in kinds.items())
+    if not whole or values["protocol"] not in PROTOCOLS:
         raise UsageError(f"{path}: expected what bench tune wrote ({NAME}); it does not tell of its study")
-    return told
+    return values
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -75,21 +76,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path, table: str = WINNER) -> dict[tuple[str, str], Tuned]:
-    """(quantizer, dataset) -> what was found.
+    """Read one table of the file: (quantizer, dataset) -> tuned parameters.
 
     Raises:
-        UsageError: It cannot be read, or is for quantizers or parameters that are not there.
+        UsageError: The file cannot be read, or names unknown quantizers or parameters.
     """
-    told = _read(path)
+    values = _read(path)
     try:
-        entries = [Tuned(**each) for each in told.get(table, [])]
+        entries = [Tuned(**entry) for entry in values.get(table, [])]
     except TypeError as error:
         raise UsageError(f"{path}: expected what bench tune wrote ({NAME}); {error}") from None
     if table == WINNER and not entries:
         raise UsageError(f"{path}: expected what bench tune wrote ({NAME}); it has no [[{WINNER}]]")
-    for each in entries:
-        _check(path, each)
-    return {(each.quantizer, each.dataset): each for each in entries}
+    for entry in entries:
+        _check(path, entry)
+    return {(entry.quantizer, entry.dataset): entry for entry in entries}
 
 
 def _check(path: Path, entry: Tuned) -> None:
@@ -108,7 +109,7 @@ def _check(path: Path, entry: Tuned) -> None:
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Whether a value is of its default's kind: a whole number may stand for a number."""
+    """Whether a value is of the kind of its default; a whole number may stand for a number."""
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)

@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""Environment of a run: versions, machine and commit."""
 
 import hashlib
 import importlib.metadata
@@ -7,19 +7,23 @@ import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from bench._checkout import ROOT
 from bench.records.files import write_json
+from bench.typing import JSON
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Versions, machine and commit."""
+def environment(device: str) -> JSON:
+    """Facts about versions, machine and commit.
+
+    Args:
+        device: Device of the jobs, "cpu" or "cuda".
+    """
     import torch
 
-    facts: dict[str, Any] = {
+    facts: JSON = {
         "quantizer-bench": version(),
         "commit": _git("rev-parse", "HEAD"),
         "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
@@ -36,12 +40,12 @@ def environment(device: str) -> dict[str, Any]:
     return facts
 
 
-def digest(facts: dict[str, Any]) -> str:
+def digest(facts: JSON) -> str:
     """Short hash by which a record names its environment."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def keep(folder: Path, facts: dict[str, Any]) -> str:
+def keep(folder: Path, facts: JSON) -> str:
     """Write facts into a run's folder, under the short hash that is returned."""
     name = digest(facts)
     (folder / "environments").mkdir(exist_ok=True)
@@ -50,7 +54,7 @@ def keep(folder: Path, facts: dict[str, Any]) -> str:
 
 
 def version() -> str:
-    """Of this distribution; "unknown" where the checkout is used without being installed."""
+    """Version of this distribution; "unknown" where the checkout is used without being installed."""
     try:
         return importlib.metadata.version("quantizer-bench")
     except importlib.metadata.PackageNotFoundError:
@@ -67,20 +71,25 @@ def _git(*arguments: str) -> str:
 
 
 def cores() -> int:
-    """That this process may use."""
+    """Number of CPU cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def jobs_on(device: str) -> int:
-    """At a time: of a GPU's jobs one computes while another starts up and a third measures on the CPU."""
+    """Default number of concurrent jobs.
+
+    On a GPU these are three: one computes, another starts up, and a third measures on the CPU.
+    """
     return cores() if device == "cpu" else min(3, cores())
 
 
 def processor() -> str:
-    """Its name."""
+    """CPU model name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()

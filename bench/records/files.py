@@ -1,4 +1,4 @@
-"""Files that a killed writer leaves whole, and JSON without numbers that are not finite."""
+"""Files that a killed writer leaves whole, and JSON of finite numbers."""
 
 import contextlib
 import json
@@ -10,12 +10,12 @@ from datasets.text import read_text
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, whatever is killed when, on however full a disk.
+    """Write a file atomically: a reader sees the old file or the new one, even where the writer is killed.
 
-    The umask decides who may read it.
+    The umask decides who may read the file.
 
     Raises:
-        OSError: It cannot be written; nothing of it is left.
+        OSError: The file cannot be written; nothing of it is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -29,21 +29,21 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def check_readable(path: Path) -> None:
-    """Open a file for a reader that would call one that may not be read missing, as that of safetensors does.
+    """Open a file before safetensors does, whose reader would call a file without permission missing.
 
     Raises:
-        OSError: It cannot be opened; the error says why.
+        OSError: The file cannot be opened; the error says why.
     """
     with path.open("rb"):
         pass
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file tells.
+    """Read a JSON file.
 
     Raises:
-        FileNotFoundError: There is none.
-        ValueError: It cannot be read, or is damaged; the message names it.
+        FileNotFoundError: There is no such file.
+        ValueError: The file cannot be read, or is damaged; the message names it.
     """
     try:
         return json.loads(read_text(path), parse_constant=_refuse)
@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The same for text."""
+    """Write a text file atomically, see `write_bytes`."""
     write_bytes(path, text.encode(errors="backslashreplace"))  # a file name need not be text
 
 

@@ -24,7 +24,7 @@ from tests.builders import cell, job
 
 KEY, OTHER = "a" * 64, "b" * 64
 JOB = job(cell(KEY), environment="of the driver")
-NOTHING = parcels.Luggage({}, {}, {}, {})
+NOTHING = parcels.Luggage(plugins={}, places={}, files={}, located={})
 
 
 @pytest.fixture
