@@ -1,4 +1,4 @@
-"""The verbs under `bench data`."""
+"""`bench data list | check | fetch | import`."""
 
 import sys
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def check(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Verify a dataset's files and tell its facts."""
+    """Verify the files of a dataset and print facts about it."""
     use_data(data_dir)
     _with_dataset(name, lambda dataset: _print(dataset.check()), tuple(set_ or ()))
 
@@ -55,7 +55,7 @@ def import_(
 @app.command()
 def fetch(
     name: Name,
-    url: Annotated[str, typer.Option(help="Address of a copy; the original's unless told.")] = "",
+    url: Annotated[str, typer.Option(help="Address of a copy; default: the original's.")] = "",
     data_dir: DataDir = None,
 ) -> None:
     """Download a dataset's original files and convert them; the one verb that touches the network.

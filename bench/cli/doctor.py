@@ -1,4 +1,4 @@
-"""What is on this machine: versions, devices, extras and data, and the command for what is missing."""
+"""Diagnosis of this machine: versions, devices, extras and data, and the command for what is missing."""
 
 import importlib.metadata
 import os
@@ -18,7 +18,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def lines() -> list[str]:
-    """The whole diagnosis, a line a fact."""
+    """The whole diagnosis, one line per fact."""
     return [*_machine(), *_devices(), *_extras(), *_data()]
 
 
@@ -42,27 +42,28 @@ def _devices() -> list[str]:
         )
         driver = "nvidia-smi is there" if shutil.which("nvidia-smi") else "there is no nvidia-smi"
         return [f"no GPU: {built}, {driver}; --device auto takes the CPU"]
-    found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
-    return [
-        f"GPU {number}: {each.name}, {each.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
-        for number, each in enumerate(found)
-    ]
+    lines = []
+    for number in range(torch.cuda.device_count()):
+        gpu = torch.cuda.get_device_properties(number)
+        lines.append(f"GPU {number}: {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}")
+    return lines
 
 
 def _extras() -> list[str]:
-    """Which of pyproject.toml's extras are installed."""
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found = []
-    for extra, texts in told.get("optional-dependencies", {}).items():
-        lacking = [problem for text in texts if (problem := _lacking(Requirement(text), told["name"]))]
-        remedy = f"lacks {', '.join(lacking)}: pip install -c constraints.txt -e '.[{extra}]'"
-        found.append(f"extra {extra}: {remedy if lacking else 'installed'}")
-    return found
+    """Extras of pyproject.toml, and whether they are installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = []
+    for extra, texts in project.get("optional-dependencies", {}).items():
+        problems = [_lacking(Requirement(text), project["name"]) for text in texts]
+        lacking = ", ".join(filter(None, problems))
+        remedy = f"lacks {lacking}: pip install -c constraints.txt -e '.[{extra}]'"
+        lines.append(f"extra {extra}: {remedy if lacking else 'installed'}")
+    return lines
 
 
-def _lacking(requirement: Requirement, own: str) -> str:
-    """What is wrong with a requirement here; empty where it is met."""
-    if requirement.name == own or (requirement.marker and not requirement.marker.evaluate()):
+def _lacking(requirement: Requirement, project: str) -> str:
+    """Problem with a requirement of a project on this machine; "" where it is met."""
+    if requirement.name == project or (requirement.marker and not requirement.marker.evaluate()):
         return ""
     try:
         present = importlib.metadata.version(requirement.name)
@@ -74,20 +75,22 @@ def _lacking(requirement: Requirement, own: str) -> str:
 
 def _data() -> list[str]:
     folder = data_directory()
-    found = [f"data directory: {folder} ({'there' if folder.is_dir() else 'not there yet'}; BENCH_DATA sets another)"]
+    state = "there" if folder.is_dir() else "not there yet"
+    lines = [f"data directory: {folder} ({state}; BENCH_DATA sets another)"]
     for name in datasets.names():
         cls = datasets.get(name)
         here = f"any file of yours, {name}:PATH" if cls.located else "on this machine"
         kind = "" if cls.real else " (a stand-in, synthetic)"
-        found.append(f"dataset {name}: {datasets.missing(name) or here + kind}")
-    return found
+        lines.append(f"dataset {name}: {datasets.missing(name) or here + kind}")
+    return lines
 
 
 def _memory() -> str:
-    """Physical memory, and what of it is free, where the system tells."""
+    """Physical memory and its free part, where the system shows them."""
     try:
-        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        total, free = (int(told[name].split()[0]) / 2**20 for name in ("MemTotal", "MemAvailable"))
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        kilobytes = dict(line.split(":", 1) for line in lines)
+        total, free = (int(kilobytes[name].split()[0]) / 2**20 for name in ("MemTotal", "MemAvailable"))
     except (OSError, KeyError, ValueError):
         return "unknown"
     return f"{total:.1f} GiB, {free:.1f} free"

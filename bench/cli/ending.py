@@ -14,7 +14,7 @@ def end(launched: "Launched", *, interrupted: str = "goes on from here") -> int:
 
     Args:
         launched: Run that was launched.
-        interrupted: What the same command does after an interruption.
+        interrupted: Words for the effect of the same command after an interruption.
     """
     if launched.end == "interrupted":
         print(f"interrupted: {launched.summary}; the same command {interrupted}", file=sys.stderr)

@@ -14,15 +14,17 @@ from bench.cli.options import DataDir, Executor, Jobs, Plugins, command
 def baseline(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
-    null_pairs: Annotated[int, typer.Option(help="Trainings of every row on the run's data, from other seeds.")] = 10,
+    null_pairs: Annotated[
+        int, typer.Option(help="Extra trainings per row that estimate noise, on the run's data from other seeds.")
+    ] = 10,
     jobs: Jobs = None,
     executor: Executor = "local",
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:
-    """Keep a run's metrics for bench check, with how far trainings on the same data differ.
+    """Keep a run's metrics for bench check, with the noise of training on the same data.
 
-    That is measured: null pairs are trained into RUN/null. Running the same command again resumes it.
+    The noise is measured: null pairs are trained into RUN/null. Running the same command again resumes it.
 
     Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
     """
@@ -47,7 +49,7 @@ def baseline(
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder")],
-    baseline: Annotated[Path, typer.Option(help="What bench baseline wrote.")],
+    baseline: Annotated[Path, typer.Option(help="File that bench baseline wrote.")],
     github: Annotated[bool, typer.Option("--github", help="Print annotations for GitHub Actions, too.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file, too.")] = None,
 ) -> int:

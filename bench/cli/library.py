@@ -25,9 +25,9 @@ def list_(
 def export(
     cell: Annotated[Path, typer.Argument(metavar="CELL", help="RUN/cells/KEY (the key may be cut short), or RUN")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")],
-    quantizer: Annotated[str, typer.Option(help="Of a RUN: the row.")] = "",
-    dataset: Annotated[str, typer.Option(help="Of a RUN: the dataset.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Of a RUN: the seed.")] = None,
+    quantizer: Annotated[str, typer.Option(help="Row of a RUN.")] = "",
+    dataset: Annotated[str, typer.Option(help="Dataset of a RUN.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Seed of a RUN.")] = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -42,7 +42,7 @@ def export(
 
 @app.command()
 def doctor(data_dir: DataDir = None) -> None:
-    """Say what versions, devices, extras and data are here, and the command for what is missing."""
+    """Show versions, devices, extras and data of this machine, and the command for what is missing."""
     from bench.cli import doctor as diagnosis
 
     use_data(data_dir)
@@ -57,9 +57,9 @@ def test(
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:
-    """Check that a quantizer or a dataset keeps its contract, and say what to change where it does not.
+    """Check that a quantizer or a dataset keeps its contract, and say what to change.
 
-    Exit codes: 0 it does, 1 it does not, 2 bad usage.
+    Exit codes: 0 it keeps it, 1 it breaks it, 2 bad usage.
     """
     use_data(data_dir)
     load(plugin)

@@ -1,5 +1,6 @@
-"""What `bench list` and `bench run --dry-run` print."""
+"""Lists that `bench list` prints."""
 
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -16,7 +17,7 @@ from quantizers.checks import suggestion
 
 
 def show(what: str) -> str:
-    """A list of quantizers, datasets, metrics, protocols or suites.
+    """Format a list of quantizers, datasets, metrics, protocols or suites.
 
     Raises:
         UsageError: There is no such list.
@@ -35,19 +36,22 @@ def show(what: str) -> str:
 
 def _quantizers() -> str:
     blocks = []
-    for family in (quantizers.get(name)[0] for name in quantizers.names()):
-        parameters = ", ".join(f"{name}={value!r}" for name, value in family.parameters.items())
-        lines = [f"{family.name}  ({family.cls.__name__}; {family.paper or 'no source given'})", f"    {parameters}"]
+    for registered_name in quantizers.names():
+        family = quantizers.get(registered_name)[0]
+        source = family.paper or "no source given"
+        lines = [f"{family.name}  ({family.cls.__name__}; {source})", f"    {_arguments(family.parameters)}"]
         if family.requires:
             lines.append(f"    {_requirement(family.requires)}; not part of all")
         for preset, values in family.presets.items():
-            lines.append(
-                f"    {family.name}:{preset}  " + ", ".join(f"{name}={value!r}" for name, value in values.items())
-            )
+            lines.append(f"    {family.name}:{preset}  {_arguments(values)}")
         blocks.append("\n".join(lines))
     blocks += [f"{name}  (reference, never ranked; {purpose})" for name, purpose in REFERENCES.items()]
     blocks += [f"QUANTIZER+{name}  (control, never ranked; {purpose})" for name, purpose in CONTROLS.items()]
     return "\n".join(blocks)
+
+
+def _arguments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
 
 
 def _requirement(distribution: str) -> str:
@@ -61,20 +65,22 @@ def _datasets() -> str:
     blocks = []
     for name in datasets.names():
         cls = datasets.get(name)
-        parameters = ", ".join(f"{key}={value!r}" for key, value in datasets.parameters(name).items())
         kind = "" if cls.real else " stand-in, synthetic;"
-        lines = [f"{name}{':PATH' * cls.located}  ({cls.__name__};{kind} {cls.source})", f"    {parameters}"]
+        lines = [
+            f"{name}{':PATH' * cls.located}  ({cls.__name__};{kind} {cls.source})",
+            f"    {_arguments(datasets.parameters(name))}",
+        ]
         lines.append(f"    {datasets.missing(name) or 'on this machine'}")
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
 
 
 def _metrics() -> str:
-    rows = [
-        {"metric": m.name, "better": f"target {m.target:g}" if m.target is not None else m.direction, "": m.summary}
-        for m in METRICS.values()
-    ]
-    return _table(rows)
+    rows = []
+    for metric in METRICS.values():
+        better = metric.direction if metric.target is None else f"target {metric.target:g}"
+        rows.append({"metric": metric.name, "better": better, "": metric.summary})
+    return table(rows)
 
 
 def _protocols() -> str:
@@ -93,7 +99,7 @@ def _protocols() -> str:
                 "": protocol.purpose,
             }
         )
-    return _table(rows)
+    return table(rows)
 
 
 def _suites() -> str:
@@ -102,8 +108,9 @@ def _suites() -> str:
         chosen = suites.load(name)
         count = len(chosen.rows(PROTOCOLS[chosen.protocol]))
         rows.append({"suite": name, "protocol": chosen.protocol, "rows": count, "": chosen.purpose})
-    return _table(rows)
+    return table(rows)
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Format rows as a plain table, with their keys as its head."""
     return str(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True))

@@ -1,6 +1,6 @@
 """The command line: parse, call one function, print.
 
-Heavy modules are imported inside the verbs, so that `--help` answers at once.
+The verbs import heavy modules when they run, so that `--help` answers at once.
 """
 
 import importlib
@@ -60,7 +60,7 @@ def main() -> NoReturn:
 
 
 def _fail_of_files(error: OSError) -> NoReturn:
-    """A disk that is full ends a command as work that is left does; a file that cannot be used is bad usage."""
+    """Exit as unfinished where the disk is full, and as bad usage where a file cannot be used."""
     name = f"{error.filename}: " if error.filename else ""
     if error.errno in FULL:
         print(
@@ -72,7 +72,7 @@ def _fail_of_files(error: OSError) -> NoReturn:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """What a batch system says before it kills is worth as much as Ctrl-C."""
+    """Treat SIGTERM, which batch systems send before SIGKILL, like Ctrl-C."""
     raise KeyboardInterrupt
 
 

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-DataDir = Annotated[Path | None, typer.Option(help="Where imported data lie; else BENCH_DATA.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of imported data; default: BENCH_DATA.")]
 Executor = Annotated[
     str, typer.Option(help="local, dask:local, dask:tcp://HOST:PORT or an installed executor's name: docs/cluster.md.")
 ]
-Jobs = Annotated[int | None, typer.Option(help="Processes at a time: one a core on a CPU, at most three on a GPU.")]
+Jobs = Annotated[
+    int | None, typer.Option(help="Processes at a time; default: one per core on a CPU, at most three on a GPU.")
+]
 Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
 
 

@@ -1,10 +1,10 @@
-"""What a plan would do, and how long that takes."""
+"""Preview of a plan: its capacities, its cells, and an estimate of the time."""
 
 import math
 import sys
 
 import datasets
-from bench.cli.listing import _table
+from bench.cli.listing import table
 from bench.execution.reuse import pending
 from bench.execution.runner import Options
 from bench.planning.cells import Cell, Plan, capacity_rows
@@ -17,22 +17,23 @@ from bench.vocabulary import DONE
 
 def capacity(plan: Plan) -> str:
     """The capacity table, as printed before a run."""
-    rows = [
-        {
-            "quantizer": row["quantizer"],
-            "dataset": row["dataset"],
-            "K": row["codebook_size"],
-            "log2 K": f"{row['bits_per_token']:.2f}",
-            "hidden": row["hidden"],
-            "network parameters": f"{row['network_parameters']:,} ({row['mismatch']:+.2%})",
-            "codebook values": f"{row['codebook_values']:,}",
-            "frames seen": "" if row["frames_seen"] is None else f"{row['frames_seen']:,}",
-        }
-        if row["built"]
-        else {"quantizer": row["quantizer"], "dataset": row["dataset"], "network parameters": "cannot be built"}
-        for row in capacity_rows(plan)
-    ]
-    return "\n".join(["capacity (codebook counted apart)", _table(rows)])
+    rows = []
+    for capacity in capacity_rows(plan):
+        row = {"quantizer": capacity["quantizer"], "dataset": capacity["dataset"]}
+        if capacity["built"]:
+            seen = capacity["frames_seen"]
+            row |= {
+                "K": capacity["codebook_size"],
+                "log2 K": f"{capacity['bits_per_token']:.2f}",
+                "hidden": capacity["hidden"],
+                "network parameters": f"{capacity['network_parameters']:,} ({capacity['mismatch']:+.2%})",
+                "codebook values": f"{capacity['codebook_values']:,}",
+                "frames seen": "" if seen is None else f"{seen:,}",
+            }
+        else:
+            row["network parameters"] = "cannot be built"
+        rows.append(row)
+    return "\n".join(["capacity (codebook counted apart)", table(rows)])
 
 
 def print_capacity(plan: Plan) -> None:
@@ -41,7 +42,7 @@ def print_capacity(plan: Plan) -> None:
 
 
 def dry_run(plan: Plan, store: Store, options: Options) -> str:
-    """Which cells would run, and about how long."""
+    """Cells that would run, and an estimate of the time."""
     cells, records = pending(plan, store, options.rerun)
     former = [record for record in records.values() if record["status"] == DONE]
     lines = [f"{cell.row} {cell.dataset} seed {cell.seed}" for cell in cells]
@@ -55,7 +56,10 @@ def dry_run(plan: Plan, store: Store, options: Options) -> str:
 
 
 def _seconds(cell: Cell, former: list[Record]) -> float:
-    """Of one cell: the mean of those done, else what one core of a 2-core EPYC took (readers dominate)."""
+    """Seconds of one cell: the mean of those that are done, or the time on one core of a 2-core EPYC.
+
+    Readers take most of the time.
+    """
     if former:
         total: float = sum(record["train_seconds"] + record["eval_seconds"] + 3 for record in former)
         return total / len(former)
@@ -70,7 +74,9 @@ def _seconds(cell: Cell, former: list[Record]) -> float:
     if "bits_per_frame" in cell.metric_keys:
         tokens += 4_096 * protocol.reader.cap
     # Small readers mostly stop at about half their cap; the grid's gain takes four of them.
-    small = sum({"bits_eighth": 1, "vector_gain": 1, "topology_gain": 4}.get(name, 0) for name in cell.metric_keys)
+    small = 0
+    for name, count in (("bits_eighth", 1), ("vector_gain", 1), ("topology_gain", 4)):
+        small += count * (name in cell.metric_keys)
     tokens += small * 64 * protocol.small_reader.batch * protocol.small_reader.cap // 2
     trained = 0.0 if cell.control else 4.0 + steps * 1.6e-3 * scale
     return trained + tokens / 1e5 * scale

@@ -1,4 +1,4 @@
-"""The verbs that read finished runs: `report`, and the gate's `baseline` and `check`."""
+"""`bench report`, which reads finished runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,8 @@ def report(
         str, typer.Option("--format", help="html, md, tex, csv, separated by commas; all, of two runs html and md.")
     ] = "",
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write into; else the run's own, or for two runs this folder.")
+        Path | None,
+        typer.Option(help="Folder that takes the files; default: the run's own, or the current folder for two runs."),
     ] = None,
     plugin: Plugins = None,
 ) -> None:

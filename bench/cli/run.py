@@ -17,30 +17,36 @@ def run(
     quantizers: Annotated[
         str,
         typer.Option(
-            help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. all leaves out, "
-            "as unavailable, what cannot be at this codebook size or width of frames; a name is refused then."
+            help='Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. "all" leaves out, '
+            "as unavailable, families that cannot have this codebook size or frame width; a name is refused then."
         ),
     ] = "",
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",
     suite: Annotated[str, typer.Option(help="Rows, datasets, protocol: see bench list suites.")] = "",
     protocol: Annotated[str, typer.Option(help="quick, paper, paper-cold or tiny; a suite has its own.")] = "",
-    seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4). The protocol's unless told.")] = "",
-    codebook_size: Annotated[int | None, typer.Option(help="K asked of every family.")] = None,
+    seeds: Annotated[
+        str, typer.Option(help="Number of seeds (5), or the seeds (0,3,4); default: the protocol's number.")
+    ] = "",
+    codebook_size: Annotated[int | None, typer.Option(help="Codebook size K of every family.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="QUANTIZER.PARAMETER=VALUE, repeatable.")] = None,
-    params: Annotated[Path | None, typer.Option(help="tuned.toml that bench tune wrote.")] = None,
-    capacity: Annotated[str, typer.Option(help="matched, or published: each family's own width.")] = "matched",
+    params: Annotated[Path | None, typer.Option(help="File tuned.toml that bench tune wrote.")] = None,
+    capacity: Annotated[
+        str, typer.Option(help="Rule for network sizes: matched, or published (every family's own width).")
+    ] = "matched",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Jobs = None,
     executor: Executor = "local",
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/[SUITE-]PROTOCOL unless told.")] = None,
-    rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/[SUITE-]PROTOCOL.")] = None,
+    rerun: Annotated[
+        str, typer.Option(help="Cells with a record that run again: missing (none), failed or all.")
+    ] = "missing",
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds a job may take: a seed on a CPU, a pair on a GPU.")
+        float | None, typer.Option(help="Seconds that a job may take: one seed on a CPU, all seeds of a row on a GPU.")
     ] = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
     require_real: Annotated[bool, typer.Option(help="Refuse to run on a stand-in.")] = False,
-    profile: Annotated[bool, typer.Option(help="Tell in the report where the time went; write profile.csv.")] = False,
+    profile: Annotated[bool, typer.Option(help="Show in the report where the time went; write profile.csv.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Print the plan and an estimate, run nothing.")] = False,
 ) -> int:
     """Train every quantizer on every dataset over seeds, and measure.
@@ -89,7 +95,7 @@ def evaluate(
 ) -> int:
     """Recompute every metric of a run from its stored weights, without training, and compare with what was recorded.
 
-    The new values take the place of the recorded ones; those that differ are told once.
+    The new values replace the recorded ones; those that differ are printed once.
 
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """

@@ -1,4 +1,4 @@
-"""The verbs of tuning: `tune`, and `confirm`, which compares what it found with the defaults."""
+"""`bench tune`, and `bench confirm`, which compares tuned parameters with the defaults."""
 
 import shlex
 import sys
@@ -17,16 +17,16 @@ from bench.errors import UsageError
 def tune(
     quantizers: Annotated[str, typer.Option(help="Families or all; separated by commas. Presets keep their values.")],
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")],
-    trials: Annotated[int, typer.Option(help="For every family on every dataset.")] = 40,
+    trials: Annotated[int, typer.Option(help="Number of trials of every family on every dataset.")] = 40,
     objective: Annotated[str, typer.Option(help="Metric, or several separated by commas, on validation.")] = "mse",
-    constraint: Annotated[str, typer.Option(help="What winners keep: topographic_error<=0.1.")] = "",
+    constraint: Annotated[str, typer.Option(help="Bound that winners keep, such as topographic_error<=0.1.")] = "",
     protocol: Annotated[str, typer.Option(help="quick, paper, paper-cold or tiny.")] = "quick",
-    seeds: Annotated[int | None, typer.Option(help="A trial; the protocol's number unless told.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds per trial; default: the protocol's number.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Jobs = None,
     executor: Executor = "local",
-    out: Annotated[Path | None, typer.Option(help="Folder of the study; runs/tune-PROTOCOL unless told.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds a job may take.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the study; default: runs/tune-PROTOCOL.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a job may take.")] = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
     require_real: Annotated[bool, typer.Option(help="Refuse to tune on a stand-in.")] = False,
@@ -64,15 +64,17 @@ def tune(
 
 @app.command()
 def confirm(
-    files: Annotated[list[Path], typer.Argument(metavar="TUNED.toml...", help="What bench tune wrote.")],
-    seeds: Annotated[str, typer.Option(help="How many (5), or which (0,3,4).")] = "5",
-    write: Annotated[Path | None, typer.Option(help="Where the page goes; DIR/tuning.md unless told.")] = None,
+    files: Annotated[list[Path], typer.Argument(metavar="TUNED.toml...", help="Files that bench tune wrote.")],
+    seeds: Annotated[str, typer.Option(help="Number of seeds (5), or the seeds (0,3,4).")] = "5",
+    write: Annotated[Path | None, typer.Option(help="File of the page; default: DIR/tuning.md.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Jobs = None,
     executor: Executor = "local",
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/confirm-PROTOCOL unless told.")] = None,
-    rerun: Annotated[str, typer.Option(help="missing, failed or all.")] = "missing",
-    timeout: Annotated[float | None, typer.Option(help="Seconds a job may take.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/confirm-PROTOCOL.")] = None,
+    rerun: Annotated[
+        str, typer.Option(help="Cells with a record that run again: missing (none), failed or all.")
+    ] = "missing",
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a job may take.")] = None,
     plugin: Plugins = None,
     data_dir: DataDir = None,
 ) -> int:

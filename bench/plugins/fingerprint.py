@@ -1,4 +1,7 @@
-"""A hash of what code does: comments, layout and docstrings do not count, what it imports of ours does."""
+"""Hash of the behaviour of code.
+
+Comments, layout and docstrings do not count; the modules of ours that the code imports do.
+"""
 
 import ast
 import hashlib
@@ -13,25 +16,28 @@ from bench.plugins.module_files import OURS
 
 @cache
 def fingerprint(*files: Path) -> str:
-    """SHA-256 over the syntax trees of files and of everything of ours that they import, directly or not.
+    """SHA-256 over the syntax trees of files and of all modules of ours that they import, directly or not.
 
-    Of other people's distributions that a plug-in imports, the version stands for the code.
+    The version of another distribution that a plug-in imports stands for its code.
     """
     reached = sources(*files)
-    parts = sorted(_content(path) for path in reached)
-    outside = [path for path in reached if not _is_ours(path)]
-    parts += sorted({line for path in outside for line in _versions(path)})
+    parts = sorted(map(_content, reached))
+    versions: set[str] = set()
+    for path in reached:
+        if not _is_ours(path):
+            versions.update(_versions(path))
+    parts += sorted(versions)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def sources(*files: Path) -> dict[Path, Path]:
-    """Files, everything of ours that they import, directly or not, and the modules that a plug-in stands on.
+    """Files with all modules of ours that they import, directly or not, and the modules that a plug-in stands on.
 
-    These lie beside it or anywhere on the import path, as a package that is installed to be edited does; not where
-    distributions are installed, whose code changes with their version.
+    Modules of a plug-in lie beside it or anywhere on the import path, as a package that is installed to be edited does.
+    Modules of installed distributions are left out: their code changes with their version.
 
     Returns:
-        File -> the folder in which its module's full name starts.
+        File -> folder in which the full name of its module starts.
     """
     waiting = [(path.resolve(), module_files.root(path.resolve())) for path in files]
     seen: dict[Path, Path] = {}
@@ -44,7 +50,7 @@ def sources(*files: Path) -> dict[Path, Path]:
 
 
 def _content(path: Path) -> str:
-    """What counts of a file: its syntax tree, or its bytes where there is none."""
+    """Content of a file that counts: its syntax tree, or its bytes where there is none."""
     tree = _parsed(path)
     return ast.dump(_without_docstrings(tree)) if tree else hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -54,11 +60,14 @@ def _is_ours(path: Path) -> bool:
 
 
 def module_file(name: str) -> Path | None:
-    """The file of one of our modules, or None."""
+    """File of one of our modules; None where there is no such module."""
     if name.partition(".")[0] not in OURS:
         return None
     path = ROOT.joinpath(*name.split("."))
-    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
 
 
 def _parse(path: Path) -> ast.Module:
@@ -75,30 +84,38 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _imports(path: Path, root: Path) -> Iterator[tuple[Path, Path]]:
-    """What a file imports, as far as it counts, each with the folder in which its module's name starts."""
+    """Files that a file imports, as far as they count, with the folder in which their module's name starts."""
     tree = _parsed(path)
     for module, names, level in _statements(tree) if tree else ():
-        within = [".".join(filter(None, (module, each))) for each in ("", *names)]
+        modules = [".".join(filter(None, (module, name))) for name in ("", *names)]
         if level:
             above = path.parent.joinpath(*[".."] * (level - 1))
-            relative = [module_files.beside(above, each) for each in within]
-            yield from ((each.resolve(), root) for each in relative if each)
-        else:
-            if not _is_ours(path):
-                yield from (found for each in within for found in module_files.files(path.parent, each))
-            passed = _sources(module, names) if names else [module_file(module)]
-            yield from ((each.resolve(), ROOT) for each in passed if each)
+            for name in modules:
+                neighbour = module_files.beside(above, name)
+                if neighbour:
+                    yield neighbour.resolve(), root
+            continue
+        if not _is_ours(path):
+            for name in modules:
+                yield from module_files.files(path.parent, name)
+        for source in _sources(module, names) if names else [module_file(module)]:
+            if source:
+                yield source.resolve(), ROOT
 
 
 def modules(path: Path) -> list[str]:
     """Top-level modules that a plug-in's file imports and that are not ours."""
     tree = _parsed(path)
-    tops = [module.partition(".")[0] for module, _, level in _statements(tree) if not level] if tree else []
-    return [top for top in dict.fromkeys(tops) if top not in OURS]
+    tops: dict[str, None] = {}
+    for module, _, level in _statements(tree) if tree else ():
+        top = module.partition(".")[0]
+        if not level and top not in OURS:
+            tops[top] = None
+    return list(tops)
 
 
 def _parsed(path: Path) -> ast.Module | None:
-    """The syntax tree; None of what is no Python that this version reads."""
+    """Syntax tree of a file; None where it is no Python that this version reads."""
     try:
         return _parse(path) if path.suffix == ".py" else None
     except (SyntaxError, ValueError):
@@ -109,7 +126,8 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, list[str], int]]:
     """(module, names taken from it, dots before it) of every import, `import_module("name")` included."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, [], 0) for alias in node.names)
+            for alias in node.names:
+                yield alias.name, [], 0
         elif isinstance(node, ast.ImportFrom):
             yield node.module or "", [alias.name for alias in node.names], node.level
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
@@ -126,19 +144,17 @@ def _versions(path: Path) -> Iterator[str]:
 
 
 def _sources(module: str, names: list[str]) -> list[Path | None]:
-    """Where imported names come from: a package's `__init__` only passes on what other modules define.
+    """Files that define imported names: a package's `__init__` only passes on the names of other modules.
 
     Without this, `from quantizers import LearnedCodebook` would make a plug-in depend on every family.
     """
     path = module_file(module)
     if path is None or path.name != "__init__.py":
         return [path]
-    passed = {
-        alias.asname or alias.name: node.module
-        for node in ast.walk(_parse(path))
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
+    passed: dict[str, str] = {}
+    for node in ast.walk(_parse(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            passed |= {alias.asname or alias.name: node.module for alias in node.names}
     sources: list[Path | None] = []
     for name in names:
         submodule = module_file(f"{module}.{name}")

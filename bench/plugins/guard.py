@@ -1,4 +1,4 @@
-"""The process as it was, whatever other people's code changes in it."""
+"""Guard that restores the process, whatever a plug-in changes in it."""
 
 import contextlib
 import decimal

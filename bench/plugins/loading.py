@@ -27,7 +27,8 @@ from bench.vocabulary import REFERENCES
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
 
-PREFIX = "bench_plugin_"  # of the module names that files get
+PREFIX = "bench_plugin_"
+"""Beginning of the module names that plug-in files get."""
 
 OF_QUANTIZERS, OF_DATASETS, OF_METRICS = (
     "quantizer_bench.quantizers",
@@ -35,7 +36,7 @@ OF_QUANTIZERS, OF_DATASETS, OF_METRICS = (
     "quantizer_bench.metrics",
 )
 GROUPS = {OF_QUANTIZERS: "quantizer", OF_DATASETS: "dataset", OF_METRICS: "metric"}
-"""Groups that `discover` imports -> what one of them is called."""
+"""Groups that `discover` imports -> noun for one of them."""
 
 
 class Registry(Protocol):
@@ -58,7 +59,7 @@ REGISTRIES: dict[str, Registry] = {
 }
 
 _BROKEN: dict[tuple[str, str], str] = {}
-_GIVEN: dict[str, set[tuple[str, str]]] = {}
+_PROVIDED: dict[str, set[tuple[str, str]]] = {}
 
 
 class NamedCell(Protocol):
@@ -78,23 +79,23 @@ class NamedCell(Protocol):
 
 
 def entry_points(group: str) -> "EntryPoints":
-    """What installed distributions offer under a group, those of `GROUPS` or "quantizer_bench.executors".
+    """Entry points of installed distributions in a group of `GROUPS`, or in "quantizer_bench.executors".
 
-    Nothing of theirs is imported: `entry_points(group)[name].load()` imports one.
+    Nothing is imported before `entry_points(group)[name].load()`.
     """
-    from importlib import metadata  # slow to import, and most commands need it not
+    from importlib import metadata  # slow to import, and most commands do not need it
 
     return metadata.entry_points(group=group)
 
 
 def discover(needed: Mapping[str, Collection[str]] | None = None) -> list[str]:
-    """Import and register what installed distributions offer; one that cannot be used is skipped.
+    """Import and register the plug-ins of installed distributions; a plug-in that cannot be used is skipped.
 
     Args:
-        needed: Group -> names; what is registered already is not looked for. None takes everything.
+        needed: Group -> names to look for, except those that are registered already. None takes everything.
 
     Returns:
-        A line for each that was skipped, with the cause.
+        A line for every plug-in that was skipped, with the cause.
     """
     skipped = []
     for group in GROUPS:
@@ -103,7 +104,7 @@ def discover(needed: Mapping[str, Collection[str]] | None = None) -> list[str]:
             continue
         offered = entry_points(group)
         if wanted is not None and not wanted <= offered.names:
-            wanted = None  # a module may register more names than its distribution tells
+            wanted = None  # a module may register more names than its distribution declares
         for offer in offered:
             if wanted is None or offer.name in wanted:
                 skipped += _try(group, offer)
@@ -111,37 +112,37 @@ def discover(needed: Mapping[str, Collection[str]] | None = None) -> list[str]:
 
 
 def refuse_broken(kind: str, name: str) -> None:
-    """Say why a name that is asked for is not registered.
+    """Say why a name is not registered.
 
     Args:
-        kind: One of the values of `GROUPS`.
-        name: The name.
+        kind: Kind of plug-in, one of the values of `GROUPS`.
+        name: Name that the user gave.
 
     Raises:
-        UsageError: An installed distribution offers it, and it cannot be used.
+        UsageError: An installed distribution offers the name, and its plug-in cannot be used.
     """
     if broken(kind, name):
         raise UsageError(broken(kind, name))
 
 
 def broken(kind: str, name: str) -> str:
-    """Why an installed distribution's offer of that name cannot be used; "" where it can, or there is none."""
+    """Reason why an installed plug-in of that name cannot be used; "" where it can, or there is none."""
     return _BROKEN.get((kind, name), "")
 
 
 def _try(group: str, offer: "EntryPoint") -> list[str]:
-    """Import and register one; a line where that cannot be."""
+    """Import and register one plug-in, and return a line where that fails."""
     try:
         if group == OF_QUANTIZERS:
             _refuse_references([offer.name])
         with guarded():
             REGISTRIES[group].load_plugin(offer.name, offer.load())
-    except (Exception, SystemExit) as error:  # whatever a stranger's code raises is the user's to read, in one line
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything; the user reads it in one line
         source = f"{offer.dist.name} {offer.dist.version}" if offer.dist else offer.value
-        what = f"{GROUPS[group]} {offer.name!r} of {source}"
+        plugin = f"{GROUPS[group]} {offer.name!r} of {source}"
         cause = " ".join(f"{type(error).__name__}: {error}".split())
-        _BROKEN[GROUPS[group], offer.name] = f"{what} cannot be used: {cause}"
-        return [f"{what} is skipped: {cause}"]
+        _BROKEN[GROUPS[group], offer.name] = f"{plugin} cannot be used: {cause}"
+        return [f"{plugin} is skipped: {cause}"]
     return []
 
 
@@ -152,10 +153,10 @@ def load(plugin: str) -> list[str]:
         plugin: Path of a Python file, or name of an importable module.
 
     Returns:
-        The names that it registered.
+        Names that it registered.
 
     Raises:
-        UsageError: It is not there, raises, or registers nothing.
+        UsageError: The plug-in does not exist, raises an exception, or registers nothing.
     """
     before = _all()
     try:
@@ -163,21 +164,21 @@ def load(plugin: str) -> list[str]:
             module = _import(plugin)
     except UsageError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a stranger's file raises is the user's to read, in one line
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything; the user reads it in one line
         raise UsageError(f"plug-in {plugin} cannot be loaded: {type(error).__name__}: {error}") from error
     present = _all()
-    registered = {each for each, found in present.items() if getattr(found, "__module__", None) == module}
-    registered |= present.keys() - before.keys()
-    _GIVEN[plugin] = _GIVEN.get(plugin, set()) | registered
-    own = [name for _, name in registered]
-    if not _GIVEN[plugin]:
+    registered = present.keys() - before.keys()
+    registered |= {place for place in present if getattr(present[place], "__module__", None) == module}
+    _PROVIDED[plugin] = _PROVIDED.get(plugin, set()) | registered
+    if not _PROVIDED[plugin]:
         raise UsageError(
             f"plug-in {plugin} registers nothing; put @quantizers.register('name') above a class derived from "
             "quantizers.Quantizer, @datasets.register('name') above one derived from datasets.Dataset, or "
             "@bench.metrics.register('name', ...) above a function"
         )
-    _refuse_references(own)
-    return own
+    names = [name for _, name in registered]
+    _refuse_references(names)
+    return names
 
 
 def names_of(cells: Iterable[NamedCell]) -> dict[str, set[str]]:
@@ -192,30 +193,32 @@ def names_of(cells: Iterable[NamedCell]) -> dict[str, set[str]]:
 
 
 def needed(plugins: Iterable[str], names: Mapping[str, Collection[str]]) -> list[str]:
-    """The plug-ins, of those that were loaded, that give one of some names: a job loads no others.
+    """Plug-ins among those that were loaded that provide one of some names: a job loads no others.
 
     Args:
-        plugins: As `load` was given them.
+        plugins: Files or modules that `load` was given.
         names: Group -> names, as `discover` takes them.
     """
-    wanted = {(group, name) for group, group_names in names.items() for name in group_names}
-    return [plugin for plugin in plugins if plugin not in _GIVEN or _GIVEN[plugin] & wanted]
+    wanted: set[tuple[str, str]] = set()
+    for group, group_names in names.items():
+        wanted |= {(group, name) for name in group_names}
+    return [plugin for plugin in plugins if plugin not in _PROVIDED or _PROVIDED[plugin] & wanted]
 
 
 def source(module: str) -> str:
-    """What a user would call the plug-in that a module is: the name of its file, or the module's own."""
+    """Display name of a plug-in by its module: the name of its file, or of the module."""
     return Path(str(sys.modules[module].__file__)).name if module.startswith(PREFIX) else module
 
 
 def _refuse_references(names: list[str]) -> None:
-    """Raise UsageError where one is the name of a reference, which would be run in its place."""
+    """Refuse the name of a reference, which would be run in place of the plug-in."""
     for name in names:
         if name in REFERENCES:
             raise UsageError(f"{name!r} is the name of a reference; choose another for the plug-in")
 
 
 def origin(cls: type[quantizers.Quantizer]) -> str:
-    """What `load` takes to register a plug-in's class in another process."""
+    """Argument of `load` that registers a plug-in's class in another process."""
     module = cls.__module__
     return str(sys.modules[module].__file__) if module.startswith(PREFIX) else module
 

@@ -1,6 +1,8 @@
-"""Where Python finds the modules that a plug-in stands on, without importing them."""
+"""Files of the modules that a plug-in stands on, found without importing them."""
 
+import functools
 import importlib.util
+import itertools
 import sysconfig
 from functools import cache
 from importlib import metadata
@@ -14,16 +16,19 @@ OURS = ("bench", "quantizers", "datasets", "reports")
 
 
 def beside(folder: Path, name: str) -> Path | None:
-    """The file of a module whose full name starts in `folder`; None where there is none."""
+    """File of a module whose full name starts in a folder; None where there is none."""
     if not name:
         return package if (package := folder / "__init__.py").is_file() else None
     path = folder.joinpath(*name.split("."))
-    endings = [path.with_name(path.name + suffix) for suffix in (".py", *EXTENSION_SUFFIXES)]
-    return next((each for each in (*endings, path / "__init__.py") if each.is_file()), None)
+    for suffix in (".py", *EXTENSION_SUFFIXES, "/__init__.py"):
+        file = Path(f"{path}{suffix}")
+        if file.is_file():
+            return file
+    return None
 
 
 def root(path: Path) -> Path:
-    """The folder in which the full name of a plug-in's file starts: above the packages that hold it."""
+    """Folder in which the full name of a plug-in's module starts: above the packages that hold its file."""
     return next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
 
 
@@ -31,34 +36,34 @@ def files(folder: Path, name: str) -> list[tuple[Path, Path]]:
     """Files that importing a module runs: those of the plug-in's own package, and those that may be edited.
 
     Args:
-        folder: Of the plug-in's file that imports it.
-        name: The module's full name; what is no module has no file.
+        folder: Folder of the plug-in's file that imports the module.
+        name: Full name of the module; a name that is no module has no file.
 
     Returns:
-        Each file with the folder in which its module's name starts.
+        Every file with the folder in which its module's name starts.
     """
     parts = name.split(".")
     if parts[0] in OURS:
         return []
-    chain = [".".join(parts[: end + 1]) for end in range(len(parts))]
+    chain = list(itertools.accumulate(parts, "{}.{}".format))
     packages = [parent.parent for parent in (folder, *folder.parents) if parent.name == parts[0]]
     for start in (*packages, *_roots(parts[0]), folder):  # the folder last, as bench.plugins searches it
-        run = [path for each in chain if (path := beside(start, each)) is not None]
+        run = list(filter(None, map(functools.partial(beside, start), chain)))
         if run and (start in packages or not _is_installed(start)):
             return [(path.resolve(), start.resolve()) for path in run]
     return []
 
 
 def versions(top: str) -> list[str]:
-    """Lines "distribution==version" of what is installed under a module's name and does not come with ours."""
-    from packaging.utils import canonicalize_name  # what few commands need
+    """Lines "distribution==version" for distributions that install a module and do not come with ours."""
+    from packaging.utils import canonicalize_name  # few commands need it
 
     names = _providers().get(top, [])
     return [f"{name}=={metadata.version(name)}" for name in names if canonicalize_name(name) not in _required()]
 
 
 def origin(top: str) -> Path | None:
-    """The file that Python takes for a top-level module; None where it has none, or there is no such module."""
+    """File that Python takes for a top-level module; None where there is none."""
     spec = _spec(top)
     return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
@@ -82,10 +87,11 @@ def _spec(top: str) -> ModuleSpec | None:
 
 @cache
 def _is_installed(root: Path) -> bool:
-    """Whether what lies in a folder changes with the version of a distribution, of Python or of ours alone."""
-    standard = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
-    inside = any(root.resolve().is_relative_to(each) for each in standard)
-    return inside or root.resolve() == ROOT or any(root.glob("*.dist-info"))
+    """Whether files in a folder change only with the version of a distribution, of Python or of ours."""
+    for name in ("stdlib", "platstdlib"):
+        if root.resolve().is_relative_to(Path(sysconfig.get_path(name)).resolve()):
+            return True
+    return root.resolve() == ROOT or any(root.glob("*.dist-info"))
 
 
 @cache
@@ -95,7 +101,7 @@ def _providers() -> dict[str, list[str]]:
 
 @cache
 def _required() -> frozenset[str]:
-    """What quantizer-bench brings, and itself: its versions are recorded with every run."""
+    """Distributions that quantizer-bench brings, and itself: their versions are recorded with every run."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 

@@ -1,4 +1,4 @@
-"""A cell's tokenizer as a folder of its own, which `quantizers.load_tokenizer` reads without the harness."""
+"""Tokenizer of a cell as a folder, which `quantizers.load_tokenizer` reads without the harness."""
 
 import secrets
 import shutil
@@ -29,25 +29,28 @@ from bench.vocabulary import DONE
 from quantizers.tokenizer import TRANSFORM, Tokenizer
 from reports.pages import card
 
-SHOWN = 6  # choices that an error lists
-TOLERANCE = 1e-3  # of a feature's standard deviation
+SHOWN = 6
+"""Number of choices that an error lists."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a decoded code, in standard deviations of a feature."""
 
 
 def export(place: Path, folder: Path, *, quantizer: str = "", dataset: str = "", seed: int | None = None) -> list[str]:
     """Write the tokenizer of one cell into `folder`: weights, what they are, and a model card.
 
     Args:
-        place: `RUN/cells/KEY`, the key cut short or not, or a run's folder.
-        folder: Not there yet, or empty.
-        quantizer: Row of the run; where `place` is a run.
-        dataset: Likewise.
-        seed: Likewise.
+        place: Path RUN/cells/KEY, where the key may be cut short, or folder of a run.
+        folder: Folder to make; it must be absent or empty.
+        quantizer: Row of the run, where `place` is a run.
+        dataset: Dataset of the run, where `place` is a run.
+        seed: Seed of the run, where `place` is a run.
 
     Returns:
-        What was written, for people.
+        Lines for people that say what was written.
 
     Raises:
-        UsageError: No cell or several are meant, it has no tokenizer of its own, or `folder` holds something.
+        UsageError: No cell or several are meant, the cell has no tokenizer of its own, or `folder` holds something.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already; choose another folder, or remove it")
@@ -81,9 +84,9 @@ def export(place: Path, folder: Path, *, quantizer: str = "", dataset: str = "",
 
 
 def make(cell: Cell, model: Autoencoder, data: datasets.Sequences, record: Record) -> Tokenizer:
-    """The tokenizer of a trained model with the linear maps of its data."""
-    label = cell.quantizer if is_family(cell.quantizer) else "vq"  # K-means is kept as plain code vectors
-    family, values = quantizers.get(label)
+    """Make the tokenizer of a trained model, with the linear maps of its data."""
+    quantizer = cell.quantizer if is_family(cell.quantizer) else "vq"  # k-means is kept as plain code vectors
+    family, values = quantizers.get(quantizer)
     about = {
         "row": cell.row,
         "dataset": cell.dataset,
@@ -109,33 +112,33 @@ def make(cell: Cell, model: Autoencoder, data: datasets.Sequences, record: Recor
 
 
 def _of_cell(place: Path) -> tuple[Store, Record]:
-    """The record whose key begins as the path's last part does."""
+    """Find the record whose key begins like the last part of the path."""
     begin = place.name.partition(".")[0]
-    found = sorted(path for path in place.parent.glob("*.json") if path.name.startswith(begin))
-    if len(found) != 1:
-        told = f"{len(found)} cells have keys that begin with {begin!r}" if found else "there is no such cell"
-        raise UsageError(f"{place}: {told}; expected RUN/cells/KEY with a key of results.csv, or a run folder")
+    paths = [path for path in place.parent.glob("*.json") if path.name.startswith(begin)]
+    if len(paths) != 1:
+        problem = f"{len(paths)} cells have keys that begin with {begin!r}" if paths else "there is no such cell"
+        raise UsageError(f"{place}: {problem}; expected RUN/cells/KEY with a key of results.csv, or a run folder")
     store = Store(place.parent.parent, writable=False)
-    record = _read(store, found[0].stem)
+    record = _read(store, paths[0].stem)
     if record is None:
-        raise UsageError(f"{found[0]} is no cell of a run; expected RUN/cells/KEY")
+        raise UsageError(f"{paths[0]} is no cell of a run; expected RUN/cells/KEY")
     return store, record
 
 
 def _of_run(folder: Path, quantizer: str, dataset: str, seed: int | None) -> tuple[Store, Record]:
-    """The one cell of a run that has these values."""
+    """Find the one cell of a run that has these values."""
     store = Store(folder, writable=False)
     planned = cells.as_kept(store.plan(), store.root / "plan.json").cells
-    meant = [
-        cell
-        for cell in planned
-        if quantizer in ("", cell.row) and dataset in ("", cell.dataset) and seed in (None, cell.seed)
-    ]
+    meant = []
+    for cell in planned:
+        if quantizer in ("", cell.row) and dataset in ("", cell.dataset) and seed in (None, cell.seed):
+            meant.append(cell)
     if len(meant) != 1:
-        shown = "; ".join(_named(cell) for cell in (meant or planned)[:SHOWN])
-        more = f"; and {len(meant or planned) - SHOWN} more" if len(meant or planned) > SHOWN else ""
-        asked = "no cell is that" if not meant else f"{len(meant)} cells are that"
-        raise UsageError(f"{folder}: {asked}; choose one with --quantizer, --dataset and --seed: {shown}{more}")
+        choices = list(map(_named, meant or planned))
+        shown = "; ".join(choices[:SHOWN])
+        more = f"; and {len(choices) - SHOWN} more" if len(choices) > SHOWN else ""
+        problem = "no cell is that" if not meant else f"{len(meant)} cells are that"
+        raise UsageError(f"{folder}: {problem}; choose one with --quantizer, --dataset and --seed: {shown}{more}")
     record = _read(store, meant[0].key)
     if record is None:
         raise UsageError(f"{_named(meant[0])} of {folder} has not been trained; bench run goes on with it")
@@ -167,7 +170,7 @@ def _check_exportable(cell: Cell, record: Record) -> None:
 
 
 def _check_same(tokenizer: Tokenizer, path: Path, data: datasets.Sequences) -> None:
-    """What each code decodes to must be what the run recorded: principal components differ between machines."""
+    """Check that every code decodes to what the run recorded: principal components differ between machines."""
     try:
         check_readable(path)
         with safe_open(path, "pt") as file:
@@ -192,7 +195,7 @@ def _layers(network: nn.Sequential) -> list[tuple[int, int]]:
 
 
 def _plugin(cls: type) -> str:
-    """Where a family comes from that is not ours: the name of its file or module."""
+    """Name of the file or module of a family that is a plug-in; "" for a family of ours."""
     module = cls.__module__
     if module.partition(".")[0] == "quantizers":
         return ""
@@ -201,7 +204,7 @@ def _plugin(cls: type) -> str:
 
 def _facts(cell: Cell, data: datasets.Sequences) -> JSON:
     cls = datasets.get(cell.dataset)
-    # Where a file lay is nobody's business; which one it was is.
+    # The path of a file is private; its identity is in the recipe.
     parameters = cell.portable_parameters
     return {
         "source": cls.source,
@@ -222,7 +225,7 @@ def _environment(store: Store, record: Record) -> Mapping[str, Any]:
 
 
 def _write(tokenizer: Tokenizer, text: str, folder: Path) -> None:
-    """Write everything beside the folder and rename: it is there whole or not at all."""
+    """Write everything beside the folder and rename it, so that it is there whole or not at all."""
     folder = folder.absolute()
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:

@@ -1,4 +1,4 @@
-"""Reports of runs that lie in folders; nothing is run."""
+"""Reports of runs that lie in folders, and comparisons of two; nothing is run."""
 
 import sys
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ from reports.pages import comparison
 
 
 def write(folders: Sequence[Path], out: Path | None, formats: str) -> list[Path]:
-    """Write the report of one run, or what changed from a first to a second, and return the files.
+    """Write the report of one run, or the changes from a first run to a second, and return the files.
 
     Args:
-        folders: The runs'.
-        out: Where it goes; unless told, a report into the run's folder and a comparison into this one.
-        formats: See `again` and `side_by_side`.
+        folders: Folders of one run or two.
+        out: Folder that takes the files; by default the run's folder for a report, and this folder for a comparison.
+        formats: Names of formats, see `again` and `side_by_side`.
 
     Raises:
-        UsageError: As these, or the arguments do not go together.
+        UsageError: The folders or the formats cannot be used, see there.
     """
     if len(folders) > 2:
         raise UsageError(f"expected one run folder or two, got {len(folders)}")
@@ -34,12 +34,12 @@ def again(folder: Path, formats: str = "", out: Path | None = None) -> list[Path
     """Write a run's report anew and return the files.
 
     Args:
-        folder: The run's, which is only read where the report goes elsewhere.
-        formats: Names of publish.FORMATS, separated by commas; all unless told.
-        out: Where the report goes; the run's folder unless told.
+        folder: Folder of the run, which is only read where the report goes elsewhere.
+        formats: Names of `run_report.FORMATS`, separated by commas; by default all.
+        out: Folder that takes the report; by default the run's folder.
 
     Raises:
-        UsageError: It holds no run, nothing has run there yet, a format is unknown, or `out` cannot be written.
+        UsageError: The folder holds no run, nothing has run there yet, a format is unknown, or `out` cannot be written.
     """
     chosen = parse_formats(formats) or run_report.FORMATS
     run = load(folder)
@@ -58,16 +58,16 @@ def _make(out: Path) -> None:
 
 
 def side_by_side(first: Path, second: Path, out: Path, formats: str = "") -> list[Path]:
-    """Write what changed from one run to another as compare.html, compare.md, ... and return the files.
+    """Write the changes from one run to another as compare.html, compare.md, ... and return the files.
 
     Args:
         first: Folder of the run that is compared with.
         second: Folder of the other.
-        out: Where the files go.
-        formats: Names of publish.FORMATS, separated by commas; html and md unless told.
+        out: Folder that takes the files.
+        formats: Names of `run_report.FORMATS`, separated by commas; by default html and md.
 
     Raises:
-        UsageError: As `again`, or the two have no cell in common.
+        UsageError: A folder or format cannot be used, see `again`, or the runs have no cell in common.
     """
     chosen = parse_formats(formats) or ("html", "md")
     runs = [changes.ComparedRun(run=run, results=run_report.gather(run)) for run in (load(first), load(second))]
@@ -84,12 +84,12 @@ def side_by_side(first: Path, second: Path, out: Path, formats: str = "") -> lis
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """Formats by name, in the order of publish.FORMATS.
+    """Read names of formats; they come in the order of `run_report.FORMATS`.
 
     Raises:
-        UsageError: One is unknown.
+        UsageError: A format is unknown.
     """
-    names = [part.strip() for part in text.split(",") if part.strip()]
+    names = text.replace(",", " ").split()
     for name in names:
         if name not in run_report.FORMATS:
             raise UsageError(f"expected --format with some of {', '.join(run_report.FORMATS)}, got {name!r}")

@@ -162,7 +162,7 @@ def gather(run: FinishedRun, *, profiled: bool = False) -> Results:
 
 
 def write_plan(store: Store, plan: Plan, command: list[str], environment: JSON) -> None:
-    """Write plan.json and environment.json before anything runs."""
+    """Write plan.json and environment.json, before anything runs."""
     value = cells.values(plan) | {
         "schema": SCHEMA,
         "version": version(),
@@ -268,7 +268,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def _read(path: Path) -> JSON:
-    """What a JSON file says; nothing where there is none that can be read."""
+    """Content of a JSON file; empty where there is none that can be read."""
     try:
         facts = read_json(path)
     except (OSError, ValueError):
