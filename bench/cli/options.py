@@ -13,6 +13,7 @@ Executor = Annotated[
 Jobs = Annotated[
     int | None, typer.Option(help="Processes at a time; default: one per core on a CPU, at most three on a GPU.")
 ]
+Rerun = Annotated[str, typer.Option(help="Cells with a record that run again: missing (none), failed or all.")]
 Plugins = Annotated[list[str] | None, typer.Option("--plugin", help="Python file or module that registers more.")]
 
 

@@ -17,7 +17,7 @@ def report(
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder that takes the files; default: the run's own, or the current folder for two runs."),
+        typer.Option(help="Folder that takes the files; default: the run's own, or for two runs this one."),
     ] = None,
     plugin: Plugins = None,
 ) -> None:

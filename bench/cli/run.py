@@ -17,8 +17,8 @@ def run(
     quantizers: Annotated[
         str,
         typer.Option(
-            help='Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. "all" leaves out, '
-            "as unavailable, families that cannot have this codebook size or frame width; a name is refused then."
+            help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. With all, "
+            "families that cannot have this codebook size or frame width are unavailable; by name they are refused."
         ),
     ] = "",
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",

@@ -1,5 +1,6 @@
 """Records, stored codes and data -> what figures are drawn from."""
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -74,7 +75,7 @@ def run_data(run: FinishedRun, gathered: Results, unreadable: dict[str, str]) ->
 
 
 def _families(plan: Plan) -> dict[str, str]:
-    """Row -> the quantizer that it is, without its preset."""
+    """Row -> name of its quantizer, without the preset."""
     families = {absent.row: absent.row for absent in plan.unavailable}
     for cell in plan.cells:
         families[cell.row] = cell.quantizer.partition(":")[0]
@@ -82,21 +83,20 @@ def _families(plan: Plan) -> dict[str, str]:
 
 
 def _curves(cell: Cell, record: Record) -> dict[str, Curve]:
-    """A control's training is that of the row whose tokenizer it shares, and told there."""
+    """Learning curves of a cell; the training of a control is shown with the row whose tokenizer it shares."""
     curves: dict[str, Curve] = dict(record.get("curves", {}))
     if not cell.control:
         step = cell.protocol["schedule"]["check_every"]
         errors = record["history"]["validation"]
-        curves["updates" if step else "epochs"] = [
-            (index * (step or 1), error) for index, error in enumerate(errors, 1)
-        ]
+        points = itertools.count(step or 1, step or 1)
+        curves["updates" if step else "epochs"] = list(zip(points, errors, strict=False))
     return curves
 
 
 def _codes(store: Store, cell: Cell, unreadable: dict[str, str]) -> Arrays | None:
-    """A control's codes are not stored; nor are those of runs that an earlier version made.
+    """Stored tokens and prototypes of a cell; None for a control, which stores none.
 
-    What is there and cannot be used is put among `unreadable`: name -> why.
+    A file that cannot be used is put into `unreadable`: name -> reason.
     """
     path = store.codes(cell.key)
     try:
@@ -117,7 +117,7 @@ def _codes(store: Store, cell: Cell, unreadable: dict[str, str]) -> Arrays | Non
 
 
 def _source(cell: Cell) -> Source | None:
-    """The data of a cell, or None where they cannot be had any more: its figures then show what was stored."""
+    """Data of a cell; None where they cannot be loaded any more, and its figures show what was stored."""
     try:
         data = datasets.load(cell.dataset, seed=cell.data_seed, **cell.dataset_parameters)
     except (OSError, ValueError):
