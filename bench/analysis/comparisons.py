@@ -1,5 +1,6 @@
-"""Records' table -> what is claimed of it and how sure that is, as tables."""
+"""Table of results -> rankings and claims, with their uncertainty, as tables."""
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -52,51 +53,51 @@ Column = dict[str, Seeds]
 
 
 class Ranked(Protocol):
-    """What a ranking asks of a metric."""
+    """A metric, as a ranking sees it."""
 
     @property
     def name(self) -> str:
-        """Column."""
+        """Name of the column."""
 
     @property
     def direction(self) -> Direction:
-        """Which way is better."""
+        """Better end of the values."""
 
     @property
     def target(self) -> float | None:
-        """The best value where direction is "target"."""
+        """Best value where the direction is "target"."""
 
 
 def rankings(table: pd.DataFrame, metrics: Iterable[Ranked], overlaps: Mapping[str, float]) -> pd.DataFrame:
-    """Each family against the best of its column, for every dataset and every metric with a better end.
+    """Compare every family with the best of its column, for every dataset and every metric with a better end.
 
     Args:
-        table: One row a cell with quantizer, role, dataset, seed, status and a column a metric; blanks are None or NaN.
-            Only rows of role "family" whose cell is done are looked at.
-        metrics: The columns; those with direction "none", or that the table lacks, are left out. `train_seconds`
-            (lower) is added.
+        table: One row per cell with quantizer, role, dataset, seed, status and a column per metric; blanks are None or
+            NaN. Only rows of role "family" whose cell is done count.
+        metrics: Metrics of the columns; those with direction "none", or that the table lacks, are left out.
+            `train_seconds` (lower) is added.
         overlaps: Dataset -> n_test / n_train where its seeds split one finite source (see `paired`); others are 0.
 
     Returns:
-        One row a (dataset, metric, quantizer) with a value on any seed: the fields of `Standing`, its mark as
+        One row per (dataset, metric, quantizer) with a value on any seed: the fields of `Standing`, its mark as
         `standing`. Blank cells are NaN (`best`: None).
 
     Raises:
-        ValueError: If a quantizer has two rows of one dataset and seed.
+        ValueError: A quantizer has two rows of one dataset and seed.
     """
-    ends: dict[str, tuple[Direction, float | None]] = {m.name: (m.direction, m.target) for m in metrics}
-    ends["train_seconds"] = ("lower", None)
-    wanted = [name for name, (direction, _) in ends.items() if direction != "none" and name in table]
+    ends: dict[str, tuple[Direction, float | None]] = {}
+    for ranked in metrics:
+        if ranked.direction != "none" and ranked.name in table:
+            ends[ranked.name] = ranked.direction, ranked.target
+    if "train_seconds" in table:
+        ends["train_seconds"] = "lower", None
     rows = []
-    for dataset, columns in _columns(table, (RANKED,), wanted):
+    for dataset, columns in _columns(table, (RANKED,), list(ends)):
         for metric, column in columns.items():
             if metric == LATTICE_ERROR:
                 column = {name: values for name, values in column.items() if any(values.values())}
-            found = standings(column, *ends[metric], overlaps.get(dataset, 0.0))
-            rows += [
-                (dataset, metric, name, s.n, s.mean, s.best, s.difference, s.low, s.high, s.p, s.p_holm, s.mark)
-                for name, s in found.items()
-            ]
+            for name, standing in standings(column, *ends[metric], overlaps.get(dataset, 0.0)).items():
+                rows.append((dataset, metric, name, *dataclasses.astuple(standing)))
     return _frame(rows, RANKINGS)
 
 
@@ -110,15 +111,16 @@ def claims(table: pd.DataFrame, overlaps: Mapping[str, float]) -> pd.DataFrame:
     by side and any of them may be quoted alone.
 
     Args:
-        table: As in `rankings`. Rows of role "family" and "published" are compared, and `vq+sorted` of any role.
-        overlaps: As in `rankings`.
+        table: Table of results, see `rankings`. Rows of role "family" and "published" are compared, and `vq+sorted`
+            of any role.
+        overlaps: Dataset -> n_test / n_train, see `rankings`.
 
     Returns:
-        One row a comparison. `outcome` is "above", "below", "not separable", "identical", or "untested" (fewer than
+        One row per comparison. `outcome` is "above", "below", "not separable", "identical", or "untested" (fewer than
         FEWEST_SEEDS shared seeds, or no variance). Blank cells are NaN.
 
     Raises:
-        ValueError: If a quantizer has two rows of one dataset and seed.
+        ValueError: A quantizer has two rows of one dataset and seed.
     """
     metrics = [name for name in (GAIN, VECTOR_GAIN, *PAPER_METRICS) if name in table]
     controls = dict(_columns(table[table["quantizer"] == SORTED], None, metrics))
@@ -128,8 +130,8 @@ def claims(table: pd.DataFrame, overlaps: Mapping[str, float]) -> pd.DataFrame:
         questions = [("topology_gain", GAIN, list(_gains(columns, control)))]
         questions += [("paper order", metric, list(_orders(columns.get(metric, {})))) for metric in PAPER_METRICS]
         for claim, metric, pairs in questions:
-            for name, against, *found in _tested(pairs, overlaps.get(dataset, 0.0)):
-                rows.append((dataset, claim, metric, name, against, *found))
+            for comparison in _tested(pairs, overlaps.get(dataset, 0.0)):
+                rows.append((dataset, claim, metric, *comparison))
     return _frame(rows, CLAIMS)
 
 
@@ -139,9 +141,9 @@ Pair = tuple[str, str, Seeds, Seeds]
 def _gains(columns: Mapping[str, Column], control: Seeds | None) -> Iterator[Pair]:
     for name, gain in columns.get(GAIN, {}).items():
         yield name, "0", gain, dict.fromkeys(gain, 0.0)
-        own = columns.get(VECTOR_GAIN, {}).get(name)
-        if own:
-            yield name, VECTOR_GAIN, gain, own
+        vector_gain = columns.get(VECTOR_GAIN, {}).get(name)
+        if vector_gain:
+            yield name, VECTOR_GAIN, gain, vector_gain
         if control and name != SORTED:
             yield name, SORTED, gain, control
 
@@ -164,11 +166,11 @@ def _tested(pairs: Iterable[Pair], overlap: float) -> Iterator[tuple[Any, ...]]:
 
 
 def _compare(first: Seeds, second: Seeds, overlap: float) -> tuple[int, Paired | None]:
-    """Shared seeds, and the comparison over them where they are enough for one."""
+    """Number of shared seeds, and the comparison over them where there are enough."""
     seeds = [seed for seed in first if seed in second]
     if len(seeds) < FEWEST_SEEDS:
         return len(seeds), None
-    return len(seeds), paired([first[seed] for seed in seeds], [second[seed] for seed in seeds], overlap)
+    return len(seeds), paired(list(map(first.__getitem__, seeds)), list(map(second.__getitem__, seeds)), overlap)
 
 
 def _outcome(test: Paired, p: float | None) -> str:
@@ -187,7 +189,7 @@ def _columns(
     if roles is not None:
         done = done[done["role"].isin(roles)]
     if done.duplicated(["quantizer", "dataset", "seed"]).any():
-        raise ValueError("Expected one row a quantizer, dataset and seed, got two.")
+        raise ValueError("Expected one row per quantizer, dataset and seed, got two.")
     for dataset, group in done.groupby("dataset", sort=False):
         names, seeds = group["quantizer"].tolist(), group["seed"].tolist()
         columns: dict[str, Column] = {}

@@ -1,4 +1,4 @@
-"""What a run is checked against: its cells' metrics, and how far trainings on the same data differ."""
+"""Baseline of the gate: the metrics of a run, and the noise of training on the same data."""
 
 import dataclasses
 import json
@@ -27,8 +27,8 @@ class Series:
     """Trainings of one row on one dataset.
 
     Attributes:
-        data_seeds: Of each training.
-        values: Metric -> its value in each training, None where it is blank.
+        data_seeds: Data seed of every training.
+        values: Metric -> its value in every training; None where it is blank.
     """
 
     data_seeds: tuple[int, ...] = ()
@@ -36,14 +36,14 @@ class Series:
 
     def by_seed(self, metric: str) -> dict[int, list[float]]:
         """Data seed -> values that are not blank."""
-        found: dict[int, list[float]] = {}
+        by_seed: dict[int, list[float]] = {}
         for seed, value in zip(self.data_seeds, self.values[metric], strict=True):
             if value is not None:
-                found.setdefault(seed, []).append(value)
-        return found
+                by_seed.setdefault(seed, []).append(value)
+        return by_seed
 
     def only(self, metrics: list[str]) -> "Series":
-        """Without the other metrics."""
+        """Leave out all other metrics."""
         return dataclasses.replace(self, values={name: self.values[name] for name in metrics})
 
 
@@ -52,9 +52,9 @@ class Measured:
     """One row on one dataset.
 
     Attributes:
-        conditions: What must be the same for two of them to be compared: parameters, data and their recipe, protocol
-            and kind of device.
-        trainings: One a seed.
+        conditions: Conditions that must agree for a comparison: parameters, data and their recipe, protocol and kind of
+            device.
+        trainings: Trainings of the run, one per seed.
         null: Further trainings on the data of these seeds; a run has none.
     """
 
@@ -63,32 +63,37 @@ class Measured:
     null: Series = Series()
 
     def with_null(self, null: Series) -> "Measured":
-        """With null pairs, and without the metrics of which these tell no noise: as a rule they are blank."""
+        """Add null pairs, and leave out metrics whose noise they do not show: as a rule these are blank."""
         whole = dataclasses.replace(self, null=null)
-        known = [name for name in self.trainings.values if self.trainings.by_seed(name) and whole.noise(METRICS[name])]
-        return dataclasses.replace(self, trainings=self.trainings.only(known), null=null.only(known))
+        noisy = []
+        for name in self.trainings.values:
+            if self.trainings.by_seed(name) and whole.noise(METRICS[name]):
+                noisy.append(name)
+        return dataclasses.replace(self, trainings=self.trainings.only(noisy), null=null.only(noisy))
 
     def least(self, metric: Metric) -> float:
-        """The smallest loss of a metric that matters here."""
+        """Smallest loss of a metric that matters, in the metric's unit."""
         values = [value for value in self.trainings.values[metric.name] if value is not None]
         return effect(metric.name).of(math.fsum(values) / len(values)) if values else 0.0
 
     def noise(self, metric: Metric) -> Noise | None:
-        """Of the metric's loss between two trainings on the same data; None where no data have two."""
+        """Noise of the metric's loss between two trainings on the same data; None where no data have two."""
         groups = self.trainings.by_seed(metric.name)
         for seed, values in self.null.by_seed(metric.name).items():
             groups[seed] = groups.get(seed, []) + values
-        losses = [[loss(x, watched(metric), metric.target) for x in group] for group in groups.values()]
+        losses = []
+        for values in groups.values():
+            losses.append([loss(value, watched(metric), metric.target) for value in values])
         return Noise.of(losses, self.least(metric))
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a run is checked against.
+    """A baseline that runs are checked against.
 
     Attributes:
-        made: By which version, when and on what; for people.
-        rows: (row, dataset) -> what was measured.
+        made: Facts for people: version, date and machine.
+        rows: (row, dataset) -> the values that were measured.
     """
 
     made: JSON
@@ -96,16 +101,16 @@ class Baseline:
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write a baseline as JSON, one line a row.
+    """Write a baseline as JSON, one line per row.
 
     Raises:
-        UsageError: It cannot be written there.
+        UsageError: The file cannot be written.
     """
     head = json.dumps({"schema": SCHEMA, "made": baseline.made}, indent=1).removesuffix("\n}")
-    rows = [
-        json.dumps({"row": row, "dataset": dataset} | dataclasses.asdict(measured), allow_nan=False)
-        for (row, dataset), measured in baseline.rows.items()
-    ]
+    rows = []
+    for (row, dataset), measured in baseline.rows.items():
+        values = {"row": row, "dataset": dataset} | dataclasses.asdict(measured)
+        rows.append(json.dumps(values, allow_nan=False))
     try:
         write_atomically(path, head + ',\n "rows": [\n' + ",\n".join(rows) + "\n ]\n}\n")
     except OSError as error:
@@ -116,24 +121,24 @@ def read(path: Path) -> Baseline:
     """Read a baseline.
 
     Raises:
-        UsageError: There is none, or it is damaged or of another version.
+        UsageError: There is no such file, or it is damaged or of another version.
     """
     try:
-        told = json.loads(read_text(path), parse_constant=_refuse)
-        if told["schema"] != SCHEMA:
-            raise ValueError(f"schema {told['schema']!r}, expected {SCHEMA}")
-        rows = {
-            (str(each["row"]), str(each["dataset"])): Measured(
-                _conditions(str(each["dataset"]), dict(each["conditions"])),
-                _series(each["trainings"]),
-                _series(each["null"]),
+        baseline_json = json.loads(read_text(path), parse_constant=_refuse)
+        if baseline_json["schema"] != SCHEMA:
+            raise ValueError(f"schema {baseline_json['schema']!r}, expected {SCHEMA}")
+        rows: dict[Pair, Measured] = {}
+        for row_json in baseline_json["rows"]:
+            dataset = str(row_json["dataset"])
+            measured = Measured(
+                conditions=_conditions(dataset, dict(row_json["conditions"])),
+                trainings=_series(row_json["trainings"]),
+                null=_series(row_json["null"]),
             )
-            for each in told["rows"]
-        }
-        for row in rows.values():
-            if row.null.values.keys() != row.trainings.values.keys():
+            if measured.null.values.keys() != measured.trainings.values.keys():
                 raise ValueError("expected the metrics of the null pairs to be those of the run")
-        return Baseline(dict(told["made"]), rows)
+            rows[str(row_json["row"]), dataset] = measured
+        return Baseline(made=dict(baseline_json["made"]), rows=rows)
     except OSError as error:
         raise UsageError(f"no baseline at {path} ({error.strerror}); bench baseline RUN -o FILE makes one") from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -143,20 +148,21 @@ def read(path: Path) -> Baseline:
         ) from None
 
 
-def _conditions(dataset: str, told: JSON) -> JSON:
-    """Without the place of a file, which former versions kept: its content is in the recipe."""
-    if "dataset_parameters" not in told:
-        return told
-    return told | {"dataset_parameters": portable(dataset, dict(told["dataset_parameters"]))}
+def _conditions(dataset: str, conditions: JSON) -> JSON:
+    """Leave out the path of a file, which former versions kept: its content is in the recipe."""
+    if "dataset_parameters" not in conditions:
+        return conditions
+    return conditions | {"dataset_parameters": portable(dataset, dict(conditions["dataset_parameters"]))}
 
 
-def _series(told: JSON) -> Series:
-    seeds = tuple(int(seed) for seed in told["data_seeds"])
-    values = {str(name): tuple(_number(value) for value in column) for name, column in told["values"].items()}
-    for name, column in values.items():
+def _series(series_json: JSON) -> Series:
+    seeds = tuple(map(int, series_json["data_seeds"]))
+    values = {}
+    for name, column in series_json["values"].items():
         if len(column) != len(seeds):
             raise ValueError(f"expected {len(seeds)} values of {name}, got {len(column)}")
-    return Series(seeds, values)
+        values[str(name)] = tuple(map(_number, column))
+    return Series(data_seeds=seeds, values=values)
 
 
 def _number(value: float | None) -> float | None:

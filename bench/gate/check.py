@@ -1,5 +1,6 @@
-"""The gate: has quality fallen against a baseline, by more than trainings on the same data differ anyway?"""
+"""The gate: a comparison with a baseline that tells losses of quality from the noise of training."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,26 +15,35 @@ from bench.stats.estimates import holm
 from bench.stats.noise import Noise
 from bench.stats.standings import loss
 
-FALSE_ALARMS = 0.01  # share of checks of unchanged quality that may call anything fallen: CI runs hundreds of them
+FALSE_ALARMS = 0.01
+"""Share of checks of unchanged quality that may report a loss: CI runs hundreds of them."""
+
 HOLDS, REGRESSED, UNMEASURED, FAILED = 0, 1, 2, 3
-NAMED = 3  # differences of conditions that a reason tells
+"""Exit codes of a check."""
+
+NAMED = 3
+"""Number of differing conditions that a reason names."""
 
 Outcome = Literal["regressed", "improved", "holds"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """One metric of one row on one dataset, over the seeds that baseline and run share.
 
     Attributes:
-        n: These seeds.
-        before: The baseline's mean, in the metric's unit.
-        after: The run's.
-        loss: Mean of what was lost; below 0 for a gain. Of a metric with a target it is the distance from that.
-        least: The smallest loss that matters.
-        noise: Of one seed's difference.
-        p: One-sided, of a loss of 0 (or, where something was gained, of a gain of 0), by Holm over all comparisons.
-        reach: The loss that a check shows in 95 of 100 cases.
+        row: Name of the row in the tables.
+        dataset: Name of the dataset in the tables.
+        metric: Name of the metric.
+        n: Number of the shared seeds.
+        before: Mean of the baseline, in the metric's unit.
+        after: Mean of the run, in the metric's unit.
+        loss: Mean loss, below 0 for a gain; for a metric with a target the loss is the distance from it.
+        least: Smallest loss that matters, in the metric's unit.
+        noise: Noise of one seed's difference.
+        p: One-sided p of a loss of 0 (or of a gain of 0, where there was a gain), by Holm over all comparisons.
+        reach: Loss that a check shows in 95 of 100 cases.
+        outcome: Judgement over all comparisons.
     """
 
     row: str
@@ -50,29 +60,30 @@ class Comparison:
     outcome: Outcome = "holds"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a check found.
+    """The verdict of a check.
 
     Attributes:
-        comparisons: In the baseline's order.
+        comparisons: Comparisons in the order of the baseline.
         failed: Cells of the run without a result.
-        unmeasured: What the baseline has and the run has not, or not alike.
-        notes: What else to know.
+        unmeasured: Parts of the baseline that the run lacks, or that are not comparable.
+        notes: Further remarks for people.
     """
 
     comparisons: tuple[Comparison, ...]
-    failed: tuple[Problem, ...]
-    unmeasured: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    failed: tuple[Problem, ...] = ()
+    unmeasured: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def of(self, outcome: str) -> list[Comparison]:
-        """Comparisons that ended so, the surest first."""
-        return sorted((each for each in self.comparisons if each.outcome == outcome), key=lambda each: each.p)
+        """Comparisons of one outcome, the surest first."""
+        chosen = [comparison for comparison in self.comparisons if comparison.outcome == outcome]
+        return sorted(chosen, key=lambda comparison: comparison.p)
 
     @property
     def code(self) -> int:
-        """Exit code: a cell that failed says more than a loss, and a loss more than something left unmeasured."""
+        """Exit code: a failed cell comes before a loss, and a loss before a part that was not measured."""
         if self.failed:
             return FAILED
         if self.of("regressed"):
@@ -84,66 +95,66 @@ def check(baseline: Baseline, run: FinishedRun) -> Verdict:
     """Compare a run with a baseline.
 
     Args:
-        baseline: What `bench.gate.baseline.read` read.
-        run: The run.
+        baseline: Baseline of a former run.
+        run: Run to be judged.
     """
     absent = {(row, dataset): reason for row, dataset, _, reason in run.plan.unavailable}
     comparisons, unmeasured, notes = compare(baseline.rows, measured(run), absent)
-    return Verdict(comparisons, tuple(undone(run)), unmeasured, notes)
+    return Verdict(comparisons=comparisons, failed=tuple(undone(run)), unmeasured=unmeasured, notes=notes)
 
 
 def compare(
     before: Mapping[Pair, Measured], after: Mapping[Pair, Measured], absent: Mapping[Pair, str]
 ) -> tuple[tuple[Comparison, ...], tuple[Problem, ...], tuple[str, ...]]:
-    """Compare what was measured.
+    """Compare the rows of a run with those of a baseline.
 
     A mean loss m of n seeds, m = mean(loss after - loss before), has the standard error s / sqrt(n), where s is the
-    standard deviation of the difference between two trainings on the same data, as the baseline's null pairs tell it.
-    It is called fallen where m is at least the smallest loss that matters and its one-sided p (t distribution with the
+    standard deviation of the difference between two trainings on the same data, estimated by the baseline's null pairs.
+    Quality has fallen where m is at least the smallest loss that matters and its one-sided p (t distribution with the
     null pairs' degrees of freedom) is at most FALSE_ALARMS, by Holm over all comparisons.
 
     Args:
-        before: The baseline's rows, with their null pairs.
-        after: The run's.
-        absent: Rows that the run could not have -> why.
+        before: Rows of the baseline, with their null pairs.
+        after: Rows of the run.
+        absent: (row, dataset) that the run could not have -> reason.
 
     Returns:
-        Comparisons, what could not be compared, and notes.
+        Comparisons, parts that could not be compared, and notes.
     """
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     problems: list[Problem] = []
     shares: dict[tuple[int, int], None] = {}
     for pair, row in before.items():
         reason = _unlike(row, after.get(pair), absent.get(pair))
         if reason:
-            problems.append(Problem(*pair, "", reason))
+            problems.append(Problem(row=pair[0], dataset=pair[1], reason=reason))
             continue
         for name in row.trainings.values:
             outcome = _compared(pair, name, row, after[pair])
             if isinstance(outcome, Problem):
                 problems.append(outcome)
             else:
-                found.append(outcome)
+                comparisons.append(outcome)
                 shares[outcome.n, len(row.trainings.by_seed(name))] = None
     notes = [f"some comparisons are over {n} of the baseline's {of} seeds" for n, of in shares if n < of]
-    new = [f"{row} on {dataset}" for row, dataset in after if (row, dataset) not in before]
+    new = [f"{row} on {dataset}" for row, dataset in after.keys() - before.keys()]
     if new:
-        notes.append(f"not in the baseline, so not checked: {', '.join(new)}")
-    return tuple(_judged(found)), tuple(problems), tuple(notes)
+        notes.append(f"not in the baseline, so not checked: {', '.join(sorted(new))}")
+    return tuple(_judged(comparisons)), tuple(problems), tuple(notes)
 
 
 def _unlike(before: Measured, after: Measured | None, absent: str | None) -> str:
-    """Why two rows cannot be compared; "" where they can."""
+    """Reason why two rows cannot be compared; "" where they can."""
     if after is None:
         return absent or "in the baseline, but not in this run"
     differences = list(_differences(before.conditions, after.conditions))
     if differences:
         more = len(differences) - NAMED
         return "not comparable: " + "; ".join(differences[:NAMED]) + (f"; and {more} more" if more > 0 else "")
-    seeds = before.trainings.data_seeds, after.trainings.data_seeds
-    if not set(seeds[0]) & set(seeds[1]):
-        told = [", ".join(map(str, each)) for each in seeds]
-        return f"not comparable: seeds {told[0]} in the baseline, {told[1]} in this run"
+    old_seeds, new_seeds = before.trainings.data_seeds, after.trainings.data_seeds
+    if set(old_seeds).isdisjoint(new_seeds):
+        old, new = ", ".join(map(str, old_seeds)), ", ".join(map(str, new_seeds))
+        return f"not comparable: seeds {old} in the baseline, {new} in this run"
     return ""
 
 
@@ -156,25 +167,31 @@ def _differences(before: Any, after: Any, name: str = "") -> Iterator[str]:
 
 
 def _compared(pair: Pair, name: str, before: Measured, after: Measured) -> Comparison | Problem:
-    """One comparison, not yet judged: its p is not corrected for the others, and its reach is left open."""
+    """Make a comparison that is not yet judged: its p is not corrected for the others, and its reach is open."""
+    problem = functools.partial(Problem, row=pair[0], dataset=pair[1], part=name)
     metric = METRICS.get(name)
     if metric is None or name not in after.trainings.values:
-        return Problem(*pair, name, "not measured: this version does not watch such a metric")
+        return problem(reason="not measured: this version does not watch such a metric")
     old, new = before.trainings.by_seed(name), after.trainings.by_seed(name)
     seeds = [seed for seed in old if seed in new]
     if not seeds:
-        return Problem(*pair, name, "not measured: blank on every seed that the baseline has it for")
+        return problem(reason="not measured: blank on every seed that the baseline has it for")
     noise = before.noise(metric)
     if noise is None:
-        return Problem(*pair, name, "not measured: the baseline has no null pair of it")
-    firsts, seconds = [old[seed][0] for seed in seeds], [new[seed][0] for seed in seeds]
-    mean = _mean(firsts)
-    lost = _mean([_loss(metric, new) - _loss(metric, old) for old, new in zip(firsts, seconds, strict=True)])
+        return problem(reason="not measured: the baseline has no null pair of it")
+    firsts, seconds, losses = [], [], []
+    for seed in seeds:
+        first, second = old[seed][0], new[seed][0]
+        firsts.append(first)
+        seconds.append(second)
+        losses.append(_loss(metric, second) - _loss(metric, first))
+    lost = _mean(losses)
     return Comparison(
-        *pair,
+        row=pair[0],
+        dataset=pair[1],
         metric=name,
         n=len(seeds),
-        before=mean,
+        before=_mean(firsts),
         after=_mean(seconds),
         loss=lost,
         least=before.least(metric),
@@ -183,16 +200,18 @@ def _compared(pair: Pair, name: str, before: Measured, after: Measured) -> Compa
     )
 
 
-def _judged(found: list[Comparison]) -> Iterator[Comparison]:
-    """With p corrected for all comparisons, what that says, and how much would have been seen."""
-    losses, gains = holm(each.p for each in found), holm(1 - each.p for each in found)
-    for each, p_loss, p_gain in zip(found, losses, gains, strict=True):
-        p = p_loss if each.loss > 0 else p_gain
+def _judged(comparisons: list[Comparison]) -> Iterator[Comparison]:
+    """Correct p for all comparisons, and add the outcome and the loss that would have been seen."""
+    losses = holm(comparison.p for comparison in comparisons)
+    gains = holm(1 - comparison.p for comparison in comparisons)
+    for comparison, p_loss, p_gain in zip(comparisons, losses, gains, strict=True):
+        p = p_loss if comparison.loss > 0 else p_gain
         assert p is not None  # every p that goes in comes out
-        sure = p <= FALSE_ALARMS and abs(each.loss) >= each.least
-        outcome: Outcome = ("regressed" if each.loss > 0 else "improved") if sure else "holds"
-        reach = each.noise.reach(each.n, FALSE_ALARMS / len(found), each.least)
-        yield replace(each, p=p, outcome=outcome, reach=reach)
+        outcome: Outcome = "holds"
+        if p <= FALSE_ALARMS and abs(comparison.loss) >= comparison.least:
+            outcome = "regressed" if comparison.loss > 0 else "improved"
+        reach = comparison.noise.reach(comparison.n, FALSE_ALARMS / len(comparisons), comparison.least)
+        yield replace(comparison, p=p, outcome=outcome, reach=reach)
 
 
 def _loss(metric: Metric, value: float) -> float:

@@ -1,4 +1,7 @@
-"""The smallest loss of each metric that matters; apart from the metrics, whose code decides what is measured again."""
+"""Smallest loss of every metric that matters.
+
+It stands apart from the metrics, because their code decides what is measured again.
+"""
 
 from dataclasses import dataclass
 
@@ -6,23 +9,23 @@ from bench.metrics.base import Metric
 from bench.vocabulary import Direction
 
 FLOORS = ("active",)
-"""Metrics without a better end of which the gate lets no more be lost than of the others."""
+"""Metrics without a preferred direction that must not fall, e.g. codebook utilisation."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a loss must reach to be called one.
+    """Size of the smallest loss that matters.
 
     Attributes:
-        size: In the metric's unit, or as a share of its value.
-        relative: Whether `size` is such a share.
+        size: Size in the metric's unit, or as a share of the metric's value.
+        relative: Whether `size` is a share.
     """
 
     size: float
     relative: bool = False
 
     def of(self, value: float) -> float:
-        """In the metric's unit, where `value` is what would be lost from."""
+        """Size in the metric's unit, for a loss from a value."""
         return self.size * abs(value) if self.relative else self.size
 
 
@@ -57,10 +60,10 @@ EFFECTS = {
 
 
 def effect(name: str) -> Effect:
-    """Of a metric; one that is not in the catalogue may lose 5 %."""
+    """Smallest loss of a metric that matters; 5 % for a metric of a plug-in."""
     return EFFECTS.get(name, _SHARE)
 
 
 def watched(metric: Metric) -> Direction:
-    """Which way of a metric the gate takes for better; "none" where it does not look."""
+    """Direction that the gate takes for better; "none" where it does not watch the metric."""
     return "higher" if metric.name in FLOORS else metric.direction

@@ -1,4 +1,4 @@
-"""What a check found, as text, as GitHub annotations and as JUnit XML."""
+"""Messages of a check: text, GitHub annotations and JUnit XML."""
 
 import re
 from pathlib import Path
@@ -18,84 +18,96 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def text(verdict: Verdict, baseline: Baseline) -> str:
-    """For people: what fell and what rose, what was not compared, and the smallest loss that would have been seen."""
+    """Message for people: losses, gains, problems, and the smallest loss that would have been seen."""
     fallen, risen = verdict.of("regressed"), verdict.of("improved")
     held = len(verdict.comparisons) - len(fallen) - len(risen)
-    lines = [f"fell: {_place(each)} {_change(each)}" for each in fallen]
-    lines += [f"rose: {_place(each)} {_change(each)}" for each in risen]
-    lines += [f"failed: {_place(each)}: {_line(each.reason)}" for each in verdict.failed]
-    lines += [f"not measured: {_place(each)}: {_line(each.reason)}" for each in verdict.unmeasured]
-    lines += [f"note: {each}" for each in verdict.notes]
+    lines = []
+    for word, comparisons in (("fell", fallen), ("rose", risen)):
+        lines += [f"{word}: {_place(comparison)} {_change(comparison)}" for comparison in comparisons]
+    for word, problems in (("failed", verdict.failed), ("not measured", verdict.unmeasured)):
+        lines += [f"{word}: {_place(problem)}: {_line(problem.reason)}" for problem in problems]
+    lines += [f"note: {note}" for note in verdict.notes]
     if risen:
         lines.append("note: bench baseline RUN -o FILE makes what rose the new standard")
     if verdict.comparisons:
         lines += ["", sight(verdict), ""]
     unmeasured = "not everything was measured" if verdict.comparisons else "nothing was measured"
-    made = ", ".join(f"{name} {value}" for name, value in baseline.made.items() if isinstance(value, str | int))
+    facts = []
+    for name, value in baseline.made.items():
+        if isinstance(value, str | int):
+            facts.append(f"{name} {value}")
     lines.append(
         f"{_VERDICTS.get(verdict.code, unmeasured)}: {len(fallen)} fell, {len(risen)} rose, {held} "
         f"hold of {len(verdict.comparisons)} comparisons; {len(verdict.failed)} cells failed, "
-        f"{len(verdict.unmeasured)} not measured (baseline: {made})"
+        f"{len(verdict.unmeasured)} not measured (baseline: {', '.join(facts)})"
     )
     return "\n".join(lines)
 
 
 def sight_of(baseline: Baseline) -> str:
-    """As `sight`, of a run over the baseline's own seeds."""
-    return sight(Verdict(compare(baseline.rows, baseline.rows, {})[0], (), (), ()))
+    """Table of `sight` for a run over the baseline's own seeds."""
+    comparisons, _, _ = compare(baseline.rows, baseline.rows, {})
+    return sight(Verdict(comparisons=comparisons))
 
 
 def sight(verdict: Verdict) -> str:
-    """The smallest loss that is seen, a line a metric, from the steadiest row's to the most restless one's."""
+    """Table of the smallest loss that is seen: one line per metric, from the least noisy row to the noisiest."""
     columns: dict[str, dict[str, list[Comparison]]] = {}
-    for each in verdict.comparisons:
-        columns.setdefault(each.metric, {}).setdefault(each.dataset, []).append(each)
-    sources = list(dict.fromkeys(each.dataset for each in verdict.comparisons))
+    datasets: dict[str, None] = {}
+    numbers = set()
+    for comparison in verdict.comparisons:
+        columns.setdefault(comparison.metric, {}).setdefault(comparison.dataset, []).append(comparison)
+        datasets[comparison.dataset] = None
+        numbers.add(comparison.n)
     rows = []
-    for metric, found in columns.items():
-        told = effect(metric)
-        least = f"{told.size:.0%}" if told.relative else f"{told.size:g}"
-        rows.append([metric, least, *(_range(found.get(source, [])) for source in sources)])
-    seeds = " or ".join(map(str, sorted({each.n for each in verdict.comparisons})))
-    table = tabulate(rows, headers=["metric", "matters from", *sources], tablefmt="simple", disable_numparse=True)
+    for metric, by_dataset in columns.items():
+        smallest = effect(metric)
+        least = f"{smallest.size:.0%}" if smallest.relative else f"{smallest.size:g}"
+        rows.append([metric, least, *(_range(by_dataset.get(dataset, [])) for dataset in datasets)])
+    seeds = " or ".join(map(str, sorted(numbers)))
+    table = tabulate(rows, headers=["metric", "matters from", *datasets], tablefmt="simple", disable_numparse=True)
     return f"smallest loss that {POWER:.0%} of checks over {seeds} seeds show, from row to row\n{table}"
 
 
 def github(verdict: Verdict) -> str:
-    """Workflow commands that GitHub shows beside a pull request: errors first, since it shows ten of a kind."""
-    lines = [_command("error", f"{_place(each)} fell", _change(each)) for each in verdict.of("regressed")]
-    lines += [_command("error", f"{_place(each)} failed", each.reason) for each in verdict.failed]
-    lines += [_command("error", f"{_place(each)} not measured", each.reason) for each in verdict.unmeasured]
+    """Workflow commands that GitHub shows beside a pull request: errors first, because it shows ten per kind."""
+    lines = []
+    for comparison in verdict.of("regressed"):
+        lines.append(_command("error", f"{_place(comparison)} fell", _change(comparison)))
+    for word, problems in (("failed", verdict.failed), ("not measured", verdict.unmeasured)):
+        lines += [_command("error", f"{_place(problem)} {word}", problem.reason) for problem in problems]
     if not (verdict.comparisons or lines):
         lines.append(_command("error", "nothing was measured", "the baseline is empty"))
-    lines += [_command("notice", f"{_place(each)} rose", _change(each)) for each in verdict.of("improved")]
+    for comparison in verdict.of("improved"):
+        lines.append(_command("notice", f"{_place(comparison)} rose", _change(comparison)))
     return "\n".join(lines)
 
 
 def junit(verdict: Verdict, path: Path) -> None:
-    """Write a test case a comparison, and one that errs for each thing that could not be compared.
+    """Write JUnit XML: a test case per comparison, and one with an error per problem.
 
     Raises:
-        UsageError: It cannot be written there.
+        UsageError: The file cannot be written.
     """
     problems = [*verdict.failed, *verdict.unmeasured]
-    counts = {
-        "tests": len(verdict.comparisons) + len(problems),
-        "failures": len(verdict.of("regressed")),
-        "errors": len(problems),
-    }
     root = ElementTree.Element("testsuites")
-    told = {"name": "bench check"} | {name: str(count) for name, count in counts.items()}
-    suite = ElementTree.SubElement(root, "testsuite", told)
-    for each in verdict.comparisons:
-        case = _case(suite, each, each.metric)
-        if each.outcome == "regressed":
-            ElementTree.SubElement(case, "failure", message=_xml(_change(each)), type="regression")
-        ElementTree.SubElement(
-            case, "system-out"
-        ).text = f"{each.outcome}: {_xml(_change(each))}; smallest loss seen {_size(each.reach, each)}"
+    suite = ElementTree.SubElement(
+        root,
+        "testsuite",
+        name="bench check",
+        tests=str(len(verdict.comparisons) + len(problems)),
+        failures=str(len(verdict.of("regressed"))),
+        errors=str(len(problems)),
+    )
+    for comparison in verdict.comparisons:
+        case = _case(suite, comparison, comparison.metric)
+        change = _xml(_change(comparison))
+        if comparison.outcome == "regressed":
+            ElementTree.SubElement(case, "failure", message=change, type="regression")
+        seen = _size(comparison.reach, comparison)
+        ElementTree.SubElement(case, "system-out").text = f"{comparison.outcome}: {change}; smallest loss seen {seen}"
     for problem in problems:
-        case = _case(suite, problem, problem.what or "row")
+        case = _case(suite, problem, problem.part or "row")
         ElementTree.SubElement(case, "error", message=_xml(problem.reason), type="not measured")
     ElementTree.indent(root)
     try:
@@ -109,12 +121,12 @@ def _case(suite: ElementTree.Element, of: Comparison | Problem, name: str) -> El
 
 
 def _place(of: Comparison | Problem) -> str:
-    what = of.metric if isinstance(of, Comparison) else of.what
-    return _line(f"{of.row} on {of.dataset}" + (f", {what}" if what else ""))
+    part = of.metric if isinstance(of, Comparison) else of.part
+    return _line(f"{of.row} on {of.dataset}" + (f", {part}" if part else ""))
 
 
 def _line(value: str) -> str:
-    """One line, so that no name can begin another with a workflow command."""
+    """Text in one line, so that no name can begin another line with a workflow command."""
     return " ".join(value.split())
 
 
@@ -123,13 +135,17 @@ def _change(of: Comparison) -> str:
     return f"{of.before:.4g} -> {of.after:.4g}, {turn} over {of.n} seeds, p = {of.p:.2g}"
 
 
-def _range(found: list[Comparison]) -> str:
-    ordered = sorted(found, key=lambda each: each.reach)
-    return " to ".join(dict.fromkeys(_size(each.reach, each) for each in (*ordered[:1], *ordered[-1:])))
+def _range(comparisons: list[Comparison]) -> str:
+    """Smallest losses of the least noisy and of the noisiest row."""
+    if not comparisons:
+        return ""
+    ordered = sorted(comparisons, key=lambda comparison: comparison.reach)
+    least, most = _size(ordered[0].reach, ordered[0]), _size(ordered[-1].reach, ordered[-1])
+    return least if least == most else f"{least} to {most}"
 
 
 def _size(loss: float, of: Comparison) -> str:
-    """A loss or gain, as a share where that is how its metric is judged."""
+    """Size of a loss or gain, as a share where its metric is judged by the share."""
     share = effect(of.metric).relative and of.before
     return f"{abs(loss / of.before):.1%}" if share else f"{abs(loss):.3g}"
 
@@ -144,5 +160,5 @@ def _escape(value: str) -> str:
 
 
 def _xml(value: str) -> str:
-    """Without what no XML document may hold; the writer escapes the rest."""
+    """Text without characters that no XML document may hold; the writer escapes the rest."""
     return _NOT_XML.sub("\ufffd", value)

@@ -1,4 +1,4 @@
-"""Null pairs: the same data and code, other training seeds; and the baseline that they and a run make."""
+"""Null pairs: trainings on the same data by the same code from other seeds, and the baseline made with them."""
 
 import dataclasses
 import itertools
@@ -20,13 +20,14 @@ from bench.records.store import Store
 from bench.vocabulary import NULL
 
 FEWEST = 2
+"""Smallest number of null pairs."""
 
 
 def finished(store: Store) -> FinishedRun:
-    """The run all of whose cells are done, by the present code.
+    """Read a run, all of whose cells must be done by the present code.
 
     Raises:
-        UsageError: Some are not, or were trained or measured by other code.
+        UsageError: Some cell is not done, or was trained or measured by other code.
     """
     plan = from_values(store.plan(), store.root / "plan.json")
     for reason in filter(None, map(made_elsewhere, plan.cells)):
@@ -36,7 +37,7 @@ def finished(store: Store) -> FinishedRun:
     failed = undone(run)
     if failed:
         first, others = failed[0], f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        raise UsageError(f"no baseline without a result of {first.row} on {first.dataset}, {first.what}{others}")
+        raise UsageError(f"no baseline without a result of {first.row} on {first.dataset}, {first.part}{others}")
     for cell in plan.cells:
         trained = training_code(cell.quantizer, cell.dataset) == cell.code and trained_from(cell, cell.seed) == cell
         if not trained or stale_metrics(cell, records[cell.key]):
@@ -48,41 +49,44 @@ def finished(store: Store) -> FinishedRun:
 
 
 def null_plan(plan: Plan, pairs: int) -> Plan:
-    """Trainings of every row that make null pairs with a run's: on the same data, from other training seeds.
+    """Plan the trainings of every row that make null pairs with those of a run: same data, other training seeds.
 
-    The k-th is on the data of the run's k-th seed, round and round, so that a larger number keeps those that are there.
-    They are set apart in tables: their seeds stand for no data of their own.
+    The k-th training is on the data of the run's k-th seed, in turns, so that a larger number keeps the trainings that
+    are there. They are set apart in tables, because their seeds stand for no data of their own.
+
+    Args:
+        plan: Plan of the run.
+        pairs: Number of trainings per row.
 
     Raises:
-        UsageError: There are too few.
+        UsageError: The number is too small.
     """
     if pairs < FEWEST:
         raise UsageError(f"expected --null-pairs of at least {FEWEST}, got {pairs}")
     originals = [cell for cell in plan.cells if not cell.control]
     seeds = itertools.cycle(dict.fromkeys(cell.data_seed for cell in originals))
-    cells = [
-        dataclasses.replace(trained_from(cell, LARGEST_SEED - index), role=NULL)
-        for index, seed in zip(range(pairs), seeds, strict=False)
-        for cell in originals
-        if cell.data_seed == seed
-    ]
+    cells = []
+    for index, seed in zip(range(pairs), seeds, strict=False):
+        for cell in originals:
+            if cell.data_seed == seed:
+                cells.append(dataclasses.replace(trained_from(cell, LARGEST_SEED - index), role=NULL))
     return dataclasses.replace(plan, cells=tuple(cells), unavailable=(), remarks=(), suite="", published=())
 
 
 def device_of(records: Mapping[str, Record]) -> str:
-    """The kind of device that a run was made on.
+    """Kind of device that a run was made on.
 
     Raises:
-        UsageError: It was made on several.
+        UsageError: The run was made on several kinds.
     """
     devices = sorted({record["device"] for record in records.values()})
     if len(devices) != 1:
         raise UsageError(f"expected a run on one kind of device, got cells from {' and '.join(devices) or 'none'}")
-    return str(devices[0])
+    return devices[0]
 
 
 def make(run: FinishedRun, null: FinishedRun) -> Baseline:
-    """The baseline of a finished run and of its null pairs.
+    """Make the baseline of a finished run and of its null pairs.
 
     Raises:
         UsageError: Nothing was measured.
@@ -104,4 +108,4 @@ def make(run: FinishedRun, null: FinishedRun) -> Baseline:
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path} does not tell what the run was made on ({type(error).__name__}: {error})") from None
-    return Baseline(made, rows)
+    return Baseline(made=made, rows=rows)

@@ -1,4 +1,4 @@
-"""What a run measured of what the gate watches, and which of its cells have no result."""
+"""Observations of a run that the gate watches, and its cells without a result."""
 
 import json
 import math
@@ -15,57 +15,61 @@ from bench.typing import JSON
 from bench.vocabulary import DONE
 
 WATCHED = tuple(metric for metric in METRICS.values() if watched(metric) != "none")
-INDIFFERENT = ("name", "purpose", "seeds")  # what no cell is decided by, of a protocol
+INDIFFERENT = ("name", "purpose", "seeds")
+"""Values of a protocol that decide no cell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that could not be compared.
+    """A metric, seed or row that could not be compared.
 
     Attributes:
-        what: A metric or seed; "" for the row on that dataset as a whole.
-        reason: Why.
+        row: Name of the row in the tables.
+        dataset: Name of the dataset in the tables.
+        part: Name of the metric or seed; "" for the row on that dataset as a whole.
+        reason: Reason why it could not be compared.
     """
 
     row: str
     dataset: str
-    what: str
+    part: str = ""
     reason: str
 
 
 def undone(run: FinishedRun) -> list[Problem]:
     """Cells without a result."""
-    found = []
+    problems = []
     for cell in run.plan.cells:
         record = run.records.get(cell.key)
         if record is None or record["status"] != DONE:
             reason = f"{record['status']}: {cause(record)}" if record else "it has no readable record"
-            found.append(Problem(cell.row, cell.dataset, f"seed {cell.seed}", reason))
-    return found
+            part = f"seed {cell.seed}"
+            problems.append(Problem(row=cell.row, dataset=cell.dataset, part=part, reason=reason))
+    return problems
 
 
 def measured(run: FinishedRun) -> dict[Pair, Measured]:
-    """(row, dataset) -> what a run measured. Controls are left out: they are there to be bad."""
+    """(row, dataset) -> values that a run measured; controls are left out, because they are meant to be bad."""
     table = results(run).set_index(["quantizer", "dataset", "seed"])
     columns = {metric.name: table[metric.name].astype(float).to_dict() for metric in WATCHED}
     cells: dict[Pair, list[Cell]] = {}
     for cell, _ in run.recorded():
         if not cell.control:
             cells.setdefault(cell.pair, []).append(cell)
-    found = {}
-    for pair, own in cells.items():
+    rows = {}
+    for pair, cells_of_pair in cells.items():
         values = {}
         for metric in WATCHED:
-            column = [columns[metric.name][*pair, cell.seed] for cell in own]
+            column = [columns[metric.name][*pair, cell.seed] for cell in cells_of_pair]
             values[metric.name] = tuple(None if math.isnan(value) else value for value in column)
-        devices = sorted({run.records[cell.key]["device"] for cell in own})
-        trainings = Series(tuple(cell.data_seed for cell in own), values)
-        found[pair] = Measured(_conditions(own[0], devices), trainings)
-    return found
+        devices = sorted({run.records[cell.key]["device"] for cell in cells_of_pair})
+        trainings = Series(data_seeds=tuple(cell.data_seed for cell in cells_of_pair), values=values)
+        rows[pair] = Measured(conditions=_conditions(cells_of_pair[0], devices), trainings=trainings)
+    return rows
 
 
 def _conditions(cell: Cell, devices: list[str]) -> JSON:
-    told = {
+    conditions = {
         "quantizer": cell.quantizer,
         "parameters": cell.parameters,
         "dataset_parameters": cell.portable_parameters,
@@ -73,5 +77,5 @@ def _conditions(cell: Cell, devices: list[str]) -> JSON:
         "protocol": {name: value for name, value in cell.protocol.items() if name not in INDIFFERENT},
         "device": ", ".join(devices),
     }
-    kept: JSON = json.loads(json.dumps(told))  # as they will be read: tuples are lists
-    return kept
+    as_read: JSON = json.loads(json.dumps(conditions))  # tuples become lists
+    return as_read

@@ -1,8 +1,8 @@
-"""Which rows of a column can be told from its best."""
+"""Standings: rows of a column that differ significantly from its best row."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.stats.estimates import FEWEST_SEEDS, SIGNIFICANCE, Paired, holm, paired
@@ -11,35 +11,36 @@ from bench.vocabulary import Direction
 Mark = Literal["best", "tied", "behind", "identical", "untested"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where a row stands in its column.
+    """Comparison of a row with the best row of its column.
+
+    Rows other than the best are not compared with each other, even where their marks differ.
 
     Attributes:
-        n: Seeds of the comparison with the best; the row's own where there is none, and for the best.
+        n: Number of seeds of the comparison; without one, and for the best, the number of the row's own seeds.
         mean: Mean of the row's values over its own seeds, in the column's unit; None without any.
-        best: The row compared with; None where nothing is claimed.
-        difference: Mean loss minus the best's over the seeds that both have: above 0 is worse. None without a
+        best: Name of the row that it is compared with; None where nothing is claimed.
+        difference: Mean loss minus that of the best, over the seeds that both have: above 0 is worse. None without a
             comparison, 0 for the best.
         low: Lower end of the difference's 95 % t interval, not corrected for other comparisons; None without a test.
-        high: Its upper end.
+        high: Upper end of that interval.
         p: Two-sided p of the paired t test; None without a test.
         p_holm: p, corrected within the column (`holm` with to_best).
-        mark: "behind" the best; "tied": cannot be told from the best; "identical": every difference to it is zero;
-            "untested"; "best": the best, with something behind it. The best of a column where nothing is behind is
-            "tied" (or "identical", "untested") like the others: no row is best alone by a bare minimum. Rows other than
-            the best are not compared with each other, even where their marks differ.
+        mark: One word. "behind": significantly worse than the best. "tied": no significant difference from the best.
+            "identical": every difference to the best is zero. "untested": no test. "best": the best, where some row is
+            behind; where none is, the best is marked like the others, because no row is best by a bare minimum.
     """
 
     n: int
     mean: float | None
-    best: str | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    p_holm: float | None
-    mark: Mark
+    best: str | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    mark: Mark = "untested"
 
 
 def standings(
@@ -48,64 +49,68 @@ def standings(
     target: float | None = None,
     overlap: float = 0.0,
 ) -> dict[str, Standing]:
-    """Tell the rows of one column from its best row, or say that they cannot be told.
+    """Compare the rows of one column with its best row.
 
     Losses are x (lower), -x (higher) or |x - target|. A value that is not finite is a seed that the row lacks. Rows
     with fewer than FEWEST_SEEDS seeds are untested. The best is the smallest mean loss (the first name among equals)
-    over the seeds that all other rows share, so that no row wins by easy seeds; where they share fewer than
-    FEWEST_SEEDS, nothing is claimed. Each row is compared with the best over all seeds that the two share; on these
+    over the seeds that all other rows share, so that no row wins by easy seeds. Where they share fewer than
+    FEWEST_SEEDS, nothing is claimed. Every row is compared with the best over all seeds that the two share; on these
     it may be ahead, and is then tied at worst.
 
-    The best is chosen on the values that it is tested with. Holm over the 6 comparisons of 7 rows that are all the
-    same therefore errs too often: it called at least one of them different in 7.9 % of 40,000 simulated tables with
-    3 seeds, 9.5 % with 5 and 10.5 % with 10 (Gaussian noise, shared seed effects). `holm` with to_best counts the
-    pairs that could have been compared: 2.3 %, 2.8 % and 3.5 %, and at most 5.1 % (binomial error .2 %; 5 % by design)
-    over all two-group configurations tried, reached where two equal rows lead far ahead of five. It tells more rows
-    apart than Holm or Shaffer (1986) over all 21 pairs: with 5 seeds and one row ahead of six by 3 standard
-    deviations 2.9 of 6, against 1.7 and 1.9.
+    The best is chosen on the values that it is tested with, which Holm's correction alone does not account for. `holm`
+    with to_best counts the pairs that could have been compared; docs/concepts/statistics.md shows by simulation how
+    often it errs.
 
     Args:
         values: Row name -> seed -> value.
-        direction: Which way is better.
-        target: The best value where direction is "target".
-        overlap: As in `paired`.
+        direction: Better end of the values.
+        target: Best value where the direction is "target".
+        overlap: Share n_test / n_train of seeds that split one finite source, see `paired`.
 
     Returns:
         Row name -> standing, in the order of `values`.
 
     Raises:
-        ValueError: If the direction is "none", or "target" without a target.
+        ValueError: The direction is "none", or "target" without a target.
     """
-    finite = {name: {s: x for s, x in row.items() if math.isfinite(x)} for name, row in values.items()}
-    losses = {
-        name: {seed: loss(x, direction, target) for seed, x in row.items()}
-        for name, row in finite.items()
-        if len(row) >= FEWEST_SEEDS
-    }
+    finite: dict[str, dict[int, float]] = {}
+    losses: dict[str, dict[int, float]] = {}
+    for name, row in values.items():
+        finite[name] = {seed: value for seed, value in row.items() if math.isfinite(value)}
+        if len(finite[name]) >= FEWEST_SEEDS:
+            losses[name] = {seed: loss(value, direction, target) for seed, value in finite[name].items()}
     best = _best(losses)
     if best is None:
-        return {name: _untested(row, None) for name, row in finite.items()}
+        return {name: Standing(n=len(row), mean=_mean(row)) for name, row in finite.items()}
     tests = {name: _over_shared(row, losses[best], overlap) for name, row in losses.items() if name != best}
     adjusted = dict(zip(tests, holm((test.p for test in tests.values()), to_best=True), strict=True))
-    marks: dict[str, Mark] = {name: _mark(test, adjusted[name]) for name, test in tests.items()}
-    found = {}
+    ranked: dict[str, Standing] = {}
     for name, row in finite.items():
-        if name == best:
-            mean = _mean(row)
-            found[name] = Standing(len(row), mean, best, 0.0, None, None, None, None, _mark_of_best(marks.values()))
-        elif name not in tests:
-            found[name] = _untested(row, best)
-        else:
-            t = tests[name]
-            found[name] = Standing(t.n, _mean(row), best, t.mean, t.low, t.high, t.p, adjusted[name], marks[name])
-    return found
+        if name not in tests:
+            ranked[name] = Standing(n=len(row), mean=_mean(row), best=best)
+            continue
+        test = tests[name]
+        ranked[name] = Standing(
+            n=test.n,
+            mean=_mean(row),
+            best=best,
+            difference=test.mean,
+            low=test.low,
+            high=test.high,
+            p=test.p,
+            p_holm=adjusted[name],
+            mark=_mark(test, adjusted[name]),
+        )
+    mark_of_best = _mark_of_best({ranked[name].mark for name in tests})
+    ranked[best] = replace(ranked[best], difference=0.0, mark=mark_of_best)
+    return ranked
 
 
 def loss(value: float, direction: Direction, target: float | None) -> float:
-    """What is to be small: x (lower), -x (higher) or |x - target|.
+    """Loss of a value, which is to be small: x (lower), -x (higher) or |x - target|.
 
     Raises:
-        ValueError: If the direction is "none", or "target" without a target.
+        ValueError: The direction is "none", or "target" without a target.
     """
     if direction == "lower":
         return value
@@ -119,15 +124,15 @@ def loss(value: float, direction: Direction, target: float | None) -> float:
 def _best(losses: Mapping[str, Mapping[int, float]]) -> str | None:
     if len(losses) < 2:
         return None
-    shared = set.intersection(*(set(row) for row in losses.values()))
+    shared = set.intersection(*map(set, losses.values()))
     if len(shared) < FEWEST_SEEDS:
         return None
-    return min(losses, key=lambda name: (math.fsum(losses[name][seed] for seed in shared), name))
+    return min(losses, key=lambda name: (math.fsum(map(losses[name].__getitem__, shared)), name))
 
 
 def _over_shared(first: Mapping[int, float], second: Mapping[int, float], overlap: float) -> Paired:
     seeds = [seed for seed in first if seed in second]
-    return paired([first[seed] for seed in seeds], [second[seed] for seed in seeds], overlap)
+    return paired(list(map(first.__getitem__, seeds)), list(map(second.__getitem__, seeds)), overlap)
 
 
 def _mark(test: Paired, p: float | None) -> Mark:
@@ -136,15 +141,12 @@ def _mark(test: Paired, p: float | None) -> Mark:
     return "behind" if p <= SIGNIFICANCE and test.mean > 0 else "tied"
 
 
-def _mark_of_best(others: Iterable[Mark]) -> Mark:
-    found = set(others)
-    if "behind" in found:
+def _mark_of_best(others: set[Mark]) -> Mark:
+    if "behind" in others:
         return "best"
-    return next((mark for mark in ("tied", "identical") if mark in found), "untested")
-
-
-def _untested(row: Mapping[int, float], best: str | None) -> Standing:
-    return Standing(len(row), _mean(row), best, None, None, None, None, None, "untested")
+    if "tied" in others:
+        return "tied"
+    return "identical" if "identical" in others else "untested"
 
 
 def _mean(row: Mapping[int, float]) -> float | None:

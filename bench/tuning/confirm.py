@@ -1,13 +1,12 @@
-"""Whether tuning was worth it: what it found against the present defaults, on data that it never saw.
+"""Confirmation of tuned parameters: a comparison with the present defaults, on data that tuning never saw.
 
 Runs use data seeds below `datasets.TUNING` and their test splits, tuning neither: the seeds of any run are held out.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.analysis.results import overlaps
 from bench.errors import UsageError
@@ -15,50 +14,62 @@ from bench.metrics import METRICS
 from bench.planning.cells import Cell, Plan
 from bench.planning.finished import FinishedRun
 from bench.planning.pairs import cell_of, pair_of
-from bench.planning.protocol import PROTOCOLS
+from bench.planning.protocol import PROTOCOLS, Protocol
 from bench.planning.request import datasets_of, parse_seeds
 from bench.planning.rows import Row
-from bench.planning.sources import source_of
+from bench.planning.sources import Source, source_of
 from bench.planning.tuned import UNCONSTRAINED, WINNER, load, questions
 from bench.records.record import Record
 from bench.stats.estimates import estimate, paired
 from bench.tuning.goals import Constraint
+from bench.typing import JSON
 from bench.vocabulary import DONE
 
 DEFAULT = "default"
-ALSO = ("active",)  # measured beside what was tuned for
+
+ALSO = ("active",)
+"""Metrics that are compared in addition to the objective and the constraint."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Parameters that might become a family's defaults, on one dataset.
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Parameters that might become the defaults of a family.
 
     Attributes:
-        quantizer: Family.
-        dataset: Where they are tried.
-        name: In the tables; DEFAULT for the defaults themselves.
-        parameters: What differs from the defaults.
-        trials: How many they cost.
-        cells: One a seed.
+        quantizer: Name of the family.
+        name: Name in the tables; DEFAULT for the defaults themselves.
+        parameters: Values that differ from the defaults.
+        trials: Number of trials that they cost.
     """
 
     quantizer: str
+    name: str = DEFAULT
+    parameters: JSON
+    trials: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate(Setting):
+    """Parameters that might become the defaults of a family, tried on one dataset.
+
+    Attributes:
+        dataset: Name of the dataset that they are tried on.
+        cells: Cells of the candidate, one per seed.
+    """
+
     dataset: str
-    name: str
-    parameters: dict[str, Any]
-    trials: int
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """A comparison to run.
+    """A comparison of candidates with defaults.
 
     Attributes:
-        plan: The cells of all candidates; those of the same values share theirs.
-        candidates: Of every family on every dataset, the defaults first.
-        metrics: What is compared, what was tuned for first.
-        constraint: What winners were to keep, or "".
+        plan: Cells of all candidates; candidates of the same values share their cells.
+        candidates: Candidates of every family on every dataset, the defaults first.
+        metrics: Names of the metrics to compare, the first objective first.
+        constraint: Bound that winners keep, or "".
     """
 
     plan: Plan
@@ -68,67 +79,120 @@ class Confirmation:
 
 
 def make(files: Sequence[Path], seeds: str) -> Confirmation:
-    """What to run for the `tuned.toml` of one or several studies: every candidate on every dataset of theirs.
+    """Plan the comparison for the `tuned.toml` of one or several studies: every candidate on every dataset.
+
+    Args:
+        files: Files that `bench tune` wrote.
+        seeds: Number of seeds, or a list of seeds.
 
     Raises:
-        UsageError: A file cannot be read, or they are not of one question.
+        UsageError: A file cannot be read, or the files belong to different questions.
     """
-    told = [questions(path) for path in files]
-    for name in ("protocol", "objective", "constraint"):
-        if any(each[name] != told[0][name] for each in told):
-            raise UsageError(f"{files[0]} and another file differ in their {name}; confirm them one by one")
-    protocol, constraint = PROTOCOLS[told[0]["protocol"]], told[0]["constraint"]
-    bound = constraint.replace(">", "<").partition("<")[0]
-    metrics = tuple(dict.fromkeys([*told[0]["objective"], *filter(None, [bound]), *ALSO]))
-    candidates = []
-    for dataset, place in datasets_of(",".join(name for each in told for name in each["datasets"])).items():
-        source = source_of(dataset, protocol, place, False, [])
+    asked = [questions(path) for path in files]
+    question = asked[0]
+    names: dict[str, None] = {}
+    for other in asked:
+        names |= dict.fromkeys(other["datasets"])
+        for name in ("protocol", "objective", "constraint"):
+            if other[name] != question[name]:
+                raise UsageError(f"{files[0]} and another file differ in their {name}; confirm them one by one")
+    protocol = PROTOCOLS[question["protocol"]]
+    metrics = list(question["objective"])
+    if question["constraint"]:
+        metrics.append(Constraint.parse(question["constraint"]).metric)
+    metrics = list(dict.fromkeys([*metrics, *ALSO]))
+    candidates: list[Candidate] = []
+    for dataset, parameters in datasets_of(",".join(names)).items():
+        source = source_of(dataset, protocol, parameters, False, [])
         if source.name != dataset:
             raise UsageError(f"{dataset} is not on this machine: {source.reason or 'its stand-in would run instead'}")
-        for quantizer, name, parameters, trials in _named(files):
-            row = Row(f"{quantizer} {name}", quantizer, parameters=parameters, metrics=metrics)
-            pair = pair_of(row, {}, source, protocol)
-            cells = tuple(cell_of(pair, seed) for seed in parse_seeds(seeds))
-            candidates.append(Candidate(quantizer, dataset, name, parameters, trials, cells))
-    unique = {cell.key: cell for each in zip(*(c.cells for c in candidates), strict=True) for cell in each}
-    return Confirmation(Plan(protocol=protocol, cells=tuple(unique.values())), tuple(candidates), metrics, constraint)
+        for setting in _settings(files):
+            candidates.append(_candidate(setting, source, protocol, tuple(metrics), parse_seeds(seeds)))
+    return Confirmation(
+        plan=Plan(protocol=protocol, cells=_by_seed(candidates)),
+        candidates=tuple(candidates),
+        metrics=tuple(metrics),
+        constraint=question["constraint"],
+    )
+
+
+def _candidate(
+    setting: Setting, source: Source, protocol: Protocol, metrics: tuple[str, ...], seeds: Iterable[int]
+) -> Candidate:
+    row = Row(f"{setting.quantizer} {setting.name}", setting.quantizer, parameters=setting.parameters, metrics=metrics)
+    pair = pair_of(row, {}, source, protocol)
+    return Candidate(
+        quantizer=setting.quantizer,
+        name=setting.name,
+        parameters=setting.parameters,
+        trials=setting.trials,
+        dataset=source.name,
+        cells=tuple(cell_of(pair, seed) for seed in seeds),
+    )
+
+
+def _by_seed(candidates: Sequence[Candidate]) -> tuple[Cell, ...]:
+    """Cells of all candidates without repetitions, the first seed of all candidates first."""
+    cells: dict[str, Cell] = {}
+    for cells_of_seed in zip(*(candidate.cells for candidate in candidates), strict=True):
+        cells |= {cell.key: cell for cell in cells_of_seed}
+    return tuple(cells.values())
 
 
 def commands(files: Sequence[Path]) -> list[str]:
-    """What was typed to tune."""
+    """Commands that wrote the files."""
     return [str(questions(path)["command"]) for path in files]
 
 
-def _named(files: Sequence[Path]) -> list[tuple[str, str, dict[str, Any], int]]:
-    """(quantizer, name, parameters, trials): of each family the defaults, then what was found on each dataset."""
-    found: dict[str, list[tuple[str, str, dict[str, Any], int]]] = {}
+def _settings(files: Sequence[Path]) -> list[Setting]:
+    """For every family its defaults, then the parameters that were tuned on every dataset."""
+    settings: dict[str, list[Setting]] = {}
     for path in files:
         for table, kind in ((WINNER, "tuned"), (UNCONSTRAINED, "unconstrained")):
             for (quantizer, dataset), entry in load(path, table).items():
-                own = found.setdefault(quantizer, [(quantizer, DEFAULT, {}, 0)])
-                if all(entry.parameters != parameters for _, _, parameters, _ in own):
-                    own.append((quantizer, f"{kind} on {dataset}", entry.parameters, entry.trials))
-    return [each for own in found.values() for each in own]
+                of_family = settings.setdefault(quantizer, [Setting(quantizer=quantizer, parameters={})])
+                if entry.parameters not in [setting.parameters for setting in of_family]:
+                    name = f"{kind} on {dataset}"
+                    of_family.append(
+                        Setting(quantizer=quantizer, name=name, parameters=entry.parameters, trials=entry.trials)
+                    )
+    return [setting for of_family in settings.values() for setting in of_family]
 
 
-def compare(confirmation: Confirmation, run: FinishedRun) -> list[dict[str, Any]]:
-    """One row a candidate, dataset and metric: its mean, the defaults', and their difference over the seeds of both."""
+def compare(confirmation: Confirmation, run: FinishedRun) -> list[JSON]:
+    """Compare the candidates with the defaults of their family, over the seeds of both.
+
+    Returns:
+        One row per candidate, dataset and metric: its mean, the defaults' mean, and their difference.
+    """
     shares = overlaps(run)
-    defaults = {(each.quantizer, each.dataset): each for each in confirmation.candidates if each.name == DEFAULT}
+    defaults: dict[tuple[str, str], Candidate] = {}
+    for candidate in confirmation.candidates:
+        if candidate.name == DEFAULT:
+            defaults[candidate.quantizer, candidate.dataset] = candidate
     rows = []
     for candidate in confirmation.candidates:
         if candidate.name == DEFAULT:
             continue
         base = defaults[candidate.quantizer, candidate.dataset]
         for metric in confirmation.metrics:
-            both = [
-                (_value(run.records, ours, metric), _value(run.records, theirs, metric))
-                for ours, theirs in zip(candidate.cells, base.cells, strict=True)
-            ]
-            pairs = [(ours, theirs) for ours, theirs in both if ours is not None and theirs is not None]
-            if pairs:
-                rows.append(_row(candidate, metric, pairs, shares.get(candidate.dataset, 0.0)))
+            ours, theirs = _shared_values(run, candidate, base, metric)
+            if ours:
+                rows.append(_row(candidate, metric, ours, theirs, shares.get(candidate.dataset, 0.0)))
     return rows
+
+
+def _shared_values(
+    run: FinishedRun, candidate: Candidate, base: Candidate, metric: str
+) -> tuple[list[float], list[float]]:
+    """Values of a candidate and of the defaults on the seeds where both have one."""
+    ours, theirs = [], []
+    for cell, base_cell in zip(candidate.cells, base.cells, strict=True):
+        value, base_value = _value(run.records, cell, metric), _value(run.records, base_cell, metric)
+        if value is not None and base_value is not None:
+            ours.append(value)
+            theirs.append(base_value)
+    return ours, theirs
 
 
 def _value(records: Mapping[str, Record], cell: Cell, metric: str) -> float | None:
@@ -136,8 +200,7 @@ def _value(records: Mapping[str, Record], cell: Cell, metric: str) -> float | No
     return record["metrics"].get(metric) if record is not None and record["status"] == DONE else None
 
 
-def _row(candidate: Candidate, metric: str, pairs: list[tuple[float, float]], overlap: float) -> dict[str, Any]:
-    ours, theirs = ([each[index] for each in pairs] for index in (0, 1))
+def _row(candidate: Candidate, metric: str, ours: list[float], theirs: list[float], overlap: float) -> JSON:
     test = paired(ours, theirs, overlap)
     return {
         "quantizer": candidate.quantizer,
@@ -157,12 +220,13 @@ def _row(candidate: Candidate, metric: str, pairs: list[tuple[float, float]], ov
 
 
 def _outcome(metric: str, ours: list[float], theirs: list[float], overlap: float) -> str:
-    """Whether the interval of the losses' difference lies on one side of 0; "" for a metric without a better end."""
+    """Outcome by the interval of the losses' difference; "" for a metric without a better end."""
     direction, target = METRICS[metric].direction, METRICS[metric].target
     if direction == "none":
         return ""
     if direction == "target" and target is not None:
-        ours, theirs = [abs(value - target) for value in ours], [abs(value - target) for value in theirs]
+        ours = [abs(value - target) for value in ours]
+        theirs = [abs(value - target) for value in theirs]
     sign = -1 if direction == "higher" else 1
     test = paired(ours, theirs, overlap)
     if test.outcome != "tested" or test.low is None or test.high is None:
@@ -172,24 +236,27 @@ def _outcome(metric: str, ours: list[float], theirs: list[float], overlap: float
     return "better" if sign * math.copysign(1, test.mean) < 0 else "worse"
 
 
-def beaten(confirmation: Confirmation, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(quantizer, candidate) that are better than the defaults in what was tuned for on some dataset, worse on none.
+def beaten(confirmation: Confirmation, rows: Sequence[JSON]) -> list[tuple[str, str]]:
+    """(quantizer, candidate) of candidates that beat the defaults.
 
-    A candidate that breaks the constraint, by its mean on any dataset, is none.
+    A candidate beats the defaults where it is better in the first objective on some dataset, worse on none, and keeps
+    the constraint by its mean on every dataset.
     """
     objective = confirmation.metrics[0]
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[JSON]] = {}
     for row in rows:
         groups.setdefault((row["quantizer"], row["candidate"]), []).append(row)
-    found = []
-    for key, own in groups.items():
-        outcomes = {row["outcome"] for row in own if row["metric"] == objective}
-        if "better" in outcomes and "worse" not in outcomes and all(_keeps(confirmation, row) for row in own):
-            found.append(key)
-    return found
+    winners = []
+    for candidate, own_rows in groups.items():
+        outcomes = {row["outcome"] for row in own_rows if row["metric"] == objective}
+        keeps = all(_keeps(confirmation, row) for row in own_rows)
+        if "better" in outcomes and "worse" not in outcomes and keeps:
+            winners.append(candidate)
+    return winners
 
 
-def _keeps(confirmation: Confirmation, row: Mapping[str, Any]) -> bool:
+def _keeps(confirmation: Confirmation, row: JSON) -> bool:
+    """Whether a row keeps the constraint, or is of another metric."""
     if not confirmation.constraint:
         return True
     bound = Constraint.parse(confirmation.constraint)

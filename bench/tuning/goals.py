@@ -1,4 +1,4 @@
-"""What a study looks for: objectives and constraints."""
+"""Goals of a study: objectives and constraints."""
 
 import math
 import re
@@ -13,7 +13,13 @@ from quantizers.checks import suggestion
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound on the mean of a metric: `topographic_error<=0.1`."""
+    """A bound on the mean of a metric: `topographic_error<=0.1`.
+
+    Attributes:
+        metric: Name of the metric.
+        sign: 1 for an upper bound, -1 for a lower bound.
+        bound: Value that the mean must not pass.
+    """
 
     metric: str
     sign: int
@@ -24,43 +30,43 @@ class Constraint:
         """Read METRIC<=NUMBER or METRIC>=NUMBER.
 
         Raises:
-            UsageError: It is neither, or there is no such metric.
+            UsageError: The text is neither, or there is no such metric.
         """
-        found = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*", text)
+        match = re.fullmatch(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*", text)
         try:
-            bound = float(found[3]) if found else math.nan
+            bound = float(match[3]) if match else math.nan
         except ValueError:
             bound = math.nan
-        if found is None or not math.isfinite(bound):
+        if match is None or not math.isfinite(bound):
             raise UsageError(f"expected --constraint METRIC<=NUMBER such as topographic_error<=0.1, got {text!r}")
-        check_metric("--constraint", found[1])
-        return cls(found[1], 1 if found[2] == "<=" else -1, bound)
+        check_metric("--constraint", match[1])
+        return cls(match[1], 1 if match[2] == "<=" else -1, bound)
 
     def __str__(self) -> str:
         return f"{self.metric}{'<=' if self.sign > 0 else '>='}{self.bound:g}"
 
     def violation(self, values: Mapping[str, float]) -> float:
-        """How far beyond the bound; at most 0 where it is kept."""
+        """Distance beyond the bound; at most 0 where the bound is kept."""
         return self.sign * (values[self.metric] - self.bound)
 
 
 def check_metric(option: str, name: str) -> None:
-    """Refuse what is not measured on a tokenizer alone.
+    """Refuse a metric that is not measured on one tokenizer.
 
     Raises:
         UsageError: There is no such metric, or it compares cells of a run.
     """
-    known = [metric.name for metric in METRICS.values() if metric.function is not None]
-    if name not in known:
-        raise UsageError(f"{option}: unknown metric {name!r}; {suggestion(name, known)}")
+    names = [metric.name for metric in METRICS.values() if metric.function is not None]
+    if name not in names:
+        raise UsageError(f"{option}: unknown metric {name!r}; {suggestion(name, names)}")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What to make better: a metric with a better end.
+    """A metric with a better end, to be improved.
 
     Attributes:
-        name: Of the metric.
+        name: Name of the metric.
     """
 
     name: str
@@ -70,9 +76,9 @@ class Objective:
         """Read METRIC[,METRIC]...
 
         Raises:
-            UsageError: One is unknown, or has no better end.
+            UsageError: A metric is unknown, or has no better end.
         """
-        names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        names = list(dict.fromkeys(text.replace(",", " ").split()))
         if not names:
             raise UsageError("expected --objective with at least one metric, such as mse")
         for name in names:
@@ -83,10 +89,10 @@ class Objective:
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
-        """Optuna's."""
+        """Direction in the words of Optuna."""
         return "maximize" if METRICS[self.name].direction == "higher" else "minimize"
 
     def value(self, mean: float) -> float:
-        """What Optuna is told: the mean, or how far it is from the metric's target."""
+        """Value for Optuna: the mean, or its distance from the metric's target."""
         target = METRICS[self.name].target
         return mean if METRICS[self.name].direction != "target" or target is None else abs(mean - target)

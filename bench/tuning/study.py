@@ -1,17 +1,18 @@
-"""One study: a family on a dataset, kept in an Optuna journal that a killed driver goes on with.
+"""Study of one family on one dataset, kept in an Optuna journal that a killed driver goes on with.
 
-The driver is the only writer: it asks, has the runner measure, and tells.
+The driver is the only writer: it asks for trials, has the runner measure them, and reports their values.
 """
 
 import hashlib
 import json
+import operator
 import os
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import optuna
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
@@ -26,19 +27,26 @@ from bench.tuning.goals import Constraint, Objective
 from bench.typing import JSON
 from quantizers.registry import Family
 
-ROUND = 4  # trials a study asks for at once, on any machine, so that a study does not depend on it
-FEWEST_TO_PRUNE = 5  # finished trials before any is pruned
+ROUND = 4
+"""Trials that a study asks for at once, on any machine, so that a study does not depend on the machine."""
+
+FEWEST_TO_PRUNE = 5
+"""Finished trials before any trial is pruned."""
+
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-# Of a trial.
+
 PARAMETERS, VALUES, VIOLATION, ERROR, AGAIN = "parameters", "values", "violation", "error", "again"
 CURVE = "curve"
-QUESTION = "question"  # of a study
+"""Attributes of a trial."""
+
+QUESTION = "question"
+"""Attribute of a study."""
 
 
 def open_storage(path: Path) -> JournalStorage:
-    """The journal at `path`, which no other driver uses: the folder's own lock keeps them out.
+    """Open the journal at a path; the lock of its folder keeps other drivers out.
 
-    What a driver leaves behind that is killed in writing is removed: Optuna's lock, and a line that is not whole.
+    A driver that was killed while writing leaves Optuna's lock and a line that is not whole; both are removed.
     """
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if path.exists():
@@ -55,19 +63,19 @@ def open_storage(path: Path) -> JournalStorage:
 
 
 class Study:
-    """A family on a dataset.
+    """Trials of a family on a dataset.
 
     Args:
-        storage: Where trials are kept.
-        family: Whose parameters.
-        dataset: Name.
-        objectives: What to make better.
-        constraint: What a winner keeps; None where there is none, or where it does not apply to the family.
-        trials: How many.
-        question: All else that decides what a trial's values are; trials of two questions do not mix.
+        storage: Journal that keeps the trials.
+        family: Family whose parameters are tuned.
+        dataset: Name of the dataset in the tables.
+        objectives: Metrics to improve.
+        constraint: Bound that a winner keeps; None where there is none, or where it does not apply to the family.
+        trials: Number of trials.
+        question: Everything else that decides the values of a trial; trials of two questions do not mix.
 
     Raises:
-        UsageError: The journal's trials were asked another question.
+        UsageError: The trials of the journal belong to another question.
     """
 
     def __init__(
@@ -95,30 +103,31 @@ class Study:
             load_if_exists=True,
         )
         question = json.loads(json.dumps(question))
-        asked = self._study.user_attrs.get(QUESTION)
-        if asked is None:
+        former = self._study.user_attrs.get(QUESTION)
+        if former is None:
             self._study.set_user_attr(QUESTION, question)
-            asked = question
-        different = [name for name in question if asked.get(name) != question[name]]
-        if different:
-            raise UsageError(
-                f"the study of {self.name} that is there had another {different[0]}; choose another --out, or give the "
-                "same command"
-            )
+            former = question
+        for name in question:
+            if former.get(name) != question[name]:
+                raise UsageError(
+                    f"the study of {self.name} that is there had another {name}; choose another --out, or give the "
+                    "same command"
+                )
 
     def finished(self) -> list[FrozenTrial]:
-        """Trials that count: not those that a killed driver left, in whose place others were queued."""
+        """Trials that count, without those that a killed driver left and that were queued again."""
         trials = self._study.get_trials()
-        replaced = {trial.user_attrs.get(AGAIN) for trial in trials}
+        replaced = _replaced(trials)
         return [trial for trial in trials if trial.state in FINISHED and trial.number not in replaced]
 
     def revive(self) -> int:
-        """Give up trials that a killed driver left running, and queue them again; returns how many.
+        """Give up trials that a killed driver left running, queue them again, and return their number.
 
-        Queued before given up: killed in between, the next driver finds them queued and does not do so twice.
+        A trial is queued before it is given up. If the driver is killed in between, the next one finds it queued and
+        does not do so twice.
         """
         trials = self._study.get_trials()
-        replaced = {trial.user_attrs.get(AGAIN) for trial in trials}
+        replaced = _replaced(trials)
         left = [trial for trial in trials if trial.state == TrialState.RUNNING]
         for trial in left:
             if trial.number not in replaced:
@@ -126,91 +135,100 @@ class Study:
             self._study.tell(trial.number, state=TrialState.FAIL)
         return len(left)
 
-    def ask(self) -> list["Asked"]:
-        """The next trials, as many as fill a round; none when all are finished."""
+    def ask(self) -> list["OpenTrial"]:
+        """Ask for the next trials, as many as fill a round; none when all are finished."""
         done = len(self.finished())
         count = min(self.trials - done, ROUND - done % ROUND)
         return [self._ask(done + index) for index in range(count)]
 
-    def _ask(self, place: int) -> "Asked":
-        # Anew from the trial's place: a study that was cut off draws what it would have drawn.
+    def _ask(self, place: int) -> "OpenTrial":
+        # The seed follows from the trial's place, so that a study that was cut off draws what it would have drawn.
         seed = int.from_bytes(hashlib.sha256(f"{self.name} {place}".encode()).digest()[:4], "big")
         self._study.sampler = TPESampler(seed=seed)
         trial = self._study.ask()
         try:
             with guarded():
                 parameters = self.family.cls.suggest(trial)
-        except Exception as error:  # whatever a stranger's class raises is the user's to read, in one line
+        except Exception as error:  # a plug-in may raise anything; the user reads it in one line
             raise UsageError(f"suggest of {self.family.name}: {type(error).__name__}: {error}") from None
         trial.set_user_attr(PARAMETERS, parameters)
-        return Asked(self, trial, parameters)
+        return OpenTrial(self, trial, parameters)
 
     def ceiling(self) -> list[float | None]:
-        """The median validation error of finished trials at each point of their learning curves, from the middle on.
+        """Median validation error of finished trials per point of their learning curves, from the middle on.
 
-        Optuna's median rule within a training. Only where that error is the objective and nothing else counts: whether
-        a trial keeps a constraint its curve does not tell. Empty before there are enough trials.
+        This is Optuna's median rule within a training. It is used only where that error is the one objective and there
+        is no constraint, which a learning curve cannot show. Empty before there are enough trials.
         """
-        complete = self._study.get_trials(states=(TrialState.COMPLETE,))  # a driver may have died with others half told
-        done = [trial.user_attrs[CURVE] for trial in complete]
         if [objective.name for objective in self.objectives] != ["mse"] or self.constraint:
             return []
-        if len(done) < FEWEST_TO_PRUNE:
+        # A driver may have died while it reported other trials.
+        complete = self._study.get_trials(states=(TrialState.COMPLETE,))
+        if len(complete) < FEWEST_TO_PRUNE:
             return []
-        medians = [statistics.median(errors) for errors in zip(*done, strict=True)]
-        return [error if 2 * point >= len(medians) else None for point, error in enumerate(medians)]
+        curves = [trial.user_attrs[CURVE] for trial in complete]
+        medians: list[float] = np.median(curves, axis=0).tolist()
+        first_half = (len(medians) + 1) // 2
+        return [None] * first_half + medians[first_half:]
 
     def counted(self) -> str:
-        """How many trials ended how, for a line."""
+        """Numbers of trials by the way they ended, in words."""
         states = Counter(trial.state for trial in self.finished())
-        told = {TrialState.PRUNED: "given up", TrialState.FAIL: "failed"}
-        ends = [f"{states[state]} {end}" for state, end in told.items() if states[state]]
-        return f"{', '.join([f'{sum(states.values())} of {self.trials} trials', *ends])}"
+        parts = [f"{states.total()} of {self.trials} trials"]
+        for state, words in ((TrialState.PRUNED, "given up"), (TrialState.FAIL, "failed")):
+            if states[state]:
+                parts.append(f"{states[state]} {words}")
+        return ", ".join(parts)
 
     def winner(self, *, constrained: bool = True) -> Tuned | None:
-        """The best finished trial by the first objective among those that no other beats in all."""
-        found = self.front(constrained=constrained)
-        return found[0] if found else None
+        """Best finished trial by the first objective, among those that no other beats in all objectives."""
+        front = self.front(constrained=constrained)
+        return front[0] if front else None
 
     def front(self, *, constrained: bool = True) -> list[Tuned]:
         """Finished trials that no other beats in every objective, the best by the first objective first."""
-        done = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
-        if constrained:
-            done = [trial for trial in done if trial.user_attrs[VIOLATION] <= 0]
-        losses = [self._losses(trial) for trial in done]
-        best = [
-            index
-            for index, own in enumerate(losses)
-            if not any(_beats(other, own) or (other == own and rank < index) for rank, other in enumerate(losses))
-        ]
-        best.sort(key=lambda index: losses[index])
-        attributes = [done[index].user_attrs for index in best]
-        return [
-            Tuned(self.family.name, self.dataset, self.trials, each[PARAMETERS], each[VALUES]) for each in attributes
-        ]
+        # Of trials with equal losses the first one counts.
+        trials: dict[tuple[float, ...], FrozenTrial] = {}
+        for trial in self.finished():
+            if trial.state == TrialState.COMPLETE and not (constrained and trial.user_attrs[VIOLATION] > 0):
+                trials.setdefault(self._losses(trial), trial)
+        front = []
+        for losses in sorted(trials):
+            if not any(_beats(other, losses) for other in trials):
+                attributes = trials[losses].user_attrs
+                values = attributes[PARAMETERS], attributes[VALUES]
+                front.append(Tuned(self.family.name, self.dataset, self.trials, *values))
+        return front
 
     def _losses(self, trial: FrozenTrial) -> tuple[float, ...]:
-        signs = [-1 if objective.direction == "maximize" else 1 for objective in self.objectives]
-        return tuple(sign * value for sign, value in zip(signs, trial.values, strict=True))
+        losses = []
+        for objective, value in zip(self.objectives, trial.values, strict=True):
+            losses.append(-value if objective.direction == "maximize" else value)
+        return tuple(losses)
+
+
+def _replaced(trials: Sequence[FrozenTrial]) -> set[int | None]:
+    """Numbers of trials that were queued again."""
+    return {trial.user_attrs.get(AGAIN) for trial in trials}
 
 
 def shown(values: Mapping[str, float]) -> str:
-    """Metrics with their values, for a line."""
+    """Metrics with their values, in words."""
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def _beats(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
-    return first != second and all(a <= b for a, b in zip(first, second, strict=True))
+    return first != second and all(map(operator.le, first, second))
 
 
 @dataclass(frozen=True)
-class Asked:
+class OpenTrial:
     """A trial that waits for its values.
 
     Attributes:
-        study: Its study.
-        trial: Optuna's.
-        parameters: What the family's `suggest` drew.
+        study: Study that asked for the trial.
+        trial: The trial as Optuna sees it.
+        parameters: Values that the family's `suggest` drew.
     """
 
     study: Study
@@ -218,11 +236,11 @@ class Asked:
     parameters: JSON
 
     def hopeless(self, values: Mapping[str, float]) -> bool:
-        """Whether the first seed alone tells that other seeds would be wasted.
+        """Whether the first seed alone shows that other seeds would be wasted.
 
-        Optuna's median rule over the seeds as steps: every trial sees the same data in the same order, so that values
-        compare. A trial that keeps the constraint goes on whatever its objective: those that break it may all be
-        better. With several objectives none is given up, for there is no median.
+        This is Optuna's median rule over the seeds as steps: every trial sees the same data in the same order, so that
+        values are comparable. A trial that keeps the constraint always goes on, because all better ones may break it.
+        With several objectives no trial is given up, because there is no median.
         """
         violation = self._keep(values)
         if len(self.study.objectives) > 1:
@@ -235,28 +253,28 @@ class Asked:
 
     @property
     def shown(self) -> str:
-        """Its values so far, for a line."""
+        """Values so far, in words."""
         return shown(self.trial.user_attrs.get(VALUES, {}))
 
     def follow(self, curve: Sequence[float]) -> None:
-        """Keep the learning curve of its first seed, for later trials to be held against."""
+        """Keep the learning curve of the first seed, with which later trials are compared."""
         self.trial.set_user_attr(CURVE, list(curve))
 
     def finish(self, values: Mapping[str, float]) -> None:
-        """Tell the means over all seeds."""
+        """Report the means over all seeds."""
         self._keep(values)
         self._set_constraint()
-        told = [objective.value(values[objective.name]) for objective in self.study.objectives]
-        self.study._study.tell(self.trial, told)
+        reported = [objective.value(values[objective.name]) for objective in self.study.objectives]
+        self.study._study.tell(self.trial, reported)
 
     def give_up(self) -> None:
-        """It is pruned: it counts, but cannot win."""
+        """Report the trial as pruned: it counts, but cannot win."""
         if VIOLATION in self.trial.user_attrs:
             self._set_constraint()
         self.study._study.tell(self.trial, state=TrialState.PRUNED)
 
     def fail(self, cause: str) -> None:
-        """It has no values: it counts, but cannot win."""
+        """Report the trial as failed: it counts, but cannot win."""
         self.trial.set_user_attr(ERROR, cause)
         self.study._study.tell(self.trial, state=TrialState.FAIL)
 

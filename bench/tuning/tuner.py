@@ -1,8 +1,10 @@
-"""Tuning: every family gets the same trials on the same seeds, measured on validation splits by the runner's own jobs.
+"""Tuning: every family gets the same number of trials on the same seeds.
 
-Tuning seeds lie above those of any run (`datasets.TUNING`); `datasets.load` gives them no test split.
+The runner's own jobs measure the trials on validation splits. Tuning seeds lie above those of any run
+(`datasets.TUNING`); `datasets.load` gives them no test split.
 """
 
+import itertools
 import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,14 +30,16 @@ from bench.records.files import write_atomically
 from bench.records.record import Record, cause
 from bench.records.store import Store
 from bench.tuning.goals import Constraint, Objective
-from bench.tuning.study import Asked, Study, open_storage, shown
+from bench.tuning.study import OpenTrial, Study, open_storage, shown
+from bench.typing import JSON
 from bench.vocabulary import DONE, FAILED, REFERENCES
 from quantizers.base import Quantizer
 from quantizers.checks import suggestion
 from quantizers.registry import Family
 
 JOURNAL = "study.journal"
-GIVEN_UP = "GivenUpError"  # of bench.execution.job, which a driver need not import
+GIVEN_UP = "GivenUpError"
+"""Name of the error of a training that was given up."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,9 @@ class Subject:
     """A family on a dataset that is there.
 
     Attributes:
-        family: What is tuned.
-        source: On what.
-        ordered: Whether its codes have positions.
+        family: Family that is tuned.
+        source: Dataset that it is tuned on.
+        ordered: Whether the codes of the family have lattice positions.
     """
 
     family: Family
@@ -53,18 +57,18 @@ class Subject:
     ordered: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a user asks of the tuner.
+    """A task for the tuner.
 
     Attributes:
-        subjects: Families on datasets.
-        protocol: Of all of them.
-        objectives: What to make better.
-        constraint: What winners keep, where it applies.
-        seeds: Of data and training, the same for every trial.
-        trials: For every family and dataset.
-        remarks: Lines for stderr.
+        subjects: Families on datasets, one study each.
+        protocol: Protocol of all studies.
+        objectives: Metrics to improve.
+        constraint: Bound that winners keep, where it applies.
+        seeds: Seeds of data and training, the same for every trial.
+        trials: Number of trials of every family on every dataset.
+        remarks: Lines to print before the study.
     """
 
     subjects: tuple[Subject, ...]
@@ -76,13 +80,22 @@ class Task:
     remarks: tuple[str, ...]
 
     def metrics(self, subject: Subject) -> list[str]:
-        """What is measured for a family."""
-        own = [self.constraint.metric] if self.constraint and _applies(self.constraint.metric, subject) else []
-        return list(dict.fromkeys([*(objective.name for objective in self.objectives), *own]))
+        """Names of the metrics to measure for a family."""
+        names = [objective.name for objective in self.objectives]
+        if self.constraint and _applies(self.constraint.metric, subject):
+            names.append(self.constraint.metric)
+        return list(dict.fromkeys(names))
 
 
 def task_of(request: Request, *, objective: str, constraint: str, seeds: int | None, trials: int) -> Task:
-    """Resolve what the user typed.
+    """Resolve the request of a user.
+
+    Args:
+        request: Names of families, datasets and protocol.
+        objective: Names of metrics, separated by commas.
+        constraint: Bound such as "topographic_error<=0.1"; "" for none.
+        seeds: Number of seeds per trial; None for the protocol's.
+        trials: Number of trials of every family on every dataset.
 
     Raises:
         UsageError: A name is not known, a family declares no search space, or nothing can be tuned on a dataset.
@@ -97,38 +110,60 @@ def task_of(request: Request, *, objective: str, constraint: str, seeds: int | N
         raise UsageError(f"expected --seeds between 1 and 1000, got {count}")
     remarks: list[str] = []
     families = _families(request.quantizers, remarks)
-    named = {part.strip() for part in request.quantizers.split(",")}
-    subjects: list[Subject] = []
-    for name, told in datasets_of(request.datasets).items():
-        source = source_of(name, protocol, told, request.require_real, remarks)
+    subjects: dict[tuple[str, str], Subject] = {}
+    for name, parameters in datasets_of(request.datasets).items():
+        source = source_of(name, protocol, parameters, request.require_real, remarks)
         if source.dataset is None:
             raise UsageError(f"there is nothing to tune on: {source.reason}")
         if not source.dataset.test_apart:
             raise UsageError(f"on {source.name} a seed may train on what another tests, so nothing can be tuned on it")
         for family in families:
-            try:
-                pair = pair_of(Row(family.name, family.name), {}, source, protocol)
-            except UnsuitableError as error:
-                if family.name in named:
-                    raise
-                remarks.append(f"{family.name} on {source.name} is left out: {error}")
-                continue
-            subject = Subject(family, source, pair.capacity.ordered)
-            for each in objectives:
-                if not _applies(each.name, subject):
-                    raise UsageError(f"--objective {each.name}: the codes of {family.name} have no places on a grid")
-            if all(family is not other.family or source.name != other.source.name for other in subjects):
-                subjects.append(subject)
+            subject = _subject(family, source, request, protocol, remarks)
+            if subject is not None:
+                _check_objectives(objectives, subject)
+                subjects.setdefault((family.name, source.name), subject)
     first = datasets.TUNING
     return Task(
-        tuple(subjects), protocol, objectives, bound, tuple(range(first, first + count)), trials, tuple(remarks)
+        subjects=tuple(subjects.values()),
+        protocol=protocol,
+        objectives=objectives,
+        constraint=bound,
+        seeds=tuple(range(first, first + count)),
+        trials=trials,
+        remarks=tuple(remarks),
     )
 
 
+def _subject(
+    family: Family, source: Source, request: Request, protocol: Protocol, remarks: list[str]
+) -> Subject | None:
+    """Put a family on a dataset; None where it cannot be there and the user did not name it."""
+    try:
+        pair = pair_of(Row(family.name, family.name), {}, source, protocol)
+    except UnsuitableError as error:
+        if family.name in _parts(request.quantizers):
+            raise
+        remarks.append(f"{family.name} on {source.name} is left out: {error}")
+        return None
+    return Subject(family, source, pair.capacity.ordered)
+
+
+def _check_objectives(objectives: Sequence[Objective], subject: Subject) -> None:
+    for objective in objectives:
+        if not _applies(objective.name, subject):
+            raise UsageError(
+                f"--objective {objective.name}: the codes of {subject.family.name} have no places on a grid"
+            )
+
+
+def _parts(text: str) -> set[str]:
+    """Names between commas."""
+    return set(map(str.strip, text.split(",")))
+
+
 def _families(text: str, remarks: list[str]) -> list[Family]:
-    """Families asked for; of those that "all" stands for, the ones that declare a search space."""
-    asked = {part.strip() for part in text.split(",")}
-    found = []
+    """Families that were named; "all" stands for those that declare a search space."""
+    families = []
     for name in names_of(text.split(","), list(quantizers.families()), "quantizer"):
         plain, colon, _ = name.partition(":")
         if name in REFERENCES or not keys.is_family(name):
@@ -138,14 +173,14 @@ def _families(text: str, remarks: list[str]) -> list[Family]:
             raise UsageError(f"{name} is a preset, which keeps its published values; tune {plain}")
         family = quantizers.get(name)[0]
         if family.cls.suggest.__func__ is not Quantizer.suggest.__func__:  # type: ignore[attr-defined]
-            found.append(family)
-        elif name in asked:
+            families.append(family)
+        elif name in _parts(text):
             raise UsageError(
                 f"{name} declares no search space; give {family.cls.__name__} a classmethod suggest(trial)"
             )
         else:
             remarks.append(f"{name} declares no search space and is left as it is.")
-    return found
+    return families
 
 
 def _applies(metric: str, subject: Subject) -> bool:
@@ -153,18 +188,18 @@ def _applies(metric: str, subject: Subject) -> bool:
 
 
 class Tuner:
-    """Asks, measures and tells until every study has its trials.
+    """A driver of studies: it asks for trials, measures them, and reports their values until all are finished.
 
     Args:
-        task: What to do.
-        store: Where records and the journal are kept.
-        options: How jobs are run.
-        environment: What they run on.
-        engine: Where.
-        tell: Is given a line for every trial that is finished.
+        task: Families, datasets and objectives.
+        store: Folder that keeps the records and the journal.
+        options: Choices of how jobs are run.
+        environment: Facts about the machine and the versions.
+        engine: Engine that runs the jobs.
+        report: Function that takes a line for every finished trial.
 
     Raises:
-        UsageError: The store holds trials that were asked something else.
+        UsageError: The folder holds trials of another question.
     """
 
     def __init__(
@@ -172,16 +207,16 @@ class Tuner:
         task: Task,
         store: Store,
         options: Options,
-        environment: dict[str, Any],
+        environment: JSON,
         engine: Engine,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self.task = task
         self.store = store
         self.options = options
         self.environment = environment
         self.engine = engine
-        self.tell = tell
+        self.report = report
         storage = open_storage(store.root / JOURNAL)
         self.studies = {self._study(storage, subject): subject for subject in task.subjects}
 
@@ -219,54 +254,62 @@ class Tuner:
         for study in self.studies:
             left = study.revive()
             if left:
-                self.tell(f"{study.name}: {left} trials were cut off and are queued again")
-        while asked := [each for study in self.studies for each in study.ask()]:
-            self._round(asked)
+                self.report(f"{study.name}: {left} trials were cut off and are queued again")
+        while trials := list(itertools.chain.from_iterable(study.ask() for study in self.studies)):
+            self._round(trials)
 
-    def _round(self, asked: Sequence[Asked]) -> None:
-        """The first seed of every trial, then the others of those that are not hopeless."""
+    def _round(self, trials: Sequence[OpenTrial]) -> None:
+        """Measure the first seed of every trial, then the other seeds of trials that are not hopeless."""
         cells: dict[int, list[Cell]] = {}
-        for index, each in enumerate(asked):
+        for index, trial in enumerate(trials):
             try:
-                cells[index] = self._cells(each)
+                cells[index] = self._cells(trial)
             except UsageError as error:
-                self._fail(each, str(error))
-        ceilings = {own[0].key: asked[index].study.ceiling() for index, own in cells.items()}
-        first = self._measure((own[0] for own in cells.values()), ceilings)
-        for index, own in list(cells.items()):
-            each = asked[index]
-            trouble = _trouble(own[:1], first)
-            if _given_up(first[own[0].key]):
-                each.give_up()
-                self._show(each, first[own[0].key]["error"]["message"])
-            elif trouble:
-                self._fail(each, trouble)
-            elif len(own) > 1 and each.hopeless(self._means(each, own[:1], first)):
-                each.give_up()
-                self._show(each, f"given up after one seed: {each.shown}")
+                self._fail(trial, str(error))
+        ceilings = {own_cells[0].key: trials[index].study.ceiling() for index, own_cells in cells.items()}
+        records = self._measure([own_cells[0] for own_cells in cells.values()], ceilings)
+        others: list[Cell] = []
+        for index in list(cells):
+            if self._ends_after_one_seed(trials[index], cells[index], records):
+                del cells[index]
             else:
-                each.follow(self.store.whole(first[own[0].key])["history"]["validation"])
-                continue
-            del cells[index]
-        records = first | self._measure(cell for own in cells.values() for cell in own[1:])
-        for index, own in cells.items():
-            each = asked[index]
-            trouble = _trouble(own, records)
+                others += cells[index][1:]
+        records |= self._measure(others)
+        for index, own_cells in cells.items():
+            trial = trials[index]
+            trouble = _trouble(own_cells, records)
             if trouble:
-                self._fail(each, trouble)
+                self._fail(trial, trouble)
             else:
-                each.finish(self._means(each, own, records))
-                self._show(each, each.shown)
+                trial.finish(self._means(trial, own_cells, records))
+                self._show(trial, trial.shown)
         for key in records:
-            # A trial's weights are of no use once it is told: what wins is trained anew on other seeds.
+            # The weights of a trial are of no use once it is reported: a winner is retrained on other seeds.
             self.store.weights(key).unlink(missing_ok=True)
             self.store.codes(key).unlink(missing_ok=True)
 
-    def _cells(self, asked: Asked) -> list[Cell]:
-        subject = self.studies[asked.study]
-        name = f"{subject.family.name} #{asked.trial.number}"
+    def _ends_after_one_seed(self, trial: OpenTrial, cells: Sequence[Cell], records: Mapping[str, Record]) -> bool:
+        """Report a trial that failed, was given up or is hopeless after one seed; keep the curve of others."""
+        record = records[cells[0].key]
+        trouble = _trouble(cells[:1], records)
+        if _given_up(record):
+            trial.give_up()
+            self._show(trial, record["error"]["message"])
+        elif trouble:
+            self._fail(trial, trouble)
+        elif len(cells) > 1 and trial.hopeless(self._means(trial, cells[:1], records)):
+            trial.give_up()
+            self._show(trial, f"given up after one seed: {trial.shown}")
+        else:
+            trial.follow(self.store.whole(record)["history"]["validation"])
+            return False
+        return True
+
+    def _cells(self, trial: OpenTrial) -> list[Cell]:
+        subject = self.studies[trial.study]
+        name = f"{subject.family.name} #{trial.trial.number}"
         metrics = tuple(self.task.metrics(subject))
-        row = Row(name, subject.family.name, parameters=asked.parameters, metrics=metrics)
+        row = Row(name, subject.family.name, parameters=trial.parameters, metrics=metrics)
         pair = pair_of(row, {}, subject.source, self.task.protocol)
         return [cell_of(pair, seed) for seed in self.task.seeds]
 
@@ -277,30 +320,35 @@ class Tuner:
         plan = Plan(protocol=self.task.protocol, cells=tuple(unique.values()))
         return Runner(plan, self.store, self.options, self.environment, _Silent(), self.engine, ceilings).run()
 
-    def _means(self, asked: Asked, cells: Sequence[Cell], records: dict[str, Record]) -> dict[str, float]:
-        names = self.task.metrics(self.studies[asked.study])
+    def _means(self, trial: OpenTrial, cells: Sequence[Cell], records: Mapping[str, Record]) -> dict[str, float]:
+        names = self.task.metrics(self.studies[trial.study])
         means = {}
         for name in names:
             values = [float(records[cell.key]["metrics"][name] or 0.0) for cell in cells]
             means[name] = math.fsum(values) / len(values)
         return means
 
-    def _fail(self, asked: Asked, trouble: str) -> None:
-        asked.fail(trouble)
-        self._show(asked, f"failed: {trouble}")
+    def _fail(self, trial: OpenTrial, trouble: str) -> None:
+        trial.fail(trouble)
+        self._show(trial, f"failed: {trouble}")
 
-    def _show(self, asked: Asked, end: str) -> None:
-        study = asked.study
-        best = study.winner()
-        told = f"; best {shown(best.values)}" if best else ""
-        self.tell(f"[{len(study.finished())}/{study.trials}] {study.name} trial {asked.trial.number}: {end}{told}")
+    def _show(self, trial: OpenTrial, end: str) -> None:
+        study = trial.study
+        winner = study.winner()
+        best = f"; best {shown(winner.values)}" if winner else ""
+        self.report(f"[{len(study.finished())}/{study.trials}] {study.name} trial {trial.trial.number}: {end}{best}")
 
     def write(self, command: Sequence[str]) -> list[str]:
-        """Write `tuned.toml`; return a line for every study."""
+        """Write `tuned.toml`, and return a line for every study."""
         task, lines = self.task, []
-        facts = {"command": shlex.join(command), "protocol": task.protocol.name, "seeds": len(task.seeds)}
-        facts |= {"datasets": list(dict.fromkeys(subject.source.typed for subject in task.subjects))}
-        facts |= {"objective": [each.name for each in task.objectives], "constraint": str(task.constraint or "")}
+        facts = {
+            "command": shlex.join(command),
+            "protocol": task.protocol.name,
+            "seeds": len(task.seeds),
+            "datasets": list(dict.fromkeys(subject.source.typed for subject in task.subjects)),
+            "objective": [objective.name for objective in task.objectives],
+            "constraint": str(task.constraint or ""),
+        }
         tables: dict[str, list[Tuned]] = {WINNER: [], UNCONSTRAINED: [], FRONT: []}
         for study in self.studies:
             winner, free = study.winner(), study.winner(constrained=False)
@@ -314,27 +362,27 @@ class Tuner:
 
 
 def _given_up(record: Record) -> bool:
-    """Whether its training ended above the other trials' curves."""
-    return bool(record["status"] == FAILED and record["error"]["type"] == GIVEN_UP)
+    """Whether the training was given up, above the learning curves of other trials."""
+    return record["status"] == FAILED and record["error"].get("type") == GIVEN_UP
 
 
-def _trouble(cells: Sequence[Cell], records: dict[str, Record]) -> str:
-    """Why a trial has no values; empty where it has."""
+def _trouble(cells: Sequence[Cell], records: Mapping[str, Record]) -> str:
+    """Reason why a trial has no values; "" where it has."""
     for cell in cells:
         record = records[cell.key]
         if record["status"] != DONE:
             return f"{record['status']}: {cause(record)}"
-        blank = [name for name, value in record["metrics"].items() if value is None]
-        if blank:
-            return f"{blank[0]} has no value"
+        for name, value in record["metrics"].items():
+            if value is None:
+                return f"{name} has no value"
     return ""
 
 
 class _Silent:
-    """Is told what cells do; trials are what is shown."""
+    """A watcher that shows nothing: trials are shown, not cells."""
 
     def started(self, cells: list[Cell]) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def finished(self, cell: Cell, record: Record, resumed: bool) -> None:
-        """Nothing."""
+        """Show nothing."""

@@ -155,7 +155,7 @@ def unmeasured(before, after, absent=None):
     assert found.code == 2
     (problem,) = found.unmeasured
     assert (problem.row, problem.dataset) == PAIR
-    return problem.what, problem.reason
+    return problem.part, problem.reason
 
 
 def test_a_row_that_is_not_there_is_not_measured():
@@ -252,7 +252,7 @@ def test_failed_cells_are_told_with_their_cause():
     records = {"a": {"status": "failed", "error": error}, "b": {"status": "interrupted", "error": {"message": "stop"}}}
     from bench.gate.observations import undone
 
-    assert [(each.what, each.reason) for each in undone(finished(SimpleNamespace(cells=cells), records))] == [
+    assert [(each.part, each.reason) for each in undone(finished(SimpleNamespace(cells=cells), records))] == [
         ("seed 0", "failed: RuntimeError: out of memory"),
         ("seed 1", "interrupted: stop"),
         ("seed 2", "it has no readable record"),

@@ -33,7 +33,7 @@ def test_values_stand_by_data_seed_without_controls_and_without_facts(ran):
 def test_cells_without_a_result_are_told_with_their_cause(ran):
     run = finished_runs.load(ran("run", lambda cell: {}, quantizers="vq", status=lambda cell: "timeout"))
     run.records.pop(run.plan.cells[0].key)
-    assert [each.what for each in undone(run)] == [f"seed {seed}" for seed in range(4)]
+    assert [each.part for each in undone(run)] == [f"seed {seed}" for seed in range(4)]
     assert undone(run)[0].reason == "it has no readable record"
     assert undone(run)[1].reason == "timeout: RuntimeError: <script>alert(1)</script>"
 
