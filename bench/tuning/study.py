@@ -196,8 +196,14 @@ class Study:
         for losses in sorted(trials):
             if not any(_beats(other, losses) for other in trials):
                 attributes = trials[losses].user_attrs
-                values = attributes[PARAMETERS], attributes[VALUES]
-                front.append(Tuned(self.family.name, self.dataset, self.trials, *values))
+                tuned = Tuned(
+                    quantizer=self.family.name,
+                    dataset=self.dataset,
+                    trials=self.trials,
+                    parameters=attributes[PARAMETERS],
+                    values=attributes[VALUES],
+                )
+                front.append(tuned)
         return front
 
     def _losses(self, trial: FrozenTrial) -> tuple[float, ...]:
