@@ -3,7 +3,9 @@
 Runs use data seeds below `datasets.TUNING` and their test splits, tuning neither: the seeds of any run are held out.
 """
 
+import itertools
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +90,9 @@ def make(files: Sequence[Path], seeds: str) -> Confirmation:
     Raises:
         UsageError: A file cannot be read, or the files belong to different questions.
     """
-    asked = [questions(path) for path in files]
-    question = asked[0]
+    question = questions(files[0])
     names: dict[str, None] = {}
-    for other in asked:
+    for other in map(questions, files):
         names |= dict.fromkeys(other["datasets"])
         for name in ("protocol", "objective", "constraint"):
             if other[name] != question[name]:
@@ -139,14 +140,16 @@ def _candidate(
 def _by_seed(candidates: Sequence[Candidate]) -> tuple[Cell, ...]:
     """Cells of all candidates without repetitions, the first seed of all candidates first."""
     cells: dict[str, Cell] = {}
-    for cells_of_seed in zip(*(candidate.cells for candidate in candidates), strict=True):
-        cells |= {cell.key: cell for cell in cells_of_seed}
+    for index in range(len(candidates[0].cells)):
+        for candidate in candidates:
+            cell = candidate.cells[index]
+            cells[cell.key] = cell
     return tuple(cells.values())
 
 
 def commands(files: Sequence[Path]) -> list[str]:
     """Commands that wrote the files."""
-    return [str(questions(path)["command"]) for path in files]
+    return [questions(path)["command"] for path in files]
 
 
 def _proposals(files: Sequence[Path]) -> list[Proposal]:
@@ -156,12 +159,12 @@ def _proposals(files: Sequence[Path]) -> list[Proposal]:
         for table, kind in ((WINNER, "tuned"), (UNCONSTRAINED, "unconstrained")):
             for (quantizer, dataset), entry in load(path, table).items():
                 of_family = proposals.setdefault(quantizer, [Proposal(quantizer=quantizer, parameters={})])
-                if entry.parameters not in [proposal.parameters for proposal in of_family]:
+                if entry.parameters not in map(operator.attrgetter("parameters"), of_family):
                     name = f"{kind} on {dataset}"
                     of_family.append(
                         Proposal(quantizer=quantizer, name=name, parameters=entry.parameters, trials=entry.trials)
                     )
-    return [proposal for of_family in proposals.values() for proposal in of_family]
+    return list(itertools.chain.from_iterable(proposals.values()))
 
 
 def compare(confirmation: Confirmation, run: FinishedRun) -> list[JSON]:
@@ -230,8 +233,7 @@ def _outcome(metric: str, ours: list[float], theirs: list[float], overlap: float
     if direction == "none":
         return ""
     if direction == "target" and target is not None:
-        ours = [abs(value - target) for value in ours]
-        theirs = [abs(value - target) for value in theirs]
+        ours, theirs = _distances(ours, target), _distances(theirs, target)
     sign = -1 if direction == "higher" else 1
     test = paired(ours, theirs, overlap)
     if test.outcome != "tested" or test.low is None or test.high is None:
@@ -239,6 +241,10 @@ def _outcome(metric: str, ours: list[float], theirs: list[float], overlap: float
     if test.low <= 0 <= test.high:
         return "not separable"
     return "better" if sign * math.copysign(1, test.mean) < 0 else "worse"
+
+
+def _distances(values: list[float], target: float) -> list[float]:
+    return [abs(value - target) for value in values]
 
 
 def beaten(confirmation: Confirmation, rows: Sequence[JSON]) -> list[tuple[str, str]]:
@@ -252,10 +258,14 @@ def beaten(confirmation: Confirmation, rows: Sequence[JSON]) -> list[tuple[str, 
     for row in rows:
         groups.setdefault((row["quantizer"], row["candidate"]), []).append(row)
     winners = []
-    for candidate, own_rows in groups.items():
-        outcomes = {row["outcome"] for row in own_rows if row["metric"] == objective}
-        keeps = all(_keeps(confirmation, row) for row in own_rows)
-        if "better" in outcomes and "worse" not in outcomes and keeps:
+    for candidate, rows_of_candidate in groups.items():
+        outcomes = set()
+        keeps = True
+        for row in rows_of_candidate:
+            keeps = keeps and _keeps(confirmation, row)
+            if row["metric"] == objective:
+                outcomes.add(row["outcome"])
+        if keeps and "better" in outcomes and "worse" not in outcomes:
             winners.append(candidate)
     return winners
 

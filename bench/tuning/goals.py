@@ -78,14 +78,14 @@ class Objective:
         Raises:
             UsageError: A metric is unknown, or has no better end.
         """
-        names = list(dict.fromkeys(text.replace(",", " ").split()))
+        names = list(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
         if not names:
             raise UsageError("expected --objective with at least one metric, such as mse")
         for name in names:
             check_metric("--objective", name)
             if METRICS[name].direction == "none":
                 raise UsageError(f"--objective {name}: neither more nor less of it is better; see bench list metrics")
-        return tuple(cls(name) for name in names)
+        return tuple(map(cls, names))
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:

@@ -69,9 +69,9 @@ class Study:
         storage: Journal that keeps the trials.
         family: Family whose parameters are tuned.
         dataset: Name of the dataset in the tables.
-        objectives: Metrics to improve.
+        objectives: Metrics that the trials improve.
         constraint: Bound that a winner keeps; None where there is none, or where it does not apply to the family.
-        trials: Number of trials.
+        trials: Number of trials to finish.
         question: Everything else that decides the values of a trial; trials of two questions do not mix.
 
     Raises:
@@ -116,9 +116,8 @@ class Study:
 
     def finished(self) -> list[FrozenTrial]:
         """Trials that count, without those that a killed driver left and that were queued again."""
-        trials = self._study.get_trials()
-        replaced = _replaced(trials)
-        return [trial for trial in trials if trial.state in FINISHED and trial.number not in replaced]
+        replaced = _replaced(self._study.get_trials(deepcopy=False))
+        return [trial for trial in self._study.get_trials(states=FINISHED) if trial.number not in replaced]
 
     def revive(self) -> int:
         """Give up trials that a killed driver left running, queue them again, and return their number.
@@ -126,20 +125,19 @@ class Study:
         A trial is queued before it is given up. If the driver is killed in between, the next one finds it queued and
         does not do so twice.
         """
-        trials = self._study.get_trials()
-        replaced = _replaced(trials)
-        left = [trial for trial in trials if trial.state == TrialState.RUNNING]
-        for trial in left:
+        replaced = _replaced(self._study.get_trials(deepcopy=False))
+        running = self._study.get_trials(states=(TrialState.RUNNING,))
+        for trial in running:
             if trial.number not in replaced:
                 self._study.enqueue_trial(trial.params, user_attrs={AGAIN: trial.number})
             self._study.tell(trial.number, state=TrialState.FAIL)
-        return len(left)
+        return len(running)
 
     def ask(self) -> list["OpenTrial"]:
         """Ask for the next trials, as many as fill a round; none when all are finished."""
         done = len(self.finished())
-        count = min(self.trials - done, ROUND - done % ROUND)
-        return [self._ask(done + index) for index in range(count)]
+        end_of_round = done - done % ROUND + ROUND
+        return list(map(self._ask, range(done, min(self.trials, end_of_round))))
 
     def _ask(self, place: int) -> "OpenTrial":
         # The seed follows from the trial's place, so that a study that was cut off draws what it would have drawn.
@@ -160,7 +158,7 @@ class Study:
         This is Optuna's median rule within a training. It is used only where that error is the one objective and there
         is no constraint, which a learning curve cannot show. Empty before there are enough trials.
         """
-        if [objective.name for objective in self.objectives] != ["mse"] or self.constraint:
+        if self.objectives != (Objective("mse"),) or self.constraint:
             return []
         # A driver may have died while it reported other trials.
         complete = self._study.get_trials(states=(TrialState.COMPLETE,))
@@ -195,16 +193,18 @@ class Study:
         front = []
         for losses in sorted(trials):
             if not any(_beats(other, losses) for other in trials):
-                attributes = trials[losses].user_attrs
-                tuned = Tuned(
-                    quantizer=self.family.name,
-                    dataset=self.dataset,
-                    trials=self.trials,
-                    parameters=attributes[PARAMETERS],
-                    values=attributes[VALUES],
-                )
-                front.append(tuned)
+                front.append(self._tuned(trials[losses]))
         return front
+
+    def _tuned(self, trial: FrozenTrial) -> Tuned:
+        """Entry of `tuned.toml` for a finished trial."""
+        return Tuned(
+            quantizer=self.family.name,
+            dataset=self.dataset,
+            trials=self.trials,
+            parameters=trial.user_attrs[PARAMETERS],
+            values=trial.user_attrs[VALUES],
+        )
 
     def _losses(self, trial: FrozenTrial) -> tuple[float, ...]:
         losses = []
@@ -270,7 +270,9 @@ class OpenTrial:
         """Report the means over all seeds."""
         self._keep(values)
         self._set_constraint()
-        reported = [objective.value(values[objective.name]) for objective in self.study.objectives]
+        reported = []
+        for objective in self.study.objectives:
+            reported.append(objective.value(values[objective.name]))
         self.study._study.tell(self.trial, reported)
 
     def give_up(self) -> None:

@@ -64,7 +64,7 @@ class Task:
     Attributes:
         subjects: Families on datasets, one study each.
         protocol: Protocol of all studies.
-        objectives: Metrics to improve.
+        objectives: Metrics that the trials improve.
         constraint: Bound that winners keep, where it applies.
         seeds: Seeds of data and training, the same for every trial.
         trials: Number of trials of every family on every dataset.
@@ -79,9 +79,14 @@ class Task:
     trials: int
     remarks: tuple[str, ...]
 
+    @property
+    def objective_names(self) -> list[str]:
+        """Names of the objectives, the first one first."""
+        return [objective.name for objective in self.objectives]
+
     def metrics(self, subject: Subject) -> list[str]:
         """Names of the metrics to measure for a family."""
-        names = [objective.name for objective in self.objectives]
+        names = self.objective_names
         if self.constraint and _applies(self.constraint.metric, subject):
             names.append(self.constraint.metric)
         return list(dict.fromkeys(names))
@@ -224,7 +229,7 @@ class Tuner:
         task, source = self.task, subject.source
         metrics = task.metrics(subject)
         question = {
-            "objective": [objective.name for objective in task.objectives],
+            "objective": task.objective_names,
             "constraint": str(task.constraint or ""),
             "protocol": task.protocol.values(),
             "seeds": list(task.seeds),
@@ -255,7 +260,7 @@ class Tuner:
             left = study.revive()
             if left:
                 self.report(f"{study.name}: {left} trials were cut off and are queued again")
-        while trials := list(itertools.chain.from_iterable(study.ask() for study in self.studies)):
+        while trials := list(itertools.chain.from_iterable(map(Study.ask, self.studies))):
             self._round(trials)
 
     def _round(self, trials: Sequence[OpenTrial]) -> None:
@@ -266,8 +271,12 @@ class Tuner:
                 cells[index] = self._cells(trial)
             except UsageError as error:
                 self._fail(trial, str(error))
-        ceilings = {own_cells[0].key: trials[index].study.ceiling() for index, own_cells in cells.items()}
-        records = self._measure([own_cells[0] for own_cells in cells.values()], ceilings)
+        firsts, ceilings = [], {}
+        for index, cells_of_trial in cells.items():
+            first = cells_of_trial[0]
+            firsts.append(first)
+            ceilings[first.key] = trials[index].study.ceiling()
+        records = self._measure(firsts, ceilings)
         others: list[Cell] = []
         for index in list(cells):
             if self._ends_after_one_seed(trials[index], cells[index], records):
@@ -275,13 +284,13 @@ class Tuner:
             else:
                 others += cells[index][1:]
         records |= self._measure(others)
-        for index, own_cells in cells.items():
+        for index, cells_of_trial in cells.items():
             trial = trials[index]
-            trouble = _trouble(own_cells, records)
+            trouble = _trouble(cells_of_trial, records)
             if trouble:
                 self._fail(trial, trouble)
             else:
-                trial.finish(self._means(trial, own_cells, records))
+                trial.finish(self._means(trial, cells_of_trial, records))
                 self._show(trial, trial.shown)
         for key in records:
             # The weights of a trial are of no use once it is reported: a winner is retrained on other seeds.
@@ -321,10 +330,13 @@ class Tuner:
         return Runner(plan, self.store, self.options, self.environment, _Silent(), self.engine, ceilings).run()
 
     def _means(self, trial: OpenTrial, cells: Sequence[Cell], records: Mapping[str, Record]) -> dict[str, float]:
-        names = self.task.metrics(self.studies[trial.study])
         means = {}
-        for name in names:
-            values = [float(records[cell.key]["metrics"][name] or 0.0) for cell in cells]
+        for name in self.task.metrics(self.studies[trial.study]):
+            values = []
+            for cell in cells:
+                value = records[cell.key]["metrics"][name]
+                assert value is not None  # a trial with a blank fails before it comes here, see `_trouble`
+                values.append(value)
             means[name] = math.fsum(values) / len(values)
         return means
 
@@ -346,7 +358,7 @@ class Tuner:
             "protocol": task.protocol.name,
             "seeds": len(task.seeds),
             "datasets": list(dict.fromkeys(subject.source.typed for subject in task.subjects)),
-            "objective": [objective.name for objective in task.objectives],
+            "objective": task.objective_names,
             "constraint": str(task.constraint or ""),
         }
         tables: dict[str, list[Tuned]] = {WINNER: [], UNCONSTRAINED: [], FRONT: []}

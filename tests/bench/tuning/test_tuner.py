@@ -347,6 +347,7 @@ def test_a_lost_executor_ends_the_study_and_it_goes_on(tmp_path, measured, monke
         ({"families": "vq+sorted"}, r"unknown quantizer 'vq\+sorted'"),
         ({"objective": "msee"}, "did you mean 'mse'"),
         ({"objective": ","}, "at least one metric"),
+        ({"objective": "mse trust"}, "unknown metric 'mse trust'"),
         ({"objective": "active"}, "neither more nor less of it is better"),
         ({"objective": "rate_excess"}, "unknown metric 'rate_excess'"),
         ({"objective": "topographic_error"}, "the codes of vq have no places on a grid"),
