@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.document import markdown
+from reports.document.rows import unique
 from reports.document.text import code, escape, listed, number, spread
 
 INTRODUCTION = (
@@ -48,7 +49,7 @@ def report(
         f"Protocol {code(protocol)}, {told}, {len(seeds)} seeds ({', '.join(map(str, seeds))}).",
         verdict or "No default is beaten.",
     ]
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+    for dataset in unique(rows, "dataset"):
         parts += [f"## {escape(dataset)}", markdown.table([_row(row) for row in rows if row["dataset"] == dataset])]
     parts += ["## Parameters", _parameters(rows), "## Reproduce", made, "\n".join(f"    {each}" for each in commands)]
     return "\n\n".join(parts) + "\n"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.document.blocks import Bullets
+from reports.document.rows import pluck, select, unique
 from reports.document.text import code, interval, known, listed, number
 
 Row = Mapping[str, Any]
@@ -44,9 +45,9 @@ def papers_order(claims: Sequence[Row], summary: Sequence[Row]) -> list[str | Bu
     """Whether SOM-VQ is easier to read than the others, under each way of reading."""
     told = []
     for metric, when in READERS.items():
-        rows = [row for row in claims if row["claim"] == "paper order" and row["metric"] == metric]
-        for quantizer in dict.fromkeys(row["quantizer"] for row in rows):
-            own = [row for row in rows if row["quantizer"] == quantizer]
+        rows = select(claims, claim="paper order", metric=metric)
+        for quantizer in unique(rows, "quantizer"):
+            own = select(rows, quantizer=quantizer)
             told.append(f"{when} ({code(metric)}), {_order(quantizer, own)}{_use(quantizer, own, metric, summary)}")
     if not told:
         return []
@@ -55,10 +56,10 @@ def papers_order(claims: Sequence[Row], summary: Sequence[Row]) -> list[str | Bu
 
 def topology(claims: Sequence[Row]) -> list[str | Bullets]:
     """Whether a reader gains from the grid more than nothing, than from the codes' vectors and than sorting gives."""
-    rows = [row for row in claims if row["claim"] == "topology_gain"]
+    rows = select(claims, claim="topology_gain")
     outcomes: dict[str, dict[str, str]] = {}
     told = []
-    for quantizer in dict.fromkeys(row["quantizer"] for row in rows):
+    for quantizer in unique(rows, "quantizer"):
         own = [row for row in rows if row["quantizer"] == quantizer and row["against"] in BARS]
         outcomes[quantizer] = {row["against"]: row["outcome"] for row in own}
         told.append(f"{code(quantizer)} ({seeds([row['n'] for row in own])}): {'; '.join(map(_bar, own))}.")
@@ -77,7 +78,7 @@ def topology(claims: Sequence[Row]) -> list[str | Bullets]:
 
 def _order(quantizer: str, rows: Sequence[Row]) -> str:
     tested = [row for row in rows if _tested(row["outcome"])]
-    below = [row for row in tested if row["outcome"] == "below"]
+    below = select(tested, outcome="below")
     if not tested:
         return f"{code(quantizer)} could not be tested ({seeds([row['n'] for row in rows])})."
     if len(below) == len(rows):
@@ -98,7 +99,7 @@ def _order(quantizer: str, rows: Sequence[Row]) -> str:
         against = [_against(row) for row in rows if row["outcome"] == outcome]
         if against:
             parts.append(f"{text} {listed(against)}")
-    n = seeds([row["n"] for row in tested])
+    n = seeds(pluck(tested, "n"))
     return f"{code(quantizer)} ({n}): the order {whole}. It is {'; '.join(parts)}."
 
 

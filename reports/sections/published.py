@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports.document.blocks import Block, Prose, Section, TableCell, table_of
+from reports.document.rows import pluck, select, unique
 from reports.document.text import FEW_SEEDS, code, escape, file_name, known, records, spread
 from reports.sections.tables import STAND_IN as STAND_IN_TAG
 
@@ -173,7 +174,7 @@ def _tolerance(ours: float, theirs: float | None, decimals: int) -> float:
 
 
 def _section(name: str, dataset: str, rows: list[dict[str, Any]]) -> Section:
-    marks = list(dict.fromkeys(row["mark"] for row in rows))
+    marks = list(unique(rows, "mark"))
     alone = marks[0] if len(marks) == 1 and marks[0].startswith(NOT_COMPARABLE) else ""
     reasons = [] if alone else [mark for mark in marks if mark.startswith(NOT_COMPARABLE)]
     signs = {reason: f"({chr(ord('a') + index)})" for index, reason in enumerate(reasons)}
@@ -181,11 +182,9 @@ def _section(name: str, dataset: str, rows: list[dict[str, Any]]) -> Section:
     lines: list[dict[str, TableCell | str]] = []
     for method, side in dict.fromkeys((row["method"], row["grid"]) for row in rows):
         own = [row for row in rows if (row["method"], row["grid"]) == (method, side)]
-        readings = [row["reading"] for row in rows]
+        readings = pluck(rows, "reading")
         lines.append(_theirs(f"{method} {side} x {side}", own, readings))
-        lines += [
-            _ours(quantizer, own, readings, signs) for quantizer in dict.fromkeys(row["quantizer"] for row in own)
-        ]
+        lines += [_ours(quantizer, own, readings, signs) for quantizer in unique(own, "quantizer")]
     told = "; ".join(f"{sign} {escape(reason)}" for reason, sign in signs.items() if sign.startswith("("))
     table = table_of(
         f"published-{name}-{file_name(dataset)}",
@@ -214,7 +213,7 @@ def _theirs(label: str, rows: list[dict[str, Any]], readings: list[str]) -> dict
 def _ours(
     quantizer: str, rows: list[dict[str, Any]], readings: list[str], signs: Mapping[str, str]
 ) -> dict[str, TableCell | str]:
-    own = [row for row in rows if row["quantizer"] == quantizer]
+    own = select(rows, quantizer=quantizer)
     tag = STAND_IN_TAG if any(row["mark"] == STAND_IN for row in own) else ""
     n = max(row["n"] for row in own)
     line: dict[str, TableCell | str] = {

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from reports.document.blocks import Block, Column, Prose, Table, TableCell, table_of
+from reports.document.rows import unique
 from reports.document.text import code, escape, file_name, interval, is_family, known, listed, number, records
 from reports.selection import MAIN
 
@@ -140,7 +141,7 @@ def _place(role: str) -> int:
 
 def _roles(rows: Sequence[Mapping[str, Any]]) -> str:
     told = []
-    for role in dict.fromkeys(row["role"] for row in rows):
+    for role in unique(rows, "role"):
         names = listed([code(row["quantizer"]) for row in rows if row["role"] == role])
         told.append(f"{names}: {escape(role)} rows, which {ROLES[role]}." if role in ROLES else f"{names}.")
     return f"**Reference rows and controls: never ranked.** {' '.join(told)}"

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.document.blocks import Block, Bullets, Prose, Section
+from reports.document.rows import by_name, pluck, quantizers, select
 from reports.document.text import FEW_SEEDS, code, escape, interval, is_family, known, listed, number, records
 from reports.sections.claims import bounds, papers_order, seeds, topology
 
@@ -99,7 +100,7 @@ def _kind(dataset: str, stand_ins: Mapping[str, str], protocol: Mapping[str, Any
 
 def _untested(rankings: Sequence[Row], claims: Sequence[Row]) -> bool:
     """Whether comparisons were wanted and none could be made."""
-    outcomes = [row["standing"] for row in rankings if row["standing"] != "best"] + [row["outcome"] for row in claims]
+    outcomes = [row["standing"] for row in rankings if row["standing"] != "best"] + pluck(claims, "outcome")
     return bool(outcomes) and set(outcomes) == {"untested"}
 
 
@@ -113,7 +114,7 @@ def _dataset(summary: Sequence[Row], rankings: Sequence[Row], claims: Sequence[R
     families = [row for row in summary if is_family(row)]
     told: list[str | Bullets] = [*_caution(summary)]
     for aspect in ASPECTS:
-        ranked = [row for row in rankings if row["metric"] == aspect.metric]
+        ranked = select(rankings, metric=aspect.metric)
         sentence = _ranking(aspect, ranked, families) if aspect.better and ranked else _fact(aspect, families)
         told += [sentence] if sentence else []
     traded = [row for row in summary if is_family(row) or row["role"] == "curve"]
@@ -151,7 +152,7 @@ def _fact(aspect: Aspect, rows: Sequence[Row]) -> str:
 
 def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> str:
     others = [row for row in rows if row["quantizer"] != row["best"]]
-    places = {name: [row for row in others if row["standing"] == name] for name in STANDINGS}
+    places = {name: select(others, standing=name) for name in STANDINGS}
     values = {row["quantizer"]: interval(row, aspect.metric) for row in families}
     shown = {row["quantizer"]: values.get(row["quantizer"]) or number(row["mean"]) for row in rows}
     first = rows[0]["best"]
@@ -180,7 +181,7 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return listed([code(row["quantizer"]) for row in rows])
+    return listed(quantizers(rows))
 
 
 def _behind(row: Row) -> str:
@@ -220,7 +221,7 @@ def _pareto(rows: Sequence[Row]) -> list[str]:
         if not any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points.values())
     ]
     kept.sort(key=lambda name: points[name])
-    of = {row["quantizer"]: row for row in rows}
+    of = by_name(rows)
     shown = [f"{code(q)} ({interval(of[q], 'bits_per_frame')}; {interval(of[q], 'explained')})" for q in kept]
     n = seeds([of[name].get("bits_per_frame_n", of[name]["done"]) for name in points])
     return [
