@@ -72,7 +72,7 @@ class Transform:
         return self.expand(projected) * self.scale + self.mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sequences:
     """A loaded dataset; frames and z-scores are float32.
 
@@ -136,7 +136,16 @@ class Sequences:
         notes = dict(notes or {}) | {"pca_variance_kept": kept}
         if constant.any():
             notes[CONSTANT] = np.flatnonzero(constant).tolist()
-        return cls(name, real, frames, standardised, transform, points, unit, notes)
+        return cls(
+            name=name,
+            real=real,
+            frames=frames,
+            standardised=standardised,
+            transform=transform,
+            points=points,
+            unit=unit,
+            notes=notes,
+        )
 
     def without_test(self) -> "Sequences":
         """The same with the validation split in the place of the test split, which is let go."""

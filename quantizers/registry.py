@@ -11,7 +11,7 @@ from quantizers.checks import suggestion
 Class = TypeVar("Class", bound=type[Quantizer])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A registered quantizer.
 
@@ -68,7 +68,7 @@ def register(
             raise ValueError(f"Expected {name!r} to be a subclass of quantizers.Quantizer, got {cls!r}.")
         check_defaults(cls, ("num_codes", "code_dim"))
         check_methods(cls)
-        _FAMILIES[name] = Family(name, cls, paper, dict(presets or {}), requires)
+        _FAMILIES[name] = Family(name=name, cls=cls, paper=paper, presets=dict(presets or {}), requires=requires)
         return cls
 
     return add

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """A run as tables and plain values.
 

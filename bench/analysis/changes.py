@@ -88,10 +88,15 @@ def differences(first: ComparedRun, second: ComparedRun) -> list[Difference]:
     listed = []
     for difference, names in rows.items():
         everywhere = len(names) == len(shared)
-        listed.append(Difference(*difference, () if everywhere else tuple(names)))
+        listed.append(_difference(difference, () if everywhere else tuple(names)))
     first_place = dict(_flat({"environment": first.results.environments[-1]}))
     second_place = dict(_flat({"environment": second.results.environments[-1]}))
-    return listed + [Difference(*difference, ()) for difference in _unequal(first_place, second_place)]
+    return listed + [_difference(difference, ()) for difference in _unequal(first_place, second_place)]
+
+
+def _difference(difference: tuple[str, str, str], rows: tuple[str, ...]) -> Difference:
+    name, first, second = difference
+    return Difference(what=name, first=first, second=second, rows=rows)
 
 
 def _share_data(first: ComparedRun, second: ComparedRun, places: pd.DataFrame) -> list[bool]:

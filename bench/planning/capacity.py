@@ -12,7 +12,7 @@ from quantizers.base import Quantizer
 TOLERANCE = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Capacity:
     """Sizes of the networks and of the codebook of a family.
 

@@ -7,7 +7,7 @@ from bench.training.schedule import Schedule
 from bench.typing import JSON
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """One set of values for training and evaluation.
 
@@ -60,8 +60,8 @@ class Protocol:
 
 
 QUICK = Protocol(
-    "quick",
-    "about the paper's ratio of frames to codes, in minutes; not the paper's protocol",
+    name="quick",
+    purpose="about the paper's ratio of frames to codes, in minutes; not the paper's protocol",
     sequences=80,
     codebook_size=256,
     schedule=Schedule(warm_up_epochs=2, epochs=24, batch=256, learning_rate=1e-3),
@@ -70,8 +70,8 @@ QUICK = Protocol(
     small_reader=SMALL_READER,
 )
 PAPER = Protocol(
-    "paper",
-    "the SOM-VQ paper's sizes; values lost from its text are fitted",
+    name="paper",
+    purpose="the SOM-VQ paper's sizes; values lost from its text are fitted",
     sequences=400,
     codebook_size=1_024,
     schedule=Schedule(warm_up_epochs=2, epochs=60, batch=256, learning_rate=1e-3),
@@ -86,8 +86,8 @@ PAPER_COLD = replace(
     schedule=replace(PAPER.schedule, warm_up_epochs=0),
 )
 TINY = Protocol(
-    "tiny",
-    "shows that everything runs, in seconds; its numbers mean nothing",
+    name="tiny",
+    purpose="shows that everything runs, in seconds; its numbers mean nothing",
     sequences=12,
     codebook_size=16,
     schedule=Schedule(warm_up_epochs=1, epochs=2, batch=256, learning_rate=1e-3),

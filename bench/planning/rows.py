@@ -27,7 +27,7 @@ _OF_SHUFFLED = (
 _TEXT = re.compile(r"(?P<quantizer>[^@+]+)(@(?P<size>[^@+]*))?(\+(?P<control>[^@+]*))?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A row of the tables, for every dataset.
 
@@ -97,8 +97,8 @@ def parse(text: str) -> Row:
         raise UsageError(f"{text!r}: a control is made of a quantizer, and {quantizer} is none")
     role = REFERENCE if quantizer in REFERENCES else FAMILY
     return Row(
-        text,
-        quantizer,
+        name=text,
+        quantizer=quantizer,
         codebook_size=None if size is None else codebook_size(size, text),
         control=control or "",
         role=CONTROL if control else role,

@@ -16,7 +16,7 @@ WINNER, UNCONSTRAINED, FRONT = "tuned", "unconstrained", "front"
 """Tables of the file: winners, winners without the constraint, and all trials that no other trial beats."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tuned:
     """Parameters of one family on one dataset.
 

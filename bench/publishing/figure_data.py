@@ -13,7 +13,7 @@ from bench.planning.finished import FinishedRun
 from bench.records.files import check_readable
 from bench.records.record import Record
 from bench.records.store import Store
-from reports.figures import RunData, Source
+from reports.figures import RunData, SourceData
 from reports.figures.data import Arrays, Curve
 from reports.inputs import Results
 
@@ -55,7 +55,7 @@ def run_data(run: FinishedRun, gathered: Results, unreadable: dict[str, str]) ->
 
     # The rows of a dataset come one after the other, and mostly with one seed.
     @lru_cache(maxsize=1)
-    def source(dataset: str, seed: int) -> Source | None:
+    def source(dataset: str, seed: int) -> SourceData | None:
         for (cell_dataset, _, cell_seed), cell in done.items():
             if (cell_dataset, cell_seed) == (dataset, seed):
                 return _source(cell)
@@ -116,7 +116,7 @@ def _codes(store: Store, cell: Cell, unreadable: dict[str, str]) -> Arrays | Non
     return arrays
 
 
-def _source(cell: Cell) -> Source | None:
+def _source(cell: Cell) -> SourceData | None:
     """Data of a cell; None where they cannot be loaded any more, and its figures show what was stored."""
     try:
         data = datasets.load(cell.dataset, seed=cell.data_seed, **cell.dataset_parameters)
@@ -124,7 +124,7 @@ def _source(cell: Cell) -> Source | None:
         return None
     transform = data.transform
     moves = cell.dataset in MOTION
-    return Source(
+    return SourceData(
         frames=data.standardised["test"].astype(np.float64) * transform.scale + transform.mean,
         points=data.points,
         unit=data.unit,

@@ -14,7 +14,7 @@ SIGNIFICANCE = 0.05
 FEWEST_SEEDS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A mean over seeds.
 
@@ -47,13 +47,13 @@ def estimate(values: Sequence[float]) -> Estimate:
         raise ValueError("Expected at least one value, got none.")
     mean = math.fsum(values) / n
     if n == 1:
-        return Estimate(mean, None, None, None, 1)
+        return Estimate(mean=mean, std=None, low=None, high=None, n=1)
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     half = _quantile(n - 1) * std / math.sqrt(n)
-    return Estimate(mean, std, mean - half, mean + half, n)
+    return Estimate(mean=mean, std=std, low=mean - half, high=mean + half, n=n)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Paired:
     """A comparison of two rows over the seeds they share.
 
@@ -104,17 +104,17 @@ def paired(first: Sequence[float], second: Sequence[float], overlap: float = 0.0
     found = estimate(differences)
     n, mean, std = found.n, found.mean, found.std
     if std is None:
-        return Paired(n, mean, None, None, None, None, "untested")
+        return Paired(n=n, mean=mean, std=None, low=None, high=None, p=None, outcome="untested")
     if not any(differences):
-        return Paired(n, 0.0, 0.0, None, None, None, "identical")
+        return Paired(n=n, mean=0.0, std=0.0, low=None, high=None, p=None, outcome="identical")
     # 0.3 - 0.2 and 0.2 - 0.1 differ in the last bit: no variance, not a p of 1e-30.
     rounding = 4 * sys.float_info.epsilon * max(map(abs, (*first, *second)))
     if max(differences) - min(differences) <= rounding:
-        return Paired(n, mean, std, None, None, None, "untested")
+        return Paired(n=n, mean=mean, std=std, low=None, high=None, p=None, outcome="untested")
     error = std * math.sqrt(1 / n + overlap)
     half = _quantile(n - 1) * error
     p = 2 * float(special.stdtr(n - 1, -abs(mean) / error))
-    return Paired(n, mean, std, mean - half, mean + half, p, "tested")
+    return Paired(n=n, mean=mean, std=std, low=mean - half, high=mean + half, p=p, outcome="tested")
 
 
 def holm(p_values: Iterable[float | None], *, to_best: bool = False) -> list[float | None]:

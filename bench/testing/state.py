@@ -179,4 +179,10 @@ def _train(models: list[Autoencoder], seeds: list[int]) -> None:
     width = models[0].quantizer.code_dim
     generators = [torch.Generator().manual_seed(1_000 + seed) for seed in seeds]
     frames = [torch.randn(4 * BATCH, width, generator=generator) for generator in generators]
-    train(models, frames, [each[:BATCH] for each in frames], seeds, Schedule(1, 3, BATCH, 1e-3))
+    train(
+        models,
+        frames,
+        [each[:BATCH] for each in frames],
+        seeds,
+        Schedule(warm_up_epochs=1, epochs=3, batch=BATCH, learning_rate=1e-3),
+    )

@@ -32,7 +32,7 @@ def train_reference(
     """
     if name == "none":
         epochs = schedule.warm_up_epochs + schedule.epochs
-        plain = Schedule(epochs, 0, schedule.batch, schedule.learning_rate)
+        plain = Schedule(warm_up_epochs=epochs, epochs=0, batch=schedule.batch, learning_rate=schedule.learning_rate)
         return train([model], [frames], [validation], [seed], plain)[0]
     codes = model.quantizer.num_codes
     fitted = MiniBatchKMeans(

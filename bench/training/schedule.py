@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How long and with what a tokenizer is trained.
 
@@ -36,7 +36,7 @@ class Schedule:
         return tuple(min(start + span, total) for start in range(0, total, span))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class History:
     """A learning curve, on the frames' own scale, and whether training broke down.
 

@@ -34,7 +34,7 @@ ALSO = ("active",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Proposal:
     """Parameters that might become the defaults of a family.
 
     Attributes:
@@ -51,7 +51,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate(Setting):
+class Candidate(Proposal):
     """Parameters that might become the defaults of a family, tried on one dataset.
 
     Attributes:
@@ -107,8 +107,8 @@ def make(files: Sequence[Path], seeds: str) -> Confirmation:
         source = source_of(dataset, protocol, parameters, False, [])
         if source.name != dataset:
             raise UsageError(f"{dataset} is not on this machine: {source.reason or 'its stand-in would run instead'}")
-        for setting in _settings(files):
-            candidates.append(_candidate(setting, source, protocol, tuple(metrics), parse_seeds(seeds)))
+        for proposal in _proposals(files):
+            candidates.append(_candidate(proposal, source, protocol, tuple(metrics), parse_seeds(seeds)))
     return Confirmation(
         plan=Plan(protocol=protocol, cells=_by_seed(candidates)),
         candidates=tuple(candidates),
@@ -118,15 +118,20 @@ def make(files: Sequence[Path], seeds: str) -> Confirmation:
 
 
 def _candidate(
-    setting: Setting, source: Source, protocol: Protocol, metrics: tuple[str, ...], seeds: Iterable[int]
+    proposal: Proposal, source: Source, protocol: Protocol, metrics: tuple[str, ...], seeds: Iterable[int]
 ) -> Candidate:
-    row = Row(f"{setting.quantizer} {setting.name}", setting.quantizer, parameters=setting.parameters, metrics=metrics)
+    row = Row(
+        name=f"{proposal.quantizer} {proposal.name}",
+        quantizer=proposal.quantizer,
+        parameters=proposal.parameters,
+        metrics=metrics,
+    )
     pair = pair_of(row, {}, source, protocol)
     return Candidate(
-        quantizer=setting.quantizer,
-        name=setting.name,
-        parameters=setting.parameters,
-        trials=setting.trials,
+        quantizer=proposal.quantizer,
+        name=proposal.name,
+        parameters=proposal.parameters,
+        trials=proposal.trials,
         dataset=source.name,
         cells=tuple(cell_of(pair, seed) for seed in seeds),
     )
@@ -147,19 +152,19 @@ def commands(files: Sequence[Path]) -> list[str]:
     return [questions(path)["command"] for path in files]
 
 
-def _settings(files: Sequence[Path]) -> list[Setting]:
+def _proposals(files: Sequence[Path]) -> list[Proposal]:
     """For every family its defaults, then the parameters that were tuned on every dataset."""
-    settings: dict[str, list[Setting]] = {}
+    proposals: dict[str, list[Proposal]] = {}
     for path in files:
         for table, kind in ((WINNER, "tuned"), (UNCONSTRAINED, "unconstrained")):
             for (quantizer, dataset), entry in load(path, table).items():
-                of_family = settings.setdefault(quantizer, [Setting(quantizer=quantizer, parameters={})])
+                of_family = proposals.setdefault(quantizer, [Proposal(quantizer=quantizer, parameters={})])
                 if entry.parameters not in map(operator.attrgetter("parameters"), of_family):
                     name = f"{kind} on {dataset}"
                     of_family.append(
-                        Setting(quantizer=quantizer, name=name, parameters=entry.parameters, trials=entry.trials)
+                        Proposal(quantizer=quantizer, name=name, parameters=entry.parameters, trials=entry.trials)
                     )
-    return list(itertools.chain.from_iterable(settings.values()))
+    return list(itertools.chain.from_iterable(proposals.values()))
 
 
 def compare(confirmation: Confirmation, run: FinishedRun) -> list[JSON]:

@@ -144,7 +144,7 @@ def _subject(
 ) -> Subject | None:
     """Put a family on a dataset; None where it cannot be there and the user did not name it."""
     try:
-        pair = pair_of(Row(family.name, family.name), {}, source, protocol)
+        pair = pair_of(Row(name=family.name, quantizer=family.name), {}, source, protocol)
     except UnsuitableError as error:
         if family.name in _parts(request.quantizers):
             raise
@@ -318,7 +318,7 @@ class Tuner:
         subject = self.studies[trial.study]
         name = f"{subject.family.name} #{trial.trial.number}"
         metrics = tuple(self.task.metrics(subject))
-        row = Row(name, subject.family.name, parameters=trial.parameters, metrics=metrics)
+        row = Row(name=name, quantizer=subject.family.name, parameters=trial.parameters, metrics=metrics)
         pair = pair_of(row, {}, subject.source, self.task.protocol)
         return [cell_of(pair, seed) for seed in self.task.seeds]
 

@@ -25,7 +25,7 @@ FACE = np.array([[0.0, 4.0, 11.0], [3.2, 7.0, 9.0], [-3.2, 7.0, 9.0], [7.2, 5.0,
 LIMBS = [f"{side}{part}" for part in ("Arm", "ForeArm", "Hand", "UpLeg", "Leg", "Foot") for side in ("Left", "Right")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Joint:
     """One joint of a skeleton.
 
@@ -62,7 +62,9 @@ def parse(text: str) -> tuple[list[Joint], Float]:
         if word in ("ROOT", "JOINT", "End"):
             name, channels = ("" if word == "End" else rest[0]), ()
         elif word == "{":
-            joints.append(Joint(name, open_joints[-1] if open_joints else -1, np.zeros(3), ()))
+            joints.append(
+                Joint(name=name, parent=open_joints[-1] if open_joints else -1, offset=np.zeros(3), channels=())
+            )
             open_joints.append(len(joints) - 1)
         elif word == "}":
             open_joints.pop()
@@ -70,7 +72,7 @@ def parse(text: str) -> tuple[list[Joint], Float]:
             former = joints[open_joints[-1]]
             offset = np.array(rest, dtype=float) if word == "OFFSET" else former.offset
             channels = tuple(rest[1:]) if word == "CHANNELS" else ()
-            joints[open_joints[-1]] = Joint(former.name, former.parent, offset, channels)
+            joints[open_joints[-1]] = Joint(name=former.name, parent=former.parent, offset=offset, channels=channels)
     rows = motion.split("Frame Time:")[1].split("\n", 1)[1]
     count = sum(len(joint.channels) for joint in joints)
     return joints, np.array(rows.split(), dtype=float).reshape(-1, count)

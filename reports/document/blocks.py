@@ -53,7 +53,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell of a table.
 
     Attributes:
@@ -88,7 +88,7 @@ class Column:
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table. The first cell of a row names the row.
 
@@ -104,7 +104,7 @@ class Table:
     name: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[str, ...] = ()
     sortable: bool = True
 
@@ -151,15 +151,24 @@ def walk(blocks: Iterable[Block]) -> Iterator[Block]:
 def table_of(
     name: str,
     caption: str,
-    rows: Sequence[Mapping[str, Cell | str]],
+    rows: Sequence[Mapping[str, TableCell | str]],
     notes: tuple[str, ...] = (),
     sortable: bool = True,
 ) -> Table:
     """A table of rows with the same keys; a column holds numbers where one of its cells is sorted by a number."""
-    lines = [[Cell(cell, cell or None) if isinstance(cell, str) else cell for cell in row.values()] for row in rows]
+    lines = [
+        [TableCell(cell, cell or None) if isinstance(cell, str) else cell for cell in row.values()] for row in rows
+    ]
     columns = [
         Column(title, any(isinstance(line[index].value, int | float) for line in lines))
         for row in rows[:1]
         for index, title in enumerate(row)
     ]
-    return Table(name, caption, tuple(columns), tuple(map(tuple, lines)), notes, sortable)
+    return Table(
+        name=name,
+        caption=caption,
+        columns=tuple(columns),
+        rows=tuple(map(tuple, lines)),
+        notes=notes,
+        sortable=sortable,
+    )

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from reports.document.blocks import Cell, Page, Table, walk
+from reports.document.blocks import Page, Table, TableCell, walk
 from reports.document.inline import tokens
 
 WIDEST = 4  # columns side by side, names of rows apart: what a page holds
@@ -73,14 +73,14 @@ def _part(table: Table, names: list[int], others: list[int]) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Sequence[Cell], shown: Sequence[int]) -> Iterator[str]:
+def _cells(row: Sequence[TableCell], shown: Sequence[int]) -> Iterator[str]:
     """The cells in the shown columns; one that fills several columns stands once over those of them."""
     filled = [(number, cell) for number, cell in enumerate(row) for _ in range(cell.span)]
     for (_, cell), group in itertools.groupby(filled[index] for index in shown):
         yield f"\\multicolumn{{{len(list(group))}}}{{l}}{{{_cell(cell)}}}" if cell.span > 1 else _cell(cell)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     letter = f"\\textsuperscript{{{_plain(cell.letter)}}}" if cell.letter else ""
     return _text(cell.text) + (f" ({_text(cell.tag)})" if cell.tag else "") + letter
 

@@ -4,7 +4,20 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reports.document.blocks import Block, Bullets, Cell, Code, Facts, Grid, Page, Prose, Section, Table, table_of, walk
+from reports.document.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Facts,
+    Grid,
+    Page,
+    Prose,
+    Section,
+    Table,
+    TableCell,
+    table_of,
+    walk,
+)
 from reports.document.figure import Figure
 from reports.document.text import code, escape
 
@@ -75,5 +88,5 @@ def _table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     return " ".join(filter(None, (cell.text, cell.tag and f"({cell.tag})", cell.letter)))

@@ -6,10 +6,10 @@
 from collections.abc import Iterator
 
 from reports.document.figure import Figure
-from reports.figures.data import RunData, Source
+from reports.figures.data import RunData, SourceData
 from reports.figures.grid import grid_data
 
-__all__ = ["RunData", "Source", "draw", "grid_data"]
+__all__ = ["RunData", "SourceData", "draw", "grid_data"]
 
 
 def draw(run: RunData) -> Iterator[Figure]:

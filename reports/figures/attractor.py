@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from reports.document.figure import Figure
 from reports.document.text import file_name, listed
-from reports.figures.data import Source
+from reports.figures.data import SourceData
 from reports.figures.drawing.canvas import SIZE, Canvas, styled
 from reports.figures.drawing.maps import KEY, gradient
 from reports.figures.drawing.palette import categorical, sequential
-from reports.figures.tokenizer import Tokenizer
+from reports.figures.tokenizer import TokenizerView
 
 GAP, HEAD, FOOT = 12, 22, 30
 ALONE, ROOM = 300, 148  # px: of a picture alone, and of one among others
@@ -20,14 +20,14 @@ AXES = 4  # of a lattice that get a picture each
 ORDINALS = ("row", "column")
 
 
-def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
+def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
     """One figure where the data's points have two or three coordinates and are no body."""
     source = tokenizer.source
     if source is not None and not source.joints and source.points.shape[1] in (2, 3):
         yield _attractor(tokenizer, source)
 
 
-def plane(source: Source) -> NDArray[np.float64]:
+def plane(source: SourceData) -> NDArray[np.float64]:
     """(N, 2) the last point of every test frame, seen along y where it has three coordinates."""
     last = source.points[-1]
     flat = source.frames.reshape(-1, source.frames.shape[-1])
@@ -47,7 +47,7 @@ def raster(points: NDArray[np.float64], colours: NDArray[np.uint8], shape: tuple
 
 
 @styled
-def _attractor(tokenizer: Tokenizer, source: Source) -> Figure:
+def _attractor(tokenizer: TokenizerView, source: SourceData) -> Figure:
     points, tokens = plane(source), tokenizer.tokens.ravel()
     extent = np.ptp(points, axis=0)
     ratio = float(np.clip(extent[1] / max(extent[0], 1e-12), 0.5, 2.0))
@@ -76,7 +76,7 @@ def _attractor(tokenizer: Tokenizer, source: Source) -> Figure:
     return canvas.finish(file_name("attractor", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
 
 
-def _by_places(tokenizer: Tokenizer, tokens: NDArray[np.int64]) -> dict[str, NDArray[np.uint8]]:
+def _by_places(tokenizer: TokenizerView, tokens: NDArray[np.int64]) -> dict[str, NDArray[np.uint8]]:
     """Axis of the lattice -> colours of the frames by their code's place along it."""
     lattice = tokenizer.lattice
     if lattice is None:
@@ -88,7 +88,7 @@ def _by_places(tokenizer: Tokenizer, tokens: NDArray[np.int64]) -> dict[str, NDA
     return found
 
 
-def _order(tokenizer: Tokenizer, tokens: NDArray[np.int64], points: NDArray[np.float64]) -> str:
+def _order(tokenizer: TokenizerView, tokens: NDArray[np.int64], points: NDArray[np.float64]) -> str:
     """How much of where a frame lies in the picture its row and column tell, by linear regression."""
     lattice = tokenizer.lattice
     if lattice is None:

@@ -23,8 +23,8 @@ ROWS = 40  # of a dataset in one figure: more cannot be told apart
 TURN = math.radians(25.0)  # about the vertical, so that limbs that reach forwards show
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, kw_only=True)
+class SourceData:
     """A dataset with one data seed, as far as figures show it.
 
     Attributes:
@@ -50,7 +50,7 @@ class Source:
         return np.stack([across, joints[..., 1]], axis=-1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunData:
     """A run, as far as figures show it.
 
@@ -77,7 +77,7 @@ class RunData:
     units: Mapping[str, str]
     curves: Mapping[Key, Mapping[str, Curve]]
     codes: Callable[[str, str, int], Arrays | None]
-    source: Callable[[str, int], Source | None]
+    source: Callable[[str, int], SourceData | None]
 
     @cached_property
     def rows(self) -> dict[str, list[Row]]:

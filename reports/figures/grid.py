@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reports.figures.data import RunData
 from reports.figures.drawing.lattice import Lattice
-from reports.figures.tokenizer import Tokenizer, tokenizers
+from reports.figures.tokenizer import TokenizerView, tokenizers
 
 POSE = 99  # steps across the square in which poses lie: what two digits can say
 DIGITS = 3
@@ -36,7 +36,7 @@ def grid_data(run: RunData) -> list[dict[str, Any]]:
     ]
 
 
-def _grid(tokenizer: Tokenizer, lattice: Lattice) -> dict[str, Any]:
+def _grid(tokenizer: TokenizerView, lattice: Lattice) -> dict[str, Any]:
     far = tokenizer.u_matrix(lattice)
     source = tokenizer.source
     shown: list[Any] = [None] * len(far)

@@ -10,7 +10,7 @@ from reports.document.text import file_name, number
 from reports.figures.drawing.canvas import SIZE, Canvas, styled
 from reports.figures.drawing.lattice import Lattice
 from reports.figures.drawing.maps import KEY, gradient, paper_size, pixels
-from reports.figures.tokenizer import Tokenizer
+from reports.figures.tokenizer import TokenizerView
 
 GAP, HEAD, FOOT = 14, 34, 30
 WIDE, ROOM = 440, 148  # px: of a map alone in its row, and of one among others
@@ -19,13 +19,13 @@ MOST = 4  # planes of features that have no name
 UNSEEN = 0.3  # opacity of codes that no frame uses: nothing says where they lie
 
 
-def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
+def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
     """One figure for a tokenizer with a lattice."""
     if tokenizer.lattice is not None:
         yield _planes(tokenizer, tokenizer.lattice)
 
 
-def components(tokenizer: Tokenizer) -> list[tuple[str, int]]:
+def components(tokenizer: TokenizerView) -> list[tuple[str, int]]:
     """(name, feature) of the planes: heights of a body's ends, else the coordinates of the last point."""
     source = tokenizer.source
     if source is None:
@@ -41,7 +41,7 @@ def components(tokenizer: Tokenizer) -> list[tuple[str, int]]:
 
 
 @styled
-def _planes(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
+def _planes(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
     maps = [("U-matrix", tokenizer.u_matrix(lattice))]
     maps += [(name, tokenizer.prototypes[:, feature]) for name, feature in components(tokenizer)]
     across = 1 if lattice.shape[1] > 2.5 * lattice.shape[0] else 3 if len(maps) % 3 != 1 else 2
@@ -71,7 +71,7 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _finish(
-    canvas: Canvas, tokenizer: Tokenizer, lattice: Lattice, maps: Sequence[tuple[str, NDArray[np.float64]]]
+    canvas: Canvas, tokenizer: TokenizerView, lattice: Lattice, maps: Sequence[tuple[str, NDArray[np.float64]]]
 ) -> Figure:
     title = f"U-matrix and component planes: {tokenizer.what}"
     sides = " x ".join(map(str, lattice.sides))
@@ -86,7 +86,7 @@ def _finish(
     return canvas.finish(file_name("planes", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
 
 
-def _smoothness(tokenizer: Tokenizer, lattice: Lattice) -> str:
+def _smoothness(tokenizer: TokenizerView, lattice: Lattice) -> str:
     """How near neighbours are against any two codes, among those that frames use."""
     pairs = lattice.pairs()
     pairs = pairs[tokenizer.seen[pairs].all(axis=1)]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from reports.document.figure import Figure
 from reports.document.text import file_name, number
-from reports.figures.data import Source
+from reports.figures.data import SourceData
 from reports.figures.drawing.canvas import FAINT, PALE, SIZE, Canvas, styled
 from reports.figures.drawing.lattice import Lattice
 from reports.figures.drawing.palette import INK
-from reports.figures.tokenizer import Tokenizer
+from reports.figures.tokenizer import TokenizerView
 
 WIDTH, GAP, HEAD, FOOT = 480, 14, 14, 30
 MOST = 10  # poses along a side of the grid
@@ -25,7 +25,7 @@ CURVE = 70  # height of the error's axes, px
 Floats = NDArray[np.float64]
 
 
-def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
+def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
     """Both figures for a tokenizer of a body's motion; the first needs a lattice."""
     source = tokenizer.source
     if source is None or not source.joints:
@@ -62,7 +62,7 @@ def chosen(lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64], list
 
 
 @styled
-def _on_lattice(tokenizer: Tokenizer, lattice: Lattice, source: Source) -> Figure:
+def _on_lattice(tokenizer: TokenizerView, lattice: Lattice, source: SourceData) -> Figure:
     codes, where, cut = chosen(lattice)
     rows, columns = (int(side) + 1 for side in where.max(axis=0))
     cell = (WIDTH - 2 * GAP) / columns if columns >= 5 else 80.0
@@ -83,7 +83,7 @@ def _on_lattice(tokenizer: Tokenizer, lattice: Lattice, source: Source) -> Figur
     return canvas.finish(file_name("poses", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
 
 
-def _neighbours_alike(tokenizer: Tokenizer, lattice: Lattice) -> str:
+def _neighbours_alike(tokenizer: TokenizerView, lattice: Lattice) -> str:
     pairs = lattice.pairs()
     pairs = pairs[tokenizer.seen[pairs].all(axis=1)]
     if not len(pairs):
@@ -93,7 +93,7 @@ def _neighbours_alike(tokenizer: Tokenizer, lattice: Lattice) -> str:
 
 
 @styled
-def _over_time(tokenizer: Tokenizer, source: Source) -> Figure:
+def _over_time(tokenizer: TokenizerView, source: SourceData) -> Figure:
     frames = source.frames[0]
     decoded = tokenizer.prototypes[tokenizer.tokens[0]]
     apart = np.sqrt(((frames - decoded)[:, source.points] ** 2).sum(axis=-1)).mean(axis=-1)
@@ -138,7 +138,7 @@ def _placed(poses: Floats, centres: Sequence[tuple[float, float]], room: float) 
     return placed
 
 
-def _bodies(axes: Axes, placed: Floats, source: Source, left: str, other: str, alpha: float) -> None:
+def _bodies(axes: Axes, placed: Floats, source: SourceData, left: str, other: str, alpha: float) -> None:
     """All bodies as two outlines, the left limbs and the rest: an element a bone would take ten times the room."""
     if not len(placed):
         return

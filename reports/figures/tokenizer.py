@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.figures.data import RunData, Source
+from reports.figures.data import RunData, SourceData
 from reports.figures.drawing.lattice import Lattice, neighbour_means
 from reports.figures.drawing.palette import Look
 
@@ -15,8 +15,8 @@ SHOWN = 12  # of a dataset: more would make the page too long to send
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
-class Tokenizer:
+@dataclass(frozen=True, kw_only=True)
+class TokenizerView:
     """The first seed of a row that is done and whose codes are stored.
 
     Attributes:
@@ -41,7 +41,7 @@ class Tokenizer:
     seen: NDArray[np.bool_]
     prototypes: NDArray[np.float64]
     lattice: Lattice | None
-    source: Source | None
+    source: SourceData | None
 
     @property
     def section(self) -> str:
@@ -75,29 +75,29 @@ class Tokenizer:
         return neighbour_means(lattice, self.distances(lattice.pairs()))
 
 
-def tokenizers(run: RunData, dataset: str) -> Iterator[Tokenizer]:
+def tokenizers(run: RunData, dataset: str) -> Iterator[TokenizerView]:
     """Those of a dataset, ranked rows first, at most SHOWN."""
     found = (_first(run, dataset, row["quantizer"]) for row in run.rows[dataset])
     return islice((tokenizer for tokenizer in found if tokenizer is not None), SHOWN)
 
 
-def _first(run: RunData, dataset: str, row: str) -> Tokenizer | None:
+def _first(run: RunData, dataset: str, row: str) -> TokenizerView | None:
     for seed in run.done[dataset, row]["seed"].tolist() if (dataset, row) in run.done else ():
         stored = run.codes(dataset, row, seed)
         if stored is not None:
             count = len(stored["prototypes"])
             splits = [np.asarray(stored[f"codes.{split}"], dtype=np.int64) for split in SPLITS]
             hits = [np.bincount(tokens.ravel(), minlength=count) for tokens in splits]
-            return Tokenizer(
-                dataset,
-                row,
-                seed,
-                run.looks[row],
-                splits[-1],
-                hits[-1],
-                np.sum(hits, axis=0) > 0,
-                stored["prototypes"].astype(np.float64),
-                Lattice.of(stored.get("positions")),
-                run.source(dataset, seed),
+            return TokenizerView(
+                dataset=dataset,
+                row=row,
+                seed=seed,
+                look=run.looks[row],
+                tokens=splits[-1],
+                hits=hits[-1],
+                seen=np.sum(hits, axis=0) > 0,
+                prototypes=stored["prototypes"].astype(np.float64),
+                lattice=Lattice.of(stored.get("positions")),
+                source=run.source(dataset, seed),
             )
     return None

@@ -10,13 +10,13 @@ from reports.figures.drawing.canvas import PALE, SMALL, Canvas, styled
 from reports.figures.drawing.lattice import Lattice
 from reports.figures.drawing.maps import gradient, paper_size, pixels
 from reports.figures.drawing.palette import INK
-from reports.figures.tokenizer import Tokenizer
+from reports.figures.tokenizer import TokenizerView
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 360, 48, 10, 150, 42
 PAPER = 340, 300  # px: most of a lattice
 
 
-def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
+def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
     """One figure."""
     if tokenizer.lattice is None:
         yield _ranked(tokenizer)
@@ -25,7 +25,7 @@ def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
 
 
 @styled
-def _on_lattice(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
+def _on_lattice(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
     hits = tokenizer.hits
     most = int(hits.max())
     # Logarithmic: a few codes that sequences rest on would leave all others dark.
@@ -40,7 +40,7 @@ def _on_lattice(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
 
 
 @styled
-def _ranked(tokenizer: Tokenizer) -> Figure:
+def _ranked(tokenizer: TokenizerView) -> Figure:
     """As one outline, not K bars, which would look the same and be fifty times as long."""
     percent = 100.0 * np.sort(tokenizer.hits)[::-1] / max(1, tokenizer.hits.sum())
     canvas = Canvas(WIDTH, TOP + SIDE + FOOT)
@@ -56,7 +56,7 @@ def _ranked(tokenizer: Tokenizer) -> Figure:
     return _finish(canvas, tokenizer, "by rank")
 
 
-def _finish(canvas: Canvas, tokenizer: Tokenizer, how: str) -> Figure:
+def _finish(canvas: Canvas, tokenizer: TokenizerView, how: str) -> Figure:
     hits = np.sort(tokenizer.hits)[::-1]
     total, count = max(1, int(hits.sum())), len(hits)
     used = int((hits > 0).sum())

@@ -11,14 +11,14 @@ from reports.figures.drawing.canvas import SIZE, Canvas, marker, styled
 from reports.figures.drawing.lattice import Lattice
 from reports.figures.drawing.maps import paper_size
 from reports.figures.drawing.palette import INK, Look
-from reports.figures.tokenizer import Tokenizer
+from reports.figures.tokenizer import TokenizerView
 
 WIDTH, GAP, HEAD, FOOT = 480, 16, 36, 26
 LONGEST = 400  # frames
 LINE = 110  # px: height of a walk on a line, drawn over time
 
 
-def draw(tokenizer: Tokenizer) -> Iterator[Figure]:
+def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
     """One figure for a tokenizer with a lattice."""
     if tokenizer.lattice is not None:
         yield _walk(tokenizer, tokenizer.lattice)
@@ -32,7 +32,7 @@ def mean_move(lattice: Lattice, tokens: NDArray[np.int64]) -> float | None:
 
 
 @styled
-def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
+def _walk(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
     tokens = tokenizer.tokens[0, :LONGEST]
     orders = {"in their order": tokens, "shuffled": np.random.default_rng(0).permutation(tokens)}
     line = len(lattice.sides) == 1
@@ -57,7 +57,7 @@ def _walk(tokenizer: Tokenizer, lattice: Lattice) -> Figure:
         x, y = left + (columns + 0.5) * width / shape[1], top + (rows + 0.5) * height / shape[0]
         canvas.page.plot(x, y, color=tokenizer.look.colour, linewidth=1.0, alpha=0.65, clip_on=False)
         for at, filled in ((0, False), (-1, True)):
-            dot = marker(Look(INK, "o", "-", filled), 6)
+            dot = marker(Look(colour=INK, marker="o", line="-", filled=filled), 6)
             canvas.page.plot(x[[at]], y[[at]], linestyle="none", clip_on=False, **dot)
         told.append(f"{name} {step}")
     ends = "hollow: the first frame; filled: the last"

@@ -61,7 +61,7 @@ again = tokenizer.decode(codes)  # and back, in data units
         "## Training",
         f"{code(cell['quantizer'])} with {_inline(cell['parameters'])}; {capacity['network_parameters']:,} network "
         f"parameters, hidden width {capacity['hidden']}; {number(record['train_seconds'])} s on "
-        f"{escape(record['device'])}. Cell {code(record['key'])}.",
+        f"{escape(record['device'])}. TableCell {code(record['key'])}.",
         _listed({name: value for name, value in environment.items() if not isinstance(value, Mapping)}),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

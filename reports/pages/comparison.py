@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.document.blocks import Block, Bullets, Cell, Code, Column, Facts, Page, Prose, Section, Table
+from reports.document.blocks import Block, Bullets, Code, Column, Facts, Page, Prose, Section, Table, TableCell
 from reports.document.text import code, escape, file_name, known, listed, number, records, spread
 from reports.inputs import Results
 from reports.sections.facts import seeds_of, source_title
@@ -25,7 +25,7 @@ KEY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """A value in which two runs differ.
 
@@ -133,21 +133,27 @@ def _table(
     for quantizer in dict.fromkeys(rows["quantizer"]):
         own = [lines.get((quantizer, name)) for name in names]
         n = max((row["n"] for row in own if row), default=0)
-        head = Cell(escape(quantizer), quantizer, tag=STAND_IN if stand_in else "")
-        body.append((head, Cell(str(n), n), *map(_cell, own)))
+        head = TableCell(escape(quantizer), quantizer, tag=STAND_IN if stand_in else "")
+        body.append((head, TableCell(str(n), n), *map(_cell, own)))
     heads = (Column("quantizer", numeric=False), Column("n"), *(heading(name, metrics, unit) for name in names))
-    return Table(f"compare-{file_name(dataset)}", f"Differences on {escape(dataset)}", heads, tuple(body), (KEY,))
+    return Table(
+        name=f"compare-{file_name(dataset)}",
+        caption=f"Differences on {escape(dataset)}",
+        columns=heads,
+        rows=tuple(body),
+        notes=(KEY,),
+    )
 
 
-def _cell(row: Mapping[str, Any] | None) -> Cell:
+def _cell(row: Mapping[str, Any] | None) -> TableCell:
     if row is None:
-        return Cell()
+        return TableCell()
     outcome, difference = row["outcome"], known(row, "difference")
     if outcome == "identical":
-        return Cell("=", 0.0)
+        return TableCell("=", 0.0)
     if difference is None:
-        return Cell(f"*{OTHER_DATA}*")
+        return TableCell(f"*{OTHER_DATA}*")
     low, high = known(row, "low"), known(row, "high")
     half = None if low is None or high is None else (high - low) / 2
     word = "" if outcome in BLANK else f" **{outcome}**"
-    return Cell(spread(difference, half) + word, difference)
+    return TableCell(spread(difference, half) + word, difference)

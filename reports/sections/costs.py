@@ -5,7 +5,7 @@ from typing import cast
 
 import pandas as pd
 
-from reports.document.blocks import Block, Bullets, Cell, Prose, Table, table_of
+from reports.document.blocks import Block, Bullets, Prose, Table, TableCell, table_of
 from reports.document.text import code, escape, number
 
 PHASES = {
@@ -61,18 +61,18 @@ def _metrics(profile: pd.DataFrame, total: float) -> Table:
     for name, group in measured.groupby("part", sort=False):
         means = group.groupby(["quantizer", "dataset"], sort=False)["seconds"].mean()
         quantizer, dataset = cast("tuple[str, str]", means.idxmax())
-        dearest = Cell(f"{number(float(means.max()))} ({code(quantizer)}, {escape(dataset)})", float(means.max()))
+        dearest = TableCell(f"{number(float(means.max()))} ({code(quantizer)}, {escape(dataset)})", float(means.max()))
         spent = float(group["seconds"].sum())
-        row = {"metric": Cell(code(name), str(name)), **_cost(spent, total, len(group)), "dearest cell": dearest}
+        row = {"metric": TableCell(code(name), str(name)), **_cost(spent, total, len(group)), "dearest cell": dearest}
         rows.append((spent, row))
     dearest_first = [row for _, row in sorted(rows, key=lambda each: -each[0])]
     return table_of("time-by-metric", "Time by metric", dearest_first)
 
 
-def _cost(spent: float, total: float, cells: int) -> dict[str, Cell | str]:
+def _cost(spent: float, total: float, cells: int) -> dict[str, TableCell | str]:
     share, a_cell = (spent / total if total else 0.0), spent / cells
     return {
-        "seconds": Cell(number(spent), spent),
-        "share": Cell(f"{share:.1%}", share),
-        "seconds a cell": Cell(number(a_cell), a_cell),
+        "seconds": TableCell(number(spent), spent),
+        "share": TableCell(f"{share:.1%}", share),
+        "seconds a cell": TableCell(number(a_cell), a_cell),
     }

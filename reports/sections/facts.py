@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.document.blocks import Block, Cell, Facts, Prose, Table, table_of
+from reports.document.blocks import Block, Facts, Prose, Table, TableCell, table_of
 from reports.document.text import FEW_SEEDS, code, escape, listed
 from reports.sections.tables import STAND_IN
 
@@ -17,9 +17,9 @@ CAPACITY = {
 }
 
 
-def source(dataset: str, stand_ins: Mapping[str, str]) -> Cell:
+def source(dataset: str, stand_ins: Mapping[str, str]) -> TableCell:
     """A dataset's name in a table."""
-    return Cell(escape(dataset), dataset, tag=STAND_IN if dataset in stand_ins else "")
+    return TableCell(escape(dataset), dataset, tag=STAND_IN if dataset in stand_ins else "")
 
 
 def source_title(dataset: str, stand_ins: Mapping[str, str]) -> str:
@@ -89,8 +89,8 @@ def failures(rows: Sequence[Mapping[str, Any]], stand_ins: Mapping[str, str]) ->
             {
                 "quantizer": escape(row["quantizer"]),
                 "dataset": source(row["dataset"], stand_ins),
-                "seed": Cell(str(row["seed"]), row["seed"]),
-                "status": Cell(escape(row["status"]), row["status"], failed=True),
+                "seed": TableCell(str(row["seed"]), row["seed"]),
+                "status": TableCell(escape(row["status"]), row["status"], failed=True),
                 "cause": escape(row["cause"]),
             }
             for row in rows
@@ -172,22 +172,22 @@ def _machine(facts: Mapping[str, Any]) -> str:
     return escape(", ".join(str(part) for part in parts if part))
 
 
-def _capacity(row: Mapping[str, Any], stand_ins: Mapping[str, str]) -> dict[str, Cell | str]:
-    line: dict[str, Cell | str] = {
+def _capacity(row: Mapping[str, Any], stand_ins: Mapping[str, str]) -> dict[str, TableCell | str]:
+    line: dict[str, TableCell | str] = {
         "quantizer": escape(row["quantizer"]),
         "dataset": source(row["dataset"], stand_ins),
     }
     built, seen = row["built"], row.get("frames_seen")
     cells = {
-        "K": Cell(str(row.get("codebook_size")), row.get("codebook_size")),
-        "log2 K": Cell(f"{row.get('bits_per_token', 0):.2f}", row.get("bits_per_token")),
-        "hidden": Cell(str(row.get("hidden")), row.get("hidden")),
-        "network parameters": Cell(f"{row.get('network_parameters', 0):,}", row.get("network_parameters")),
-        "against reference": Cell(f"{row.get('mismatch', 0):+.2%}", row.get("mismatch")),
-        "codebook values": Cell(f"{row.get('codebook_values', 0):,}", row.get("codebook_values")),
-        "frames seen": Cell("" if seen is None else f"{seen:,}", seen),
-        "trials": Cell(str(row.get("trials", 0)), row.get("trials", 0)),
+        "K": TableCell(str(row.get("codebook_size")), row.get("codebook_size")),
+        "log2 K": TableCell(f"{row.get('bits_per_token', 0):.2f}", row.get("bits_per_token")),
+        "hidden": TableCell(str(row.get("hidden")), row.get("hidden")),
+        "network parameters": TableCell(f"{row.get('network_parameters', 0):,}", row.get("network_parameters")),
+        "against reference": TableCell(f"{row.get('mismatch', 0):+.2%}", row.get("mismatch")),
+        "codebook values": TableCell(f"{row.get('codebook_values', 0):,}", row.get("codebook_values")),
+        "frames seen": TableCell("" if seen is None else f"{seen:,}", seen),
+        "trials": TableCell(str(row.get("trials", 0)), row.get("trials", 0)),
     }
     if built:
         return line | cells
-    return line | {name: Cell("cannot be built" if name == "hidden" else "", failed=True) for name in cells}
+    return line | {name: TableCell("cannot be built" if name == "hidden" else "", failed=True) for name in cells}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.document.blocks import Block, Cell, Prose, Section, table_of
+from reports.document.blocks import Block, Prose, Section, TableCell, table_of
 from reports.document.text import FEW_SEEDS, code, escape, file_name, known, records, spread
 from reports.sections.tables import STAND_IN as STAND_IN_TAG
 
@@ -178,7 +178,7 @@ def _section(name: str, dataset: str, rows: list[dict[str, Any]]) -> Section:
     reasons = [] if alone else [mark for mark in marks if mark.startswith(NOT_COMPARABLE)]
     signs = {reason: f"({chr(ord('a') + index)})" for index, reason in enumerate(reasons)}
     signs |= {AGREES: AGREES, DIFFERS: f"**{DIFFERS}**"}
-    lines: list[dict[str, Cell | str]] = []
+    lines: list[dict[str, TableCell | str]] = []
     for method, side in dict.fromkeys((row["method"], row["grid"]) for row in rows):
         own = [row for row in rows if (row["method"], row["grid"]) == (method, side)]
         readings = [row["reading"] for row in rows]
@@ -198,28 +198,31 @@ def _section(name: str, dataset: str, rows: list[dict[str, Any]]) -> Section:
     return Section(f"{TITLES[name]}: {code(dataset)}", (*remark, table))
 
 
-def _theirs(label: str, rows: list[dict[str, Any]], readings: list[str]) -> dict[str, Cell | str]:
-    line: dict[str, Cell | str] = {"row": f"*published* {escape(label)}", "n": "5"}
+def _theirs(label: str, rows: list[dict[str, Any]], readings: list[str]) -> dict[str, TableCell | str]:
+    line: dict[str, TableCell | str] = {"row": f"*published* {escape(label)}", "n": "5"}
     line |= {escape(reading): "" for reading in readings}
     shown = set()
     for row in rows:
         if row["metric"] not in shown:
             std = "" if pd.isna(row["theirs_std"]) else f" ± {row['theirs_std']:.{row['decimals']}f}"
             text = f"{row['theirs']:.{row['decimals']}f}{std}"
-            line[escape(row["reading"])] = Cell(text, row["theirs"])
+            line[escape(row["reading"])] = TableCell(text, row["theirs"])
         shown.add(row["metric"])
     return line
 
 
 def _ours(
     quantizer: str, rows: list[dict[str, Any]], readings: list[str], signs: Mapping[str, str]
-) -> dict[str, Cell | str]:
+) -> dict[str, TableCell | str]:
     own = [row for row in rows if row["quantizer"] == quantizer]
     tag = STAND_IN_TAG if any(row["mark"] == STAND_IN for row in own) else ""
     n = max(row["n"] for row in own)
-    line: dict[str, Cell | str] = {"row": Cell(escape(quantizer), quantizer, tag=tag), "n": Cell(str(n), n)}
+    line: dict[str, TableCell | str] = {
+        "row": TableCell(escape(quantizer), quantizer, tag=tag),
+        "n": TableCell(str(n), n),
+    }
     line |= {escape(reading): "" for reading in readings}
     for row in own:
         value = spread(row["mean"], known(row, "std"))
-        line[escape(row["reading"])] = Cell(f"{value} {signs.get(row['mark'], '')}".strip(), row["mean"])
+        line[escape(row["reading"])] = TableCell(f"{value} {signs.get(row['mark'], '')}".strip(), row["mean"])
     return line

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.document.blocks import Block, Cell, Column, Grid, Prose, Section, Table
+from reports.document.blocks import Block, Column, Grid, Prose, Section, Table, TableCell
 from reports.document.figure import Figure
 from reports.document.text import code, escape, file_name, known, records
 from reports.sections.facts import source_title, values
@@ -55,12 +55,21 @@ def _metrics(
     """Every metric that has a value, one a line."""
     columns = [Column("metric", numeric=False)]
     columns += [Column(escape(dataset) + (f" ({STAND_IN})" if dataset in stand_ins else "")) for dataset in own]
-    body = [(Cell("n"), *(Cell(f"{row['done']} of {row['cells']}", failed=not row["done"]) for row in own.values()))]
+    body = [
+        (
+            TableCell("n"),
+            *(TableCell(f"{row['done']} of {row['cells']}", failed=not row["done"]) for row in own.values()),
+        )
+    ]
     body += [
-        (Cell(heading(metric, metrics).title), *(measured(row, metric) for row in own.values()))
+        (TableCell(heading(metric, metrics).title), *(measured(row, metric) for row in own.values()))
         for metric in (*metrics, "train_seconds", "eval_seconds")
         if any(known(row, metric) is not None for row in own.values())
     ]
     return Table(
-        f"row-{file_name(name)}", f"Every metric of {escape(name)}", tuple(columns), tuple(body), sortable=False
+        name=f"row-{file_name(name)}",
+        caption=f"Every metric of {escape(name)}",
+        columns=tuple(columns),
+        rows=tuple(body),
+        sortable=False,
     )

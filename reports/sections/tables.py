@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.document.blocks import Block, Cell, Column, Prose, Table, table_of
+from reports.document.blocks import Block, Column, Prose, Table, TableCell, table_of
 from reports.document.text import code, escape, file_name, interval, is_family, known, listed, number, records
 from reports.selection import MAIN
 
@@ -67,15 +67,17 @@ def results(
         heads += [Column("n")] + [heading(name, metrics, unit) for name in names]
         body = [
             (
-                Cell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
-                *([Cell(escape(row["role"]), row["role"])] if shown is apart else []),
+                TableCell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
+                *([TableCell(escape(row["role"]), row["role"])] if shown is apart else []),
                 *_line(row, names, letters, missing.get(row["quantizer"], ())),
             )
             for row in shown
         ]
         caption = f"{kind} on {escape(dataset)}{f' ({STAND_IN} data)' if stand_in else ''}"
         notes = (KEY,) if letters else ()
-        return Table(f"{name}-{file_name(dataset)}", caption, tuple(heads), tuple(body), notes)
+        return Table(
+            name=f"{name}-{file_name(dataset)}", caption=caption, columns=tuple(heads), rows=tuple(body), notes=notes
+        )
 
     blocks: list[Block] = [table("results", "Results", ranked, letters)]
     if apart:
@@ -85,15 +87,15 @@ def results(
 
 def null_lines(rows: pd.DataFrame, dataset: str, *, stand_in: bool) -> list[Block]:
     """A table of grid metrics against shuffled grids; nothing where there are none."""
-    shown: list[dict[str, Cell | str]] = [
+    shown: list[dict[str, TableCell | str]] = [
         {
-            "quantizer": Cell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
+            "quantizer": TableCell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
             "metric": escape(row["metric"]),
-            "n": Cell(str(row["n"]), row["n"]),
-            "its grid": Cell(number(row["value"]), row["value"]),
-            "shuffled, mean": Cell(number(row["null"]), row["null"]),
-            "shuffled, range": Cell(f"{number(row['low'])} to {number(row['high'])}", row["low"]),
-            "p": Cell(f"{row['p']:.2f}", row["p"]),
+            "n": TableCell(str(row["n"]), row["n"]),
+            "its grid": TableCell(number(row["value"]), row["value"]),
+            "shuffled, mean": TableCell(number(row["null"]), row["null"]),
+            "shuffled, range": TableCell(f"{number(row['low'])} to {number(row['high'])}", row["low"]),
+            "p": TableCell(f"{row['p']:.2f}", row["p"]),
         }
         for row in records(rows)
     ]
@@ -116,11 +118,11 @@ def standing_letters(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[
     return {(row["quantizer"], row["metric"]): LETTERS[row["standing"]] for row in rows if row["metric"] in tested}
 
 
-def measured(row: Mapping[str, Any], name: str, letter: str = "") -> Cell:
+def measured(row: Mapping[str, Any], name: str, letter: str = "") -> TableCell:
     """A metric's mean and interval, with n where it has fewer values than the row; blank without a value."""
     n = known(row, f"{name}_n")
     fewer = f" (n = {n:.0f})" if n and n < row["done"] else ""
-    return Cell(interval(row, name) + fewer, known(row, name), letter)
+    return TableCell(interval(row, name) + fewer, known(row, name), letter)
 
 
 def heading(name: str, metrics: Mapping[str, Mapping[str, Any]], unit: str = "") -> Column:
@@ -149,11 +151,11 @@ def _line(
     names: Sequence[str],
     letters: Mapping[tuple[str, str], str],
     missing: Sequence[str],
-) -> list[Cell]:
+) -> list[TableCell]:
     """Cells done and the metrics' means; where nothing is done, why."""
     done = f"{row['done']} of {row['cells']}"
     causes = ", ".join(map(escape, dict.fromkeys(missing)))
     if not row["done"] and names:
-        return [Cell(done, 0, failed=True), Cell(causes, span=len(names), failed=True)]
-    count = Cell(done, int(row["done"]), tag=causes, failed=bool(causes))
+        return [TableCell(done, 0, failed=True), TableCell(causes, span=len(names), failed=True)]
+    count = TableCell(done, int(row["done"]), tag=causes, failed=bool(causes))
     return [count, *(measured(row, name, letters.get((row["quantizer"], name), "")) for name in names)]

@@ -49,7 +49,10 @@ def address(make, tmp_path_factory):
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle r="3"/></svg>'
     run = make(names=tuple(ROWS), statuses=statuses, values=values, real=False, folder=NASTY)
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html.write(report(run, [Figure("f", "F", "f", "overview", drawing)], grids)), encoding="utf-8")
+    path.write_text(
+        html.write(report(run, [Figure(name="f", title="F", alt="f", section="overview", svg=drawing)], grids)),
+        encoding="utf-8",
+    )
     return path.as_uri()
 
 

@@ -19,7 +19,7 @@ _RATE = 1e-3  # of the barely trained reader
 Pairs = Iterator[tuple[Tensor, Tensor]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """What a reader reached.
 
@@ -85,7 +85,7 @@ def barely_trained_at(
                 for curve, loss in zip(curves, together.cross_entropies(checked, all_of_them), strict=True):
                     curve.append((done, math.exp(loss)))
         for found, curve, loss in zip(readings, curves, together.cross_entropies(asked, all_of_them), strict=True):
-            found.append(Reading(math.exp(loss), goal, curve=tuple(curve)))
+            found.append(Reading(perplexity=math.exp(loss), updates=goal, curve=tuple(curve)))
     return readings
 
 
@@ -157,7 +157,12 @@ def train_until_converged(
     together.restore()
     ends = together.cross_entropies(torch.stack(list(test)), range(len(readers)))
     return [
-        Reading(math.exp(loss), course.curve[-1][0], course.stopped_early, tuple(course.curve))
+        Reading(
+            perplexity=math.exp(loss),
+            updates=course.curve[-1][0],
+            stopped_early=course.stopped_early,
+            curve=tuple(course.curve),
+        )
         for course, loss in zip(courses, ends, strict=True)
     ]
 

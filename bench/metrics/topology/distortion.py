@@ -15,7 +15,7 @@ from bench.metrics.topology.pairs import pair_blocks
 _BLOCK_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Distances:
     """Mean Euclidean distances between codes: of lattice neighbours, of all pairs i < j, and the largest.
 
@@ -85,7 +85,12 @@ def code_distances(vectors: ArrayLike, positions: ArrayLike) -> Distances | None
     total = largest = 0.0
     for block in pair_blocks(values):
         total, largest = total + float(block.sum()), max(largest, float(block.max()))
-    return Distances(float(adjacent.mean()), total / (len(values) * (len(values) - 1) / 2), largest, len(pairs))
+    return Distances(
+        adjacent=float(adjacent.mean()),
+        mean=total / (len(values) * (len(values) - 1) / 2),
+        largest=largest,
+        pairs=len(pairs),
+    )
 
 
 def distortion_ratio(vectors: ArrayLike, positions: ArrayLike) -> float | None:

@@ -135,7 +135,9 @@ class Canvas:
         file = io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.drawing.savefig(file, format="svg", metadata=nothing)
-        return Figure(name, plain(title), plain(alt), section, tidy(file.getvalue(), name, title, alt))
+        return Figure(
+            name=name, title=plain(title), alt=plain(alt), section=section, svg=tidy(file.getvalue(), name, title, alt)
+        )
 
 
 LEGEND_LINE = 16

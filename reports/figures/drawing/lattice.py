@@ -10,7 +10,7 @@ Integers = NDArray[np.int64]
 LARGEST = 1 << 18  # cells: more cannot be seen, and a plug-in may place its codes anywhere
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lattice:
     """Codes on a lattice.
 
@@ -42,7 +42,7 @@ class Lattice:
             return None
         cells, shape = _lay_out(own, sides)
         slices = np.indices((*(1 for _ in sides[:2]), *sides[2:])).reshape(len(sides), -1).T
-        return cls(own, sides, cells, shape, _lay_out(slices, sides)[0])
+        return cls(positions=own, sides=sides, cells=cells, shape=shape, corners=_lay_out(slices, sides)[0])
 
     @property
     def slice_shape(self) -> tuple[int, int]:

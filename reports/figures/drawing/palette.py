@@ -27,7 +27,7 @@ LINES = {"family": "-", "published": "--", "control": ":", "curve": "-.", "refer
 _STOPS = ("#3b57c8", "#8a5cc0", "#d0607c", "#ee8a4a", "#f2b84b")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """How a row is drawn.
 
@@ -63,7 +63,7 @@ def looks(families: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Lo
         else:
             place = others.index(family)
             colour, marker = free[place % len(free)], OTHER_MARKERS[place % len(OTHER_MARKERS)]
-        found[row] = Look(colour, marker, LINES.get(role, "-"), role in ("family", "curve"))
+        found[row] = Look(colour=colour, marker=marker, line=LINES.get(role, "-"), filled=role in ("family", "curve"))
     return found
 
 

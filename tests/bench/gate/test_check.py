@@ -51,7 +51,7 @@ def judged(before, after):
 
 def verdict(before, after, absent=None, failed=()):
     comparisons, problems, notes = compare(before, after, absent or {})
-    return Verdict(comparisons, failed, problems, notes)
+    return Verdict(comparisons=comparisons, failed=failed, unmeasured=problems, notes=notes)
 
 
 MSE = [0.010, 0.011, 0.012, 0.013, 0.014]
@@ -214,7 +214,7 @@ def test_an_empty_baseline_measures_nothing():
 def test_codes_by_precedence():
     known = {PAIR: row(mse=MSE, null={"mse": 0.0001}), ("fsq", "lorenz"): row(mse=MSE, null={"mse": 0.0001})}
     fallen, whole = run(mse=[9.0] * 5), run(mse=MSE)
-    failed = (Problem("vq", "lorenz", "seed 3", "failed: out of memory"),)
+    failed = (Problem(row="vq", dataset="lorenz", part="seed 3", reason="failed: out of memory"),)
     both = {PAIR: whole, ("fsq", "lorenz"): whole}
     assert verdict(known, both).code == 0
     assert verdict(known, both | {PAIR: fallen}).code == 1

@@ -16,15 +16,28 @@ BASELINE = Baseline({"version": "0.1.0", "null pairs": 10, "packages": {"torch":
 
 def comparison(row="vq", metric="mse", loss=0.0, outcome="holds", p=0.5, dataset="lorenz", reach=0.002, n=5):
     noise = Noise(0.001, 10)
-    return Comparison(row, dataset, metric, n, 0.01, 0.01 + loss, loss, 0.0005, noise, p, reach, outcome)
+    return Comparison(
+        row=row,
+        dataset=dataset,
+        metric=metric,
+        n=n,
+        before=0.01,
+        after=0.01 + loss,
+        loss=loss,
+        least=0.0005,
+        noise=noise,
+        p=p,
+        reach=reach,
+        outcome=outcome,
+    )
 
 
 FALLEN = comparison(row="som-vq", loss=0.004, outcome="regressed", p=2e-5)
 RISEN = comparison(row="fsq", loss=-0.004, outcome="improved", p=1e-4)
-FAILED = Problem("ksom", "lorenz", "seed 3", "failed: RuntimeError: 100% wrong: a, b\nand more")
-LEFT = Problem("vq-vae", "lorenz", "", "in the baseline, but not in this run")
-MIXED = Verdict((comparison(), FALLEN, RISEN), (FAILED,), (LEFT,), ("some note",))
-HOLDS = Verdict((comparison(),), (), (), ())
+FAILED = Problem(row="ksom", dataset="lorenz", part="seed 3", reason="failed: RuntimeError: 100% wrong: a, b\nand more")
+LEFT = Problem(row="vq-vae", dataset="lorenz", part="", reason="in the baseline, but not in this run")
+MIXED = Verdict(comparisons=(comparison(), FALLEN, RISEN), failed=(FAILED,), unmeasured=(LEFT,), notes=("some note",))
+HOLDS = Verdict(comparisons=(comparison(),), failed=(), unmeasured=(), notes=())
 
 
 def test_text_says_what_fell_by_how_much_and_how_sure():
@@ -45,10 +58,13 @@ def test_text_says_what_fell_by_how_much_and_how_sure():
     ("verdict", "expected"),
     [
         (HOLDS, "quality holds: "),
-        (Verdict((FALLEN,), (), (), ()), "quality fell: "),
-        (Verdict((FALLEN,), (), (LEFT,), ()), "quality fell: "),
-        (Verdict((comparison(),), (), (LEFT,), ()), "not everything was measured: "),
-        (Verdict((), (), (), ()), "nothing was measured: "),
+        (Verdict(comparisons=(FALLEN,), failed=(), unmeasured=(), notes=()), "quality fell: "),
+        (Verdict(comparisons=(FALLEN,), failed=(), unmeasured=(LEFT,), notes=()), "quality fell: "),
+        (
+            Verdict(comparisons=(comparison(),), failed=(), unmeasured=(LEFT,), notes=()),
+            "not everything was measured: ",
+        ),
+        (Verdict(comparisons=(), failed=(), unmeasured=(), notes=()), "nothing was measured: "),
     ],
 )
 def test_the_last_line_is_the_verdict(verdict, expected):
@@ -56,13 +72,16 @@ def test_the_last_line_is_the_verdict(verdict, expected):
 
 
 def test_a_name_cannot_start_a_line_with_a_workflow_command():
-    told = text(Verdict((comparison(row="x\n::error::forged"),), (FAILED,), (LEFT,), ()), BASELINE)
+    told = text(
+        Verdict(comparisons=(comparison(row="x\n::error::forged"),), failed=(FAILED,), unmeasured=(LEFT,), notes=()),
+        BASELINE,
+    )
     assert not any(line.lstrip().startswith("::") for line in told.splitlines())
 
 
 def test_the_smallest_losses_are_told_from_row_to_row():
     found = (comparison(reach=0.0012), comparison(row="fsq", reach=0.004), comparison(metric="active", reach=7.0))
-    head, _, _, mse, active = sight(Verdict(found, (), (), ())).splitlines()
+    head, _, _, mse, active = sight(Verdict(comparisons=found, failed=(), unmeasured=(), notes=())).splitlines()
     assert head == "smallest loss that 95% of checks over 5 seeds show, from row to row"
     assert mse.split() == ["mse", "3%", "12.0%", "to", "40.0%"]
     assert active.split() == ["active", "5", "7"]
@@ -83,11 +102,15 @@ def test_annotations_are_escaped_as_github_reads_them():
     assert lines[1] == (
         "::error title=ksom on lorenz%2C seed 3 failed::failed: RuntimeError: 100%25 wrong: a, b%0Aand more"
     )
-    forged = github(Verdict((comparison(row="a::b\r\n::error::c", outcome="regressed"),), (), (), ()))
+    forged = github(
+        Verdict(
+            comparisons=(comparison(row="a::b\r\n::error::c", outcome="regressed"),), failed=(), unmeasured=(), notes=()
+        )
+    )
     assert forged.count("\n") == 0
     assert forged.startswith("::error title=a%3A%3Ab %3A%3Aerror%3A%3Ac on lorenz%2C mse fell::")
     assert github(HOLDS) == ""
-    assert github(Verdict((), (), (), ())).startswith("::error ")
+    assert github(Verdict(comparisons=(), failed=(), unmeasured=(), notes=())).startswith("::error ")
 
 
 def test_junit_has_a_case_a_comparison_and_an_error_for_what_is_missing(tmp_path):
@@ -111,7 +134,15 @@ def test_junit_has_a_case_a_comparison_and_an_error_for_what_is_missing(tmp_path
 def test_junit_holds_any_name(tmp_path):
     path = tmp_path / "report.xml"
     name = '<script>"&\x00\x1b\ud800'
-    junit(Verdict((comparison(row=name, outcome="regressed"),), (Problem(name, "d", name, name),), (), ()), path)
+    junit(
+        Verdict(
+            comparisons=(comparison(row=name, outcome="regressed"),),
+            failed=(Problem(row=name, dataset="d", part=name, reason=name),),
+            unmeasured=(),
+            notes=(),
+        ),
+        path,
+    )
     case, error = ElementTree.parse(path).getroot().find("testsuite")
     assert case.get("classname") == 'lorenz.<script>"&\ufffd\ufffd\ufffd'
     assert error.find("error").get("message") == '<script>"&\ufffd\ufffd\ufffd'

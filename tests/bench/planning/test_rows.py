@@ -11,16 +11,19 @@ ON_GRID = {name for name, metric in METRICS.items() if "positions" in metric.nee
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("vq", Row("vq", "vq")),
-        ("fsq:2d", Row("fsq:2d", "fsq:2d")),
-        ("vq@64", Row("vq@64", "vq", codebook_size=64)),
-        ("som-vq:paper@64", Row("som-vq:paper@64", "som-vq:paper", codebook_size=64)),
-        ("vq+sorted", Row("vq+sorted", "vq", control="sorted", role=CONTROL)),
-        ("vq@64+shuffled", Row("vq@64+shuffled", "vq", codebook_size=64, control="shuffled", role=CONTROL)),
-        ("ksom+shuffled-grid", Row("ksom+shuffled-grid", "ksom", control="shuffled-grid", role=CONTROL)),
-        ("none", Row("none", "none", role=REFERENCE)),
-        ("kmeans", Row("kmeans", "kmeans", role=REFERENCE)),
-        ("kmeans@64", Row("kmeans@64", "kmeans", codebook_size=64, role=REFERENCE)),
+        ("vq", Row(name="vq", quantizer="vq")),
+        ("fsq:2d", Row(name="fsq:2d", quantizer="fsq:2d")),
+        ("vq@64", Row(name="vq@64", quantizer="vq", codebook_size=64)),
+        ("som-vq:paper@64", Row(name="som-vq:paper@64", quantizer="som-vq:paper", codebook_size=64)),
+        ("vq+sorted", Row(name="vq+sorted", quantizer="vq", control="sorted", role=CONTROL)),
+        (
+            "vq@64+shuffled",
+            Row(name="vq@64+shuffled", quantizer="vq", codebook_size=64, control="shuffled", role=CONTROL),
+        ),
+        ("ksom+shuffled-grid", Row(name="ksom+shuffled-grid", quantizer="ksom", control="shuffled-grid", role=CONTROL)),
+        ("none", Row(name="none", quantizer="none", role=REFERENCE)),
+        ("kmeans", Row(name="kmeans", quantizer="kmeans", role=REFERENCE)),
+        ("kmeans@64", Row(name="kmeans@64", quantizer="kmeans", codebook_size=64, role=REFERENCE)),
     ],
 )
 def test_the_grammar(text, expected):
@@ -86,6 +89,6 @@ def test_metrics_that_a_row_may_have():
 
 def test_a_list_of_metrics_only_narrows():
     wanted = ("trust", "mse", "seq_ppl")
-    assert Row("vq", "vq", metrics=wanted).measured == ("mse", "trust", "seq_ppl")
-    assert Row("none", "none", metrics=wanted).measured == ("mse",)
-    assert Row("vq+shuffled", "vq", control="shuffled", metrics=wanted).measured == ("seq_ppl",)
+    assert Row(name="vq", quantizer="vq", metrics=wanted).measured == ("mse", "trust", "seq_ppl")
+    assert Row(name="none", quantizer="none", metrics=wanted).measured == ("mse",)
+    assert Row(name="vq+shuffled", quantizer="vq", control="shuffled", metrics=wanted).measured == ("seq_ppl",)

@@ -18,8 +18,14 @@ FACTS = {
     "constraint": "",
     "seeds": 2,
 }
-VQ = Tuned("vq", "lorenz", 40, {"decay": 0.95, "update_zero": False, "smoothing": "none"}, {"mse": 1e-05})
-SOM_VQ = Tuned("som-vq", "lorenz", 40, {"sigma": 2}, {"mse": 0.5})
+VQ = Tuned(
+    quantizer="vq",
+    dataset="lorenz",
+    trials=40,
+    parameters={"decay": 0.95, "update_zero": False, "smoothing": "none"},
+    values={"mse": 1e-05},
+)
+SOM_VQ = Tuned(quantizer="som-vq", dataset="lorenz", trials=40, parameters={"sigma": 2}, values={"mse": 0.5})
 
 
 @pytest.fixture

@@ -17,8 +17,21 @@ FACTS |= {"constraint": "topographic_error<=0.1"}
 @pytest.fixture
 def made(tmp_path):
     path = tmp_path / "tuned.toml"
-    winners = [Tuned("vq", "lorenz", 7, {"decay": 0.9}, {}), Tuned("som-vq", "lorenz", 7, {"sigma": 2.0}, {})]
-    path.write_text(dump(FACTS, {WINNER: winners, UNCONSTRAINED: [Tuned("som-vq", "lorenz", 7, {"sigma": 0.5}, {})]}))
+    winners = [
+        Tuned(quantizer="vq", dataset="lorenz", trials=7, parameters={"decay": 0.9}, values={}),
+        Tuned(quantizer="som-vq", dataset="lorenz", trials=7, parameters={"sigma": 2.0}, values={}),
+    ]
+    path.write_text(
+        dump(
+            FACTS,
+            {
+                WINNER: winners,
+                UNCONSTRAINED: [
+                    Tuned(quantizer="som-vq", dataset="lorenz", trials=7, parameters={"sigma": 0.5}, values={})
+                ],
+            },
+        )
+    )
     return confirm.make([path], "3")
 
 
@@ -97,7 +110,7 @@ def test_files_of_different_questions_are_refused(tmp_path):
     paths = []
     for index, objective in enumerate(["mse", "trust"]):
         paths.append(tmp_path / f"{index}.toml")
-        entry = Tuned("vq", "lorenz", 7, {}, {})
+        entry = Tuned(quantizer="vq", dataset="lorenz", trials=7, parameters={}, values={})
         paths[-1].write_text(dump(FACTS | {"objective": [objective]}, {WINNER: [entry]}))
     with pytest.raises(UsageError, match="differ in their objective"):
         confirm.make(paths, "3")
@@ -107,7 +120,12 @@ def test_a_file_of_ones_own_is_found_again(tmp_path):
     numpy.savez(tmp_path / "walks.npz", numpy.random.default_rng(0).normal(size=(12, 32, 3)))
     path = tmp_path / "tuned.toml"
     facts = FACTS | {"datasets": [f"npz:{tmp_path / 'walks.npz'}"], "constraint": ""}
-    path.write_text(dump(facts, {WINNER: [Tuned("vq", "npz:walks", 7, {"decay": 0.9}, {})]}))
+    path.write_text(
+        dump(
+            facts,
+            {WINNER: [Tuned(quantizer="vq", dataset="npz:walks", trials=7, parameters={"decay": 0.9}, values={})]},
+        )
+    )
     cells = confirm.make([path], "3").plan.cells
     assert {cell.dataset for cell in cells} == {"npz:walks"}
     assert {cell.dataset_parameters["path"] for cell in cells} == {str(tmp_path / "walks.npz")}

@@ -383,7 +383,7 @@ def test_a_family_without_a_search_space_is_named(monkeypatch):
     class Mine(quantizers.VQ):
         suggest = quantizers.Quantizer.suggest
 
-    monkeypatch.setitem(quantizers.registry._FAMILIES, "mine", quantizers.Family("mine", Mine))
+    monkeypatch.setitem(quantizers.registry._FAMILIES, "mine", quantizers.Family(name="mine", cls=Mine))
     with pytest.raises(UsageError, match=r"mine declares no search space; give Mine a classmethod suggest\(trial\)"):
         task("mine")
     asked = task("all")

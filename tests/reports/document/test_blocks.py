@@ -1,10 +1,10 @@
-from reports.document.blocks import Cell, Prose, Section, table_of, walk
+from reports.document.blocks import Prose, Section, TableCell, table_of, walk
 
 
 def test_a_column_with_a_number_to_sort_by_is_numeric():
-    table = table_of("t", "T", [{"row": "vq", "n": Cell("3 of 3", 3), "x": ""}, {"row": "", "n": "", "x": ""}])
+    table = table_of("t", "T", [{"row": "vq", "n": TableCell("3 of 3", 3), "x": ""}, {"row": "", "n": "", "x": ""}])
     assert [(column.title, column.numeric) for column in table.columns] == [("row", False), ("n", True), ("x", False)]
-    assert table.rows[0] == (Cell("vq", "vq"), Cell("3 of 3", 3), Cell("", None))
+    assert table.rows[0] == (TableCell("vq", "vq"), TableCell("3 of 3", 3), TableCell("", None))
     assert table_of("t", "T", []).columns == ()
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from reports.document import html
-from reports.document.blocks import Bullets, Cell, Column, Grid, Page, Section, Table
+from reports.document.blocks import Bullets, Column, Grid, Page, Section, Table, TableCell
 from reports.document.figure import Figure
 from reports.pages.run import report
 
@@ -110,7 +110,7 @@ def test_names_show_as_text(written):
         metrics=[{"name": "mse", "direction": "lower", "target": None, "summary": NASTY, "needs": []}],
         failures=[{"quantizer": NASTY, "dataset": NASTY, "seed": 0, "status": NASTY, "cause": NASTY}],
         statuses={NASTY: [NASTY, "done", "done"]},
-        figures=[Figure("f", NASTY, NASTY, "overview", "<svg/>")],
+        figures=[Figure(name="f", title=NASTY, alt=NASTY, section="overview", svg="<svg/>")],
         grids=[{"dataset": NASTY, "row": NASTY}],
     )
     assert "<script>alert" not in text
@@ -173,7 +173,10 @@ def test_a_stand_in_is_marked_in_titles_and_rows(written):
 def test_figures_and_grids_stand_in_the_page_as_they_are():
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" role="img"><title>x</title></svg>'
     grid = {"values": ["0102", None], "use": [1.23456789, float("nan")], "row": "</script>"}
-    page = Page("t", (Section("s", (Figure("walk", "A walk", "w", "overview", drawing), Grid(grid))),))
+    page = Page(
+        "t",
+        (Section("s", (Figure(name="walk", title="A walk", alt="w", section="overview", svg=drawing), Grid(grid))),),
+    )
     text = html.write(page)
     assert drawing in text
     (data,) = [each["text"] for each in Elements(text).all("script") if each.get("type")]
@@ -181,7 +184,7 @@ def test_figures_and_grids_stand_in_the_page_as_they_are():
 
 
 def test_a_table_of_one_row_has_nothing_to_sort():
-    table = Table("t", "T", (Column("row", numeric=False),), ((Cell("a", "a"),),))
+    table = Table(name="t", caption="T", columns=(Column("row", numeric=False),), rows=((TableCell("a", "a"),),))
     assert Elements(html.write(Page("p", (table,)))).all("button") == []
 
 

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from reports.document import latex
-from reports.document.blocks import Cell, Column, Page, Prose, Section, Table
+from reports.document.blocks import Column, Page, Prose, Section, Table, TableCell
 from reports.document.text import code, escape
 from reports.pages.run import report
 
@@ -15,9 +15,10 @@ NASTY = "<script>alert(1)</script> \\input{x} 100% & a_b #1 $x$ ^ ~ {y} | \"q\" 
 def wide(columns, rows=(("vq", 1.0), ("fsq", 2.0))):
     heads = (Column("quantizer", numeric=False), *(Column(f"m{index}") for index in range(columns)))
     body = tuple(
-        (Cell(name, name), *(Cell(f"{value} ± 0.1", value, "a") for _ in range(columns))) for name, value in rows
+        (TableCell(name, name), *(TableCell(f"{value} ± 0.1", value, "a") for _ in range(columns)))
+        for name, value in rows
     )
-    return Table("wide", "A caption", heads, body)
+    return Table(name="wide", caption="A caption", columns=heads, rows=body)
 
 
 def test_a_wide_table_is_set_in_parts_that_repeat_the_names():
@@ -29,15 +30,20 @@ def test_a_wide_table_is_set_in_parts_that_repeat_the_names():
 
 
 def test_a_cell_across_columns_stands_in_every_part_of_them():
-    row = (Cell("hangs"), Cell("timeout", failed=True, span=7))
+    row = (TableCell("hangs"), TableCell("timeout", failed=True, span=7))
     table = wide(7)
-    text = latex.write(Table("t", "T", table.columns, (row,)))
+    text = latex.write(Table(name="t", caption="T", columns=table.columns, rows=(row,)))
     assert r"hangs & \multicolumn{4}{l}{timeout} \\" in text
     assert r"hangs & \multicolumn{3}{l}{timeout} \\" in text
 
 
 def test_signs_with_a_meaning_are_escaped():
-    table = Table("t", escape(NASTY), (Column(code("a_b"), numeric=False),), ((Cell(escape(NASTY), tag="50 %"),),))
+    table = Table(
+        name="t",
+        caption=escape(NASTY),
+        columns=(Column(code("a_b"), numeric=False),),
+        rows=((TableCell(escape(NASTY), tag="50 %"),),),
+    )
     text = latex.write(table)
     assert r"\textless{}script\textgreater{}alert(1)" in text
     assert r"\textbackslash{}input\{x\} 100\% \& a\_b \#1 \$x\$" in text
@@ -47,8 +53,10 @@ def test_signs_with_a_meaning_are_escaped():
 
 
 def test_every_named_table_of_a_page_has_its_file():
-    named, unnamed = wide(1), Table("", "c", wide(1).columns, wide(1).rows)
-    page = Page("p", (Section("s", (named, unnamed, Prose("x"), Table("empty", "c", (), ()))),))
+    named, unnamed = wide(1), Table(name="", caption="c", columns=wide(1).columns, rows=wide(1).rows)
+    page = Page(
+        "p", (Section("s", (named, unnamed, Prose("x"), Table(name="empty", caption="c", columns=(), rows=()))),)
+    )
     assert list(latex.tables(page)) == ["wide.tex"]
 
 

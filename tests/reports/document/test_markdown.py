@@ -1,16 +1,16 @@
 from reports.document import markdown
-from reports.document.blocks import Bullets, Cell, Code, Column, Facts, Grid, Page, Prose, Section, Table
+from reports.document.blocks import Bullets, Code, Column, Facts, Grid, Page, Prose, Section, Table, TableCell
 from reports.document.figure import Figure
 
 TABLE = Table(
-    "name",
-    "caption",
-    (Column("row", numeric=False), Column("n"), Column("mse ↓")),
-    (
-        (Cell("vq", "vq", tag="stand-in"), Cell("3 of 3", 3), Cell("0.1", 0.1, letter="a")),
-        (Cell("fsq", "fsq"), Cell("failed", failed=True, span=2)),
+    name="name",
+    caption="caption",
+    columns=(Column("row", numeric=False), Column("n"), Column("mse ↓")),
+    rows=(
+        (TableCell("vq", "vq", tag="stand-in"), TableCell("3 of 3", 3), TableCell("0.1", 0.1, letter="a")),
+        (TableCell("fsq", "fsq"), TableCell("failed", failed=True, span=2)),
     ),
-    ("A note.",),
+    notes=("A note.",),
 )
 
 
@@ -21,7 +21,7 @@ def test_every_kind_of_block():
         Facts((("name", "value"),)),
         Code("python -m bench\n--out x"),
         Grid({}),
-        Figure("walk--lorenz", "A *walk*", "alt", "overview", "<svg/>"),
+        Figure(name="walk--lorenz", title="A *walk*", alt="alt", section="overview", svg="<svg/>"),
         TABLE,
     ]
     assert markdown.write(Page("Title", (Section("Above", (Section("Below", tuple(blocks)),)),))) == (
@@ -47,5 +47,5 @@ def test_a_page_too_long_for_a_comment_leaves_its_details_out():
 
 
 def test_sections_and_tables_without_anything_are_left_out():
-    empty = Table("name", "caption", (), ())
+    empty = Table(name="name", caption="caption", columns=(), rows=())
     assert markdown.text([Section("Empty", (empty,)), Section("None", ())]) == ""

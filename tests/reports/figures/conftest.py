@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.figures import RunData, Source
+from reports.figures import RunData, SourceData
 
 LORENZ, DANCE = "lorenz", "aist-standin"
 ROWS = {"vq": "family", "som-vq": "family", "fsq": "family", "som-vq:paper": "published", "vq+shuffled": "control"}
@@ -30,8 +30,10 @@ def source(dataset):
     draws = np.random.default_rng(0)
     if dataset == DANCE:
         frames = draws.normal(0, 40, (2, 30, 21))
-        return Source(frames, np.arange(21).reshape(7, 3), "cm", JOINTS, EDGES, 60.0)
-    return Source(draws.normal(0, 10, (2, 30, 6)), np.arange(6).reshape(2, 3))
+        return SourceData(
+            frames=frames, points=np.arange(21).reshape(7, 3), unit="cm", joints=JOINTS, edges=EDGES, rate=60.0
+        )
+    return SourceData(frames=draws.normal(0, 10, (2, 30, 6)), points=np.arange(6).reshape(2, 3))
 
 
 def stored(dataset, row):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reports.document.text import file_name
-from reports.figures import Source, draw, grid_data
+from reports.figures import SourceData, draw, grid_data
 from reports.selection import MAIN
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -202,8 +202,15 @@ def test_a_run_of_seventy_cells_stays_within_its_share_of_the_page(make):
 
     def source(dataset, seed):
         if dataset == "lorenz":
-            return Source(draws.normal(0, 30, (60, 297, 24)), np.arange(24).reshape(4, 6)[:, :3])
-        return Source(draws.normal(0, 30, (60, 240, 51)), np.arange(51).reshape(17, 3), "cm", joints, edges, 60.0)
+            return SourceData(frames=draws.normal(0, 30, (60, 297, 24)), points=np.arange(24).reshape(4, 6)[:, :3])
+        return SourceData(
+            frames=draws.normal(0, 30, (60, 240, 51)),
+            points=np.arange(51).reshape(17, 3),
+            unit="cm",
+            joints=joints,
+            edges=edges,
+            rate=60.0,
+        )
 
     def codes(dataset, row, seed):
         count = len(places[row]) if row in places else 1024

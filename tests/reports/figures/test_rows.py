@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.figures import Source, draw, grid_data
+from reports.figures import SourceData, draw, grid_data
 from reports.figures.attractor import raster
 from reports.figures.drawing.lattice import Lattice
 from reports.figures.drawing.palette import rgb, sequential
@@ -85,7 +85,7 @@ def test_planes_and_u_matrix_of_a_plane_are_its_coordinates(make, read):
     places = grid(3, 3)
     prototypes = np.column_stack([3.0 * places[:, 0], 4.0 * places[:, 1]])
     tokens = np.arange(10).clip(max=7).reshape(2, 5)  # the last code is never used
-    source = Source(np.zeros((2, 5, 2)), np.array([[0, 1]]))
+    source = SourceData(frames=np.zeros((2, 5, 2)), points=np.array([[0, 1]]))
     run, figures = alone(make, {"codes.test": tokens, "prototypes": prototypes, "positions": places}, source)
     (tokenizer,) = tokenizers(run, "lorenz")
     wanted = [[3.5, (4 + 4 + 3) / 3, 3.5], [10 / 3, 3.5, 10 / 3], [3.5, 11 / 3, 3.5]]
@@ -133,8 +133,13 @@ def test_moves_by_hand():
     assert mean_move(lattice, np.array([3, 3])) is None
 
 
-BODY = Source(
-    np.zeros((1, 4, 9)), np.arange(9).reshape(3, 3), "cm", ("nose", "left_wrist", "right_wrist"), ((0, 1), (0, 2)), 2.0
+BODY = SourceData(
+    frames=np.zeros((1, 4, 9)),
+    points=np.arange(9).reshape(3, 3),
+    unit="cm",
+    joints=("nose", "left_wrist", "right_wrist"),
+    edges=((0, 1), (0, 2)),
+    rate=2.0,
 )
 
 
@@ -212,7 +217,7 @@ def test_an_attractor_has_a_mark_for_each_frame():
 
 def test_the_attractor_is_coloured_by_code_row_and_column(make, read):
     frames = np.array([[[0.0, 9.0, 0.0], [1.0, 9.0, 0.0], [0.0, 9.0, 1.0], [1.0, 9.0, 1.0]]])
-    source = Source(frames, np.array([[0, 1, 2]]))
+    source = SourceData(frames=frames, points=np.array([[0, 1, 2]]))
     arrays = {"codes.test": np.array([[0, 1, 2, 3]]), "prototypes": frames[0], "positions": grid(2, 2)}
     figure = alone(make, arrays, source)[1]["attractor"]
     assert [each.text for each in read.elements(figure, "text")][:3] == ["by code", "by row", "by column"]
@@ -227,7 +232,7 @@ def test_the_attractor_is_coloured_by_code_row_and_column(make, read):
 
 def test_grids_hold_what_hovering_shows(counted):
     run, _ = counted
-    source = Source(np.zeros((2, 10, 3)), np.array([[0, 1, 2]]))
+    source = SourceData(frames=np.zeros((2, 10, 3)), points=np.array([[0, 1, 2]]))
     (told,) = grid_data(dataclasses.replace(run, source=lambda *_: source))
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert (told["dataset"], told["row"], told["seed"], told["sides"], told["kind"]) == (

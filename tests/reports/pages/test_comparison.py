@@ -52,8 +52,8 @@ def test_what_changed_is_told_in_a_sentence_and_in_its_cell(compared):
 
 def test_what_differs_is_told_with_the_rows_it_holds_for(compared):
     found = [
-        Difference("parameters.decay", "0.99", "<b>", ("vq on lorenz",)),
-        Difference("protocol.name", "a", "b", ()),
+        Difference(what="parameters.decay", first="0.99", second="<b>", rows=("vq on lorenz",)),
+        Difference(what="protocol.name", first="a", second="b", rows=()),
     ]
     text = compared([change("vq", "worse")], found)
     assert "- `parameters.decay`: 0.99 against &lt;b&gt; (vq on lorenz)" in text

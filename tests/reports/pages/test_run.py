@@ -27,7 +27,7 @@ def table(text, title):
 
 
 def test_the_sections_stand_in_their_order(make):
-    drawing = Figure("a", "A", "a", "overview", "<svg/>")
+    drawing = Figure(name="a", title="A", alt="a", section="overview", svg="<svg/>")
     titles = [block.title for block in report(make(), [drawing]).blocks]
     assert titles == ORDER
     assert [block.title for block in report(make(published_tables=())).blocks] == [
@@ -143,8 +143,8 @@ def test_a_suite_chooses_the_columns_and_the_title(page):
 
 def test_every_row_has_its_parameters_metrics_figures_and_grid(make):
     drawings = [
-        Figure("walk", "Walk", "a walk", "row:lorenz:fsq", "<svg/>"),
-        Figure("curves", "Curves", "curves", "dataset:lorenz", "<svg/>"),
+        Figure(name="walk", title="Walk", alt="a walk", section="row:lorenz:fsq", svg="<svg/>"),
+        Figure(name="curves", title="Curves", alt="curves", section="dataset:lorenz", svg="<svg/>"),
     ]
     page = report(make(), drawings, [{"dataset": "lorenz", "row": "fsq"}])
     sections = {block.title: block for block in walk(page.blocks) if isinstance(block, Section)}
