@@ -94,16 +94,16 @@ def forget(partial: Path) -> None:
 
 
 def _attempt(url: str, partial: Path, check: Callable[[int], None], watch: Callable[[int, int], None]) -> None:
-    known = store.read_json(_beside(partial), f"remove it and {partial.name}") or {}
-    have = _size(partial) if known.get("url") == url else 0
-    if have and have == known.get("bytes"):
+    validators = store.read_json(_beside(partial), f"remove it and {partial.name}") or {}
+    have = _size(partial) if validators.get("url") == url else 0
+    if have and have == validators.get("bytes"):
         watch(have, have)
         return
     headers = {"User-Agent": "quantizer-bench", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if known.get("version"):
-            headers["If-Range"] = known["version"]
+        if validators.get("version"):
+            headers["If-Range"] = validators["version"]
     try:
         response: Any = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -112,7 +112,7 @@ def _attempt(url: str, partial: Path, check: Callable[[int], None], watch: Calla
             raise _ChangedError from None
         raise
     with response:
-        have, total = _place(response, have, known.get("bytes"))
+        have, total = _place(response, have, validators.get("bytes"))
         check(total)
         version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         # A weak tag does not promise the same bytes, so it cannot stand in If-Range.
@@ -129,13 +129,13 @@ def _attempt(url: str, partial: Path, check: Callable[[int], None], watch: Calla
         raise ConnectionError(f"the connection ended after {have} of {total} bytes")
 
 
-def _place(response: Any, have: int, known: int | None) -> tuple[int, int]:
+def _place(response: Any, have: int, former_total: int | None) -> tuple[int, int]:
     """Where in the file the response's bytes begin, and the size of the whole file."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-        told = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if told is None or int(told[1]) != have or int(told[2]) != known:
+        content_range = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if content_range is None or int(content_range[1]) != have or int(content_range[2]) != former_total:
             raise _ChangedError
-        return have, int(told[2])
+        return have, int(content_range[2])
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
         raise DataError(f"Expected {response.url} to tell its size (Content-Length), got {length or 'none'}.")

@@ -24,15 +24,15 @@ def headers(path: Path) -> dict[str, tuple[Shape, np.dtype[Any]]]:
     Raises:
         DataError: The file is no npz, or a member of it is no array or claims more numbers than the file has.
     """
-    found: dict[str, tuple[Shape, np.dtype[Any]]] = {}
+    shapes: dict[str, tuple[Shape, np.dtype[Any]]] = {}
     with _opened(path) as archive:
         for member in archive.infolist():
             key = member.filename.removesuffix(_SUFFIX)
-            if key in found:
+            if key in shapes:
                 raise DataError(f"Expected an npz file of arrays, {path} has two under {key!r}.")
             with _reading(path, member.filename):
-                found[key] = _header(archive, member, path.stat().st_size)
-    return found
+                shapes[key] = _header(archive, member, path.stat().st_size)
+    return shapes
 
 
 def arrays(path: Path, keys: Collection[str]) -> Iterator[tuple[str, NDArray[Any]]]:

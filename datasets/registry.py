@@ -68,8 +68,8 @@ def get(name: str) -> type[Dataset]:
     kind, colon, _ = name.partition(":")
     if kind not in names() or (colon and not get(kind).located):
         close = difflib.get_close_matches(kind, names(), n=1)
-        told = f"did you mean {close[0]!r}? " if close and close[0] != name else ""
-        raise ValueError(f"unknown dataset {name!r}; {told}registered: {', '.join(names())}")
+        hint = f"did you mean {close[0]!r}? " if close and close[0] != name else ""
+        raise ValueError(f"unknown dataset {name!r}; {hint}registered: {', '.join(names())}")
     if kind in _REGISTERED:
         return _REGISTERED[kind]
     module, attribute = _MODULES[kind]

@@ -17,9 +17,9 @@ MANIFEST = "manifest.json"
 
 def data_directory() -> Path:
     """`BENCH_DATA` where that is set, else the user's data directory of this platform."""
-    told = os.environ.get("BENCH_DATA")
-    if told:
-        return Path(told).expanduser()
+    folder = os.environ.get("BENCH_DATA")
+    if folder:
+        return Path(folder).expanduser()
     # Costs 10 ms, and most processes never look.
     import platformdirs
 

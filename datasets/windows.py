@@ -32,9 +32,9 @@ def sizes(counts: Mapping[str, int], most: int) -> dict[str, int]:
     held = sorted(counts[name] for name in learning)
     left = sum(held) - _most_held(held, targets["val"])
     for asked in range(min(most, sum(counts.values())), len(SPLITS) - 1, -1):
-        found = split_sizes(asked)
-        if found["train"] <= left:
-            return found
+        split = split_sizes(asked)
+        if split["train"] <= left:
+            return split
     raise DataError(
         f"Expected sequences that can be split 70 / 15 / 15 %, got {len(counts)} with up to {max(counts.values())} of "
         f"{sum(counts.values())} windows in one: cut the long ones."

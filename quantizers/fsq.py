@@ -84,17 +84,17 @@ def _usual_levels(num_codes: int) -> tuple[int, ...]:
         return LEVELS[num_codes]
     if num_codes < 25:
         return (num_codes,)
-    found: list[tuple[int, ...]] = []
+    splits: list[tuple[int, ...]] = []
 
     def extend(chosen: tuple[int, ...], product: int) -> None:
         if len(chosen) > 1:
-            found.append(chosen)
+            splits.append(chosen)
         for level in range(8, 4, -1):
             if level <= (chosen[-1] if chosen else 8) and product * level <= min(2 * num_codes, LARGEST):
                 extend((*chosen, level), product * level)
 
     extend((), 1)
-    return min(found, key=lambda levels: (abs(math.prod(levels) - num_codes), -len(levels)))
+    return min(splits, key=lambda levels: (abs(math.prod(levels) - num_codes), -len(levels)))
 
 
 class FSQ(Quantizer):

@@ -43,7 +43,7 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
         return _decide(z, vectors, torch.ones(len(z), len(vectors), dtype=torch.bool, device=z.device))
     # Bounds what rounding may do to two scores, whose terms are at most |e|^2 and 2 |z| |e| in size (Cauchy-Schwarz).
     rounding = (z.shape[1] + 8) * torch.finfo(z.dtype).eps * math.sqrt(largest)
-    found = []
+    blocks = []
     for rows in torch.split(z, max(1, _SCORES // len(vectors))):
         moved = rows - origin
         scores = torch.addmm(squares, moved, codebook.T, alpha=-2.0)
@@ -54,8 +54,8 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
             close = ~(scores[doubtful] > limit[doubtful, None])
             close.scatter_(1, codes[doubtful, None], True)
             codes[doubtful] = _decide(rows[doubtful], vectors, close)
-        found.append(codes)
-    return torch.cat(found) if len(found) > 1 else found[0]
+        blocks.append(codes)
+    return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
 
 
 def _two_lowest(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:

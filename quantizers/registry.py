@@ -110,8 +110,11 @@ def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
     """
     for parameter in inspect.signature(cls).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            own = parameter.name not in (*reserved, "positions")  # which a class without its own __init__ inherits
-            if own and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            is_parameter = parameter.name not in (
+                *reserved,
+                "positions",
+            )  # which a class without its own __init__ inherits
+            if is_parameter and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
                 raise ValueError(
                     f"Expected {cls.__name__}.__init__ to take {parameter.name} by keyword only, after a *."
                 )
@@ -143,8 +146,8 @@ def get(label: str) -> tuple[Family, dict[str, Any]]:
         raise ValueError(f"unknown quantizer {name!r}; {suggestion(name, list(_FAMILIES))}")
     family = _FAMILIES[name]
     if colon and preset not in family.presets:
-        known = suggestion(preset, list(family.presets)) if family.presets else "it has none"
-        raise ValueError(f"unknown preset {preset!r} of {name!r}; {known}")
+        presets = suggestion(preset, list(family.presets)) if family.presets else "it has none"
+        raise ValueError(f"unknown preset {preset!r} of {name!r}; {presets}")
     return family, family.parameters | dict(family.presets.get(preset, {}))
 
 
@@ -172,6 +175,6 @@ def create(label: str, /, *, num_codes: int, code_dim: int, **parameters: Any) -
     family, values = get(label)
     for name in parameters:
         if name not in values:
-            known = suggestion(name, list(values)) if values else "it has none"
-            raise ValueError(f"unknown parameter {name!r} of {family.name!r}; {known}")
+            names = suggestion(name, list(values)) if values else "it has none"
+            raise ValueError(f"unknown parameter {name!r} of {family.name!r}; {names}")
     return family.cls(num_codes, code_dim, **(values | parameters))

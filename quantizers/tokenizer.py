@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -75,8 +75,8 @@ class Tokenizer(nn.Module):
     ) -> None:
         super().__init__()
         if name not in families():
-            told = f"it comes from the plug-in {plugin}: import that first" if plugin else None
-            raise TokenizerError(f"unknown quantizer {name!r}; {told or suggestion(name, list(families()))}")
+            origin = f"it comes from the plug-in {plugin}: import that first" if plugin else None
+            raise TokenizerError(f"unknown quantizer {name!r}; {origin or suggestion(name, list(families()))}")
         width = layers[0][0][0] if layers[0] else code_dim
         with usual_defaults():
             try:
@@ -207,20 +207,20 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     for name in (FACTS, TENSORS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"no {name} in {folder}; expected a folder that bench export wrote")
-    told = _read_facts(folder / FACTS)
+    facts = _read_facts(folder / FACTS)
     content = (folder / TENSORS).read_bytes()
-    if hashlib.sha256(content).hexdigest() != told["sha256"]:
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise TokenizerError(f"{folder / TENSORS} is not the file that {FACTS} was written with: export it again")
-    family = told["quantizer"]
+    family = facts["quantizer"]
     tokenizer = Tokenizer(
         family["name"],
         family["parameters"],
         num_codes=family["num_codes"],
         code_dim=family["code_dim"],
-        features=told["features"],
-        layers=(told["encoder"], told["decoder"]),
-        about=told["about"],
-        plugin=told["plugin"],
+        features=facts["features"],
+        layers=(facts["encoder"], facts["decoder"]),
+        about=facts["about"],
+        plugin=facts["plugin"],
     )
     try:
         _fill(tokenizer, load(content))
@@ -244,29 +244,28 @@ def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
 def _read_facts(path: Path) -> dict[str, Any]:
     """What tokenizer.json tells, every value of the type that it should have."""
     try:
-        told: Any = json.loads(path.read_bytes())  # UTF-8 or UTF-16, with a byte order mark or without
+        facts: Any = json.loads(path.read_bytes())  # UTF-8 or UTF-16, with a byte order mark or without
     except UnicodeDecodeError as error:
         raise TokenizerError(f"{path} is no text in UTF-8 ({error.reason}): save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is damaged ({error})") from error
-    version = told.get("format") if isinstance(told, dict) else None
+    version = facts.get("format") if isinstance(facts, dict) else None
     if version != FORMAT:
         raise TokenizerError(f"Expected format {FORMAT} in {path}, got {version!r}: export the tokenizer again")
     try:
-        family = told["quantizer"]
+        family = facts["quantizer"]
         sound = (
-            all(isinstance(each, dict) for each in (family, family["parameters"], told["about"]))
-            and all(isinstance(each, str) for each in (family["name"], told["plugin"], told["sha256"]))
-            and all(_is_size(each) for each in (family["num_codes"], family["code_dim"], told["features"]))
-            and all(_is_size(size) for part in ("encoder", "decoder") for layer in told[part] for size in layer)
-            and all(len(layer) == 2 for part in ("encoder", "decoder") for layer in told[part])
+            all(isinstance(value, dict) for value in (family, family["parameters"], facts["about"]))
+            and all(isinstance(value, str) for value in (family["name"], facts["plugin"], facts["sha256"]))
+            and all(_is_size(value) for value in (family["num_codes"], family["code_dim"], facts["features"]))
+            and all(_is_size(size) for part in ("encoder", "decoder") for layer in facts[part] for size in layer)
+            and all(len(layer) == 2 for part in ("encoder", "decoder") for layer in facts[part])
         )
     except (KeyError, TypeError) as error:
         raise TokenizerError(f"{path} lacks what a tokenizer needs ({type(error).__name__}: {error})") from error
     if not sound:
         raise TokenizerError(f"{path} tells what no tokenizer can be; export it again")
-    facts: dict[str, Any] = told
-    return facts
+    return cast(dict[str, Any], facts)
 
 
 def _is_size(value: object) -> bool:

@@ -31,7 +31,7 @@ class Preparation:
     """A plan that is ready to be launched, with the choices of how.
 
     Attributes:
-        plan: Cells to run.
+        plan: Plan with the cells to run.
         options: Choices of how to run.
         folder: Folder that takes everything.
         executor: Name of the executor.

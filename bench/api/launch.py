@@ -64,7 +64,7 @@ def launch(
     """Run a plan and write what a run leaves; it resumes from the records that the folder holds.
 
     Args:
-        plan: Cells to run.
+        plan: Plan with the cells to run.
         store: Folder that takes everything.
         options: Choices of how to run.
         command: Command to record, as a list of words.

@@ -61,7 +61,7 @@ class Runner:
     """One run of a plan.
 
     Args:
-        plan: Cells to run.
+        plan: Plan with the cells to run.
         store: Folder that takes the records.
         options: Choices of how to run.
         environment: Facts about the machine and the versions.

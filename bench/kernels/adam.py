@@ -13,7 +13,7 @@ class Adam:
     rate that changes between replays must then be a tensor.
 
     Args:
-        parameters: What it moves, in place; at least one, all on one device.
+        parameters: Parameters that it moves in place; at least one, all on one device.
         learning_rate: Step size, a number or a tensor ().
     """
 
@@ -42,7 +42,7 @@ class Adam:
         if moved != self._moved:
             self._moved, self._one_each = moved, torch.tensor(moved, dtype=torch.float32, device=self._counts.device)
         self._counts.add_(self._one_each)
-        chosen = [index for index, each in enumerate(moved) if each]
+        chosen = [index for index, has_moved in enumerate(moved) if has_moved]
         torch._fused_adam_(
             [self.parameters[index] for index in chosen],
             [gradient for index in chosen if (gradient := self.parameters[index].grad) is not None],

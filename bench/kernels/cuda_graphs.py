@@ -17,8 +17,8 @@ class Captured:
     it cannot be captured (it waits for the device, say) it is called as it is, on a CPU too.
 
     Args:
-        step: What to do.
-        device: Where its tensors are.
+        step: Function to capture and replay.
+        device: Device of its tensors.
         refusal: Why it must not be captured; empty where it may.
 
     Attributes:

@@ -40,7 +40,7 @@ class Weights(NamedTuple):
 
 
 class _Steps(NamedTuple):
-    """What the way back needs of every step: r and z (T, R, B, 2H), q and n (T, R, B, H)."""
+    """Values of every step that the backward pass needs: r and z (T, R, B, 2H), q and n (T, R, B, H)."""
 
     rz: Tensor
     q: Tensor
@@ -117,13 +117,13 @@ class _ReadingLosses(torch.autograd.Function):
         by_reader = states.transpose(0, 1).contiguous()
         to_states = torch.empty_like(by_reader[:, 1:])
         wanted = targets.transpose(1, 2).flatten(1).unsqueeze(2)
-        found = [
+        of_readers = [
             _output_layer(
                 by_reader[reader, 1:].flatten(0, 1), weight, bias, wanted[reader], to_states[reader].flatten(0, 1)
             )
             for reader, (weight, bias) in enumerate(zip(weights.output, weights.output_bias, strict=True))
         ]
-        losses, to_output, to_output_bias = (torch.stack(part) for part in zip(*found, strict=True))
+        losses, to_output, to_output_bias = (torch.stack(part) for part in zip(*of_readers, strict=True))
         _through_time(steps, states, to_states, weights.recurrent)
         rows = _rows(tokens, num_codes).flatten()
         to_table = torch.cat(
@@ -154,10 +154,10 @@ def _output_layer(
     """Summed loss of one reader and its gradients of the weights and of the bias.
 
     Args:
-        states: (N, H).
-        output: (K, H).
-        output_bias: (K,).
-        targets: (N, 1).
+        states: States (N, H) of the recurrence.
+        output: Weights (K, H) of the output layer.
+        output_bias: Bias (K,) of the output layer.
+        targets: Next tokens (N, 1), int64.
         to_states: (N, H), overwritten by the gradient of the states.
     """
     to_output, to_bias = torch.zeros_like(output), torch.zeros_like(output_bias)

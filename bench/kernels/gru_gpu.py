@@ -94,11 +94,11 @@ def output_loss(states: Tensor, output: Tensor, output_bias: Tensor, targets: Te
     """Cross-entropy in nats of every reader, summed over its rows.
 
     Args:
-        states: (R, N, H).
+        states: States (R, N, H) of all readers.
         output: (R, K, H) weights of the logits.
         output_bias: (R, K) their bias.
         targets: (R, N) int64 tokens.
-        rows: How many rows of each reader's logits to hold at once.
+        rows: Number of rows of every reader's logits to hold at once.
 
     Returns:
         (R,) sums, differentiable once in everything but the targets.
@@ -118,7 +118,7 @@ class _OutputLoss(torch.autograd.Function):
         total = states.new_zeros(len(states))
         to_states, to_output, to_output_bias = [], torch.zeros_like(output), torch.zeros_like(output_bias)
         for block, target in zip(torch.split(states, rows, dim=1), torch.split(targets, rows, dim=1), strict=True):
-            inputs = [each.detach().requires_grad_() for each in (block, output, output_bias)]
+            inputs = [tensor.detach().requires_grad_() for tensor in (block, output, output_bias)]
             with torch.enable_grad():
                 losses = _losses(inputs[0], inputs[1], inputs[2], target)
                 gradients = torch.autograd.grad(losses.sum(), inputs)

@@ -15,21 +15,21 @@ from quantizers.base import nearest
 def joint_loss(
     x: Tensor, vectors: Tensor, commitment: float, codebook_weight: float, encoder: Weights, decoder: Weights
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What `Autoencoder.joint` returns where the quantizer is a plain `LearnedCodebook`; differentiable once.
+    """Losses that `Autoencoder.joint` returns where the quantizer is a plain `LearnedCodebook`; differentiable once.
 
     loss = mean (x' - x)^2 + commitment mean (z - sg[e])^2 + codebook_weight mean (sg[z] - e)^2, with z the encoder's
     output, e its nearest code, x' the decoder's output for e, and the decoder's gradient passed on from e to z.
 
     Args:
-        x: (B, D).
-        vectors: (K, D) codes.
+        x: Frames (B, D) of a batch.
+        vectors: Code vectors (K, D).
         commitment: Weight of the second term.
         codebook_weight: Weight of the third.
-        encoder: Of the encoder.
-        decoder: Of the decoder.
+        encoder: Weights and biases of the encoder.
+        decoder: Weights and biases of the decoder.
     """
-    found = _JointLoss.apply(x, vectors, commitment, codebook_weight, *encoder, *decoder)  # type: ignore[no-untyped-call]
-    return cast("tuple[Tensor, Tensor, Tensor, Tensor]", found)
+    losses = _JointLoss.apply(x, vectors, commitment, codebook_weight, *encoder, *decoder)  # type: ignore[no-untyped-call]
+    return cast("tuple[Tensor, Tensor, Tensor, Tensor]", losses)
 
 
 class _JointLoss(torch.autograd.Function):
@@ -59,4 +59,4 @@ class _JointLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return tuple(None if each is None else each * grad_outputs[0] for each in ctx.gradients)
+        return tuple(None if gradient is None else gradient * grad_outputs[0] for gradient in ctx.gradients)

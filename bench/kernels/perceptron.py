@@ -13,7 +13,7 @@ class Perceptron(nn.Sequential):
 
     Args:
         inputs: Width of what comes in.
-        hidden: Hidden width.
+        hidden: Number of hidden units.
         outputs: Width of what goes out.
     """
 

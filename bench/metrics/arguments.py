@@ -130,7 +130,7 @@ def _real(name: str, values: ArrayLike | Tensor) -> NDArray[Any]:
 
 
 def _at(name: str, values: NDArray[Any], wrong: NDArray[np.bool_]) -> str:
-    """Which value is the first wrong one: `points[3, 1] = nan`."""
+    """First wrong value, in words: `points[3, 1] = nan`."""
     place = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
     index = ", ".join(map(str, place))
     return f"{name}[{index}] = {values[place]}" if index else f"{name} = {values[place]}"

@@ -24,16 +24,16 @@ def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvergedBudget:
-    """How long a reader of token sequences is trained until validation gains no more.
+    """Budget of a reader of token sequences that is trained until validation improves no more.
 
     Attributes:
-        cap: Most updates.
-        check_every: Updates between two looks at the validation split.
-        patience: Looks without improvement after which training stops.
-        rate: Adam's learning rate.
+        cap: Largest number of updates.
+        check_every: Number of updates between two checks on the validation split.
+        patience: Number of checks without improvement after which training stops.
+        rate: Learning rate of Adam.
         anneal: Whether that rate falls linearly to 0 at the cap. Best checks then come last, so early stopping seldom
             ends such a training before the cap.
-        batch: Chunks an update.
+        batch: Number of chunks per update.
     """
 
     cap: int = 600
@@ -46,7 +46,7 @@ class ConvergedBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderBudget(ConvergedBudget):
-    """The budget of the readers of all training sequences (PROTOCOL.md gives the values; the report prints them).
+    """Budget of the readers of all training sequences; docs/concepts/protocol.md gives the values.
 
     Attributes:
         updates: Updates of the paper's barely trained reader (`seq_ppl`); the others are the converged reader's.
@@ -65,21 +65,21 @@ class Trained:
     """One trained tokenizer on one dataset, as the metrics see it. Tensors share one device.
 
     Attributes:
-        data: The dataset; `data.frames["test"]` is what is measured.
-        num_codes: K.
+        data: Dataset, of which the split `data.frames["test"]` is measured.
+        num_codes: Codebook size K.
         tokens: Split -> (n_sequences, time) int64 codes.
-        prototypes: (K, width) the frame that each code decodes to.
-        decoded: (n_sequences, time, width) reconstruction of the test frames.
-        latents: (N, D) test frames, in order, in the space where the quantizer picks the nearest code.
-        latent_codebook: (K, D) the codes in that space.
-        codebook: (K, C) code vectors as the decoder gets them.
-        positions: (K, g) int64 lattice position of each code, whatever integers were given; or None.
-        sample: (n,) indices of the at most 2,000 test frames that the neighbourhood metrics use.
-        seed: Seed of the readers' generators.
-        budget: The budget of the readers of all training sequences.
-        small_budget: The budget of each reader of an eighth of them, whatever its embedding.
-        curve: Error on the validation split at each point of the training's learning curve.
-        checks: Updates of training made at each of these points.
+        prototypes: Frames (K, width) that the codes decode to.
+        decoded: Reconstruction (n_sequences, time, width) of the test frames.
+        latents: Test frames (N, D), in order, in the space where the quantizer picks the nearest code.
+        latent_codebook: Codes (K, D) in that space.
+        codebook: Code vectors (K, C) as the decoder gets them.
+        positions: Lattice positions (K, g) of the codes, int64; None without a lattice.
+        sample: Indices (n,) of the at most 2,000 test frames that the neighbourhood metrics use.
+        seed: Seed of the generators of the readers.
+        budget: Budget of the readers of all training sequences.
+        small_budget: Budget of every reader of an eighth of them, whatever its embedding.
+        curve: Error on the validation split at every point of the learning curve of the training.
+        checks: Number of updates made at each of these points.
     """
 
     data: Sequences
@@ -119,7 +119,7 @@ class Trained:
         return used
 
     def at(self, positions: Tensor) -> "Trained":
-        """The same tokenizer with its codes at other positions (K, g); what positions do not decide stays shared."""
+        """The same tokenizer with its codes at other positions (K, g); values that ignore positions stay shared."""
         kept = {key: value for key, value in self._shared.items() if not (isinstance(key, tuple) and ON_GRID in key)}
         return replace(self, positions=positions, _shared=kept)
 
@@ -128,18 +128,18 @@ class Trained:
         return torch.Generator().manual_seed(self.seed * 1_000 + stream)
 
     def shared(self, key: Hashable, compute: Callable[[], Result]) -> Result:
-        """Compute once what several metrics need (a trained reader, say); a tuple with ON_GRID depends on positions."""
+        """Compute once a value that several metrics need; a key that is a tuple with ON_GRID depends on positions."""
         if key not in self._shared:
             self._shared[key] = compute()
         result: Result = self._shared[key]
         return result
 
     def keep(self, key: Hashable, value: object) -> None:
-        """Leave for `shared` what was computed for several tokenizers at once."""
+        """Keep a value for `shared` that was computed for several tokenizers at once."""
         self._shared[key] = value
 
     def recall(self, key: Hashable) -> Any:
-        """What was kept; None where nothing was."""
+        """Value that was kept under a key; None where there is none."""
         return self._shared.get(key)
 
 
@@ -161,7 +161,7 @@ class Reader:
     """A reader of tokens that metrics declare, so that the readers of several tokenizers can be trained as one batch.
 
     Attributes:
-        name: Name in messages.
+        name: Name of the reader in messages.
         budget: Field of the protocol with its budget, which decides the value of the metric as well.
         train: Function that trains (tokenizer, variant) pairs as one batch, and leaves every reader where
             `Trained.shared` finds it.

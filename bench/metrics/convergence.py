@@ -1,4 +1,4 @@
-"""How soon training gets near the best that it will reach (the comparison of Irie et al. 2023, arXiv 2302.07950)."""
+"""Speed of training: updates until the error is near its best (comparison of Irie et al. 2023, arXiv 2302.07950)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How far the decoded frames lie from the data: standardised features, PCA's loss included, and data units."""
+"""Distance of the decoded frames from the data, in standardised features (PCA's loss included) and in data units."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +14,8 @@ def mean_squared_error(actual: ArrayLike, decoded: ArrayLike) -> float:
     >>> mean_squared_error(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[0.0, 1.0], [2.0, 1.0]]))
     1.0
     """
-    true, found = _alike(actual, decoded)
-    return float(np.mean((true - found) ** 2))
+    true, reconstructed = _alike(actual, decoded)
+    return float(np.mean((true - reconstructed) ** 2))
 
 
 def explained_share(actual: ArrayLike, decoded: ArrayLike) -> float | None:
@@ -24,9 +24,9 @@ def explained_share(actual: ArrayLike, decoded: ArrayLike) -> float | None:
     >>> explained_share(np.array([[0.0], [2.0]]), np.array([[0.0], [1.0]]))  # residual 1 of 1 + 1
     0.5
     """
-    true, found = _alike(actual, decoded)
+    true, reconstructed = _alike(actual, decoded)
     total = float(((true - true.mean(axis=tuple(range(true.ndim - 1)))) ** 2).sum())
-    return 1.0 - float(((true - found) ** 2).sum()) / total if total > 0.0 else None
+    return 1.0 - float(((true - reconstructed) ** 2).sum()) / total if total > 0.0 else None
 
 
 def mean_point_error(actual: ArrayLike, decoded: ArrayLike, points: ArrayLike) -> float:
@@ -42,17 +42,19 @@ def mean_point_error(actual: ArrayLike, decoded: ArrayLike, points: ArrayLike) -
     >>> mean_point_error(np.zeros((1, 4)), np.array([[3.0, 4.0, 0.0, 0.0]]), np.array([[0, 1], [2, 3]]))
     2.5
     """
-    true, found = _alike(actual, decoded)
+    true, reconstructed = _alike(actual, decoded)
     places = indices("points", points, true.shape[-1])
-    return float(np.linalg.norm((true - found)[..., places], axis=-1).mean())
+    return float(np.linalg.norm((true - reconstructed)[..., places], axis=-1).mean())
 
 
 def _alike(actual: ArrayLike, decoded: ArrayLike) -> tuple[Floats, Floats]:
     """Both as float64; NumPy would repeat one of another shape."""
-    true, found = numbers("actual", actual), numbers("decoded", decoded)
-    if true.shape != found.shape or not true.ndim:
-        raise ValueError(f"expected actual and decoded (..., F) of one shape, got {true.shape} and {found.shape}")
-    return true, found
+    true, reconstructed = numbers("actual", actual), numbers("decoded", decoded)
+    if true.shape != reconstructed.shape or not true.ndim:
+        raise ValueError(
+            f"expected actual and decoded (..., F) of one shape, got {true.shape} and {reconstructed.shape}"
+        )
+    return true, reconstructed
 
 
 def _decoded(trained: Trained) -> Floats:

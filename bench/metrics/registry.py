@@ -94,8 +94,8 @@ def add(metric: Metric) -> None:
             f"Expected a metric name of lower-case letters, digits and _ that is no other column, got {name!r}."
         )
     if metric.direction not in get_args(Direction):
-        known = ", ".join(get_args(Direction))
-        raise ValueError(f"Expected the direction of {name!r} to be one of {known}, got {metric.direction!r}.")
+        directions = ", ".join(get_args(Direction))
+        raise ValueError(f"Expected the direction of {name!r} to be one of {directions}, got {metric.direction!r}.")
     if (metric.direction == "target") != (metric.target is not None):
         raise ValueError(f"Expected {name!r} to have a target where its direction is 'target', and only there.")
     unknown = sorted(set(metric.needs) - set(NEEDS))

@@ -1,4 +1,4 @@
-"""How much of the codebook the test frames use, and what a model that knows no order reaches."""
+"""Utilisation of the codebook by the test frames, and the perplexity of a model that ignores their order."""
 
 import torch
 from torch import Tensor

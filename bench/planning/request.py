@@ -34,7 +34,7 @@ class Request:
         suite: Name of the suite; "" for none.
         seeds: Number of seeds, or a list of seeds; "" for the protocol's number.
         codebook_size: Codebook size K of every family; None for the protocol's.
-        settings: Texts NAME.PARAMETER=VALUE.
+        settings: Texts of the form NAME.PARAMETER=VALUE.
         capacity: Rule for network sizes, "matched" or "published".
         require_real: Whether to refuse a stand-in.
         params: Path of a tuned.toml; "" for none.
@@ -172,7 +172,7 @@ def names_of(parts: list[str], all_names: list[str], kind: str) -> list[str]:
     """Names that were typed, without repetitions; they may be unknown.
 
     Args:
-        parts: Names as typed.
+        parts: Names as the user typed them.
         all_names: Names that "all" stands for.
         kind: "quantizer" or "dataset", for the message.
 
@@ -194,7 +194,7 @@ def settings_of(texts: tuple[str, ...], quantizers_of_rows: list[str], sources: 
     """Read settings: quantizer or dataset -> values of its parameters, of the types of their defaults.
 
     Args:
-        texts: Texts NAME.PARAMETER=VALUE.
+        texts: Texts of the form NAME.PARAMETER=VALUE.
         quantizers_of_rows: Quantizers of the run, with their presets; a preset never changes, so it takes no setting.
         sources: Datasets of the run.
 

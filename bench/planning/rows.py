@@ -109,7 +109,7 @@ def codebook_size(text: str, where: str) -> int:
     """Read a codebook size, at least 2 and at most 2^20.
 
     Args:
-        text: Digits as typed.
+        text: Digits as the user typed them.
         where: Text that holds them, for the message.
 
     Raises:

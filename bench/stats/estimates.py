@@ -19,11 +19,11 @@ class Estimate:
     """A mean over seeds.
 
     Attributes:
-        mean: Arithmetic mean.
+        mean: Arithmetic mean of the values.
         std: Standard deviation with n - 1; None for a single value.
         low: Lower end of the 95 % t interval; None for a single value.
-        high: Its upper end.
-        n: Values.
+        high: Upper end of that interval; None for a single value.
+        n: Number of the values.
     """
 
     mean: float
@@ -58,11 +58,11 @@ class Paired:
     """A comparison of two rows over the seeds they share.
 
     Attributes:
-        n: Pairs.
+        n: Number of the pairs.
         mean: Mean of first - second, in the values' unit.
         std: Standard deviation of the differences with n - 1; None for a single pair.
         low: Lower end of the 95 % t interval of the mean difference; None unless tested.
-        high: Its upper end.
+        high: Upper end of that interval; None for a single value.
         p: Two-sided p of the paired t test, not corrected for other comparisons; None unless tested.
         outcome: "tested"; "identical" where every difference is zero; "untested" where there is a single pair, or where
             the differences are not zero but all the same, from which a t test would conclude with p = 0.
@@ -101,8 +101,8 @@ def paired(first: Sequence[float], second: Sequence[float], overlap: float = 0.0
     if not all(map(math.isfinite, (*first, *second))):
         raise ValueError("Expected finite values only.")
     differences = [a - b for a, b in zip(first, second, strict=True)]
-    found = estimate(differences)
-    n, mean, std = found.n, found.mean, found.std
+    estimated = estimate(differences)
+    n, mean, std = estimated.n, estimated.mean, estimated.std
     if std is None:
         return Paired(n=n, mean=mean, std=None, low=None, high=None, p=None, outcome="untested")
     if not any(differences):

@@ -1,4 +1,4 @@
-"""How far two trainings on the same data differ, and what a difference says against that."""
+"""Training noise, and one-sided tests against it."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ class Noise:
         Noise(std=0.3535533905932738, freedom=2)
 
         Args:
-            groups: Values by data.
+            groups: Values of trainings, grouped by data.
             least: The smallest difference that matters.
         """
         squares, freedom = [least**2 / 2], 0

@@ -1,4 +1,4 @@
-"""What both conformance suites are made of."""
+"""Parts of both conformance suites."""
 
 import inspect
 import json
@@ -36,7 +36,7 @@ def expect_documented(cls: type, parameters: Iterable[str]) -> None:
     Raises:
         AssertionError: One is not.
     """
-    text = "\n".join(inspect.getdoc(each) or "" for each in (cls, vars(cls).get("__init__")))
+    text = "\n".join(inspect.getdoc(documented) or "" for documented in (cls, vars(cls).get("__init__")))
     for name in parameters:
         expect(
             re.search(rf"^\s*(:param )?\**{re.escape(name)}\s*(\([^)]*\))?\s*:", text, re.MULTILINE) is not None,
@@ -73,7 +73,7 @@ def expect_tensor(name: str, value: Any, shape: tuple[int, ...], dtype: torch.dt
 
 
 def share(mask: Tensor) -> str:
-    """How much of a mask is true, in percent."""
+    """Share of a mask that is true, in percent."""
     return f"{float(mask.float().mean()):.1%}"
 
 

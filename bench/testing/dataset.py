@@ -14,12 +14,12 @@ RUN = 8  # frames in a row by which a sequence is known again
 
 
 class DatasetTestCase:
-    """What every dataset promises, a method a promise: every method that begins with `test_` is one check.
+    """Conformance suite of datasets: every method that begins with `test_` checks one promise.
 
     Inherit it in a class whose name begins with `Test`, set `name`, and let pytest run it.
 
     Attributes:
-        name: That it is registered under; of a file of your own npz:PATH.
+        name: Registered name; for a file of your own npz:PATH.
         parameters: Values that replace its defaults. One that takes `sequences` is tested with 12 unless told.
     """
 
@@ -123,7 +123,7 @@ class DatasetTestCase:
         expect(first == again, f"Expected the same content hash for the same seed, got {first} and {again}.")
 
     def test_global_generators_are_left_alone(self) -> None:
-        """What else draws from them would come out differently."""
+        """Loading does not draw from global generators, which would change the draws of other code."""
         before = np.random.get_state(legacy=False)  # noqa: NPY002
         self.create().load(0)
         after = np.random.get_state(legacy=False)  # noqa: NPY002
@@ -144,12 +144,15 @@ class DatasetTestCase:
             ("mean", flat["train"].mean(axis=0), everything.mean(axis=0), 0.0),
             ("standard deviation", flat["train"].std(axis=0), everything.std(axis=0), 1.0),
         ):
-            own, other = (float(np.abs(value - wanted)[varies].mean()) for value in (train, pooled))
-            expect(own < 0.5, f"Expected z-scores, got a {what} of the train split that is {own:.3g} off {wanted:g}.")
+            train_error, other = (float(np.abs(value - wanted)[varies].mean()) for value in (train, pooled))
             expect(
-                own <= max(other, 1e-3),
-                f"Expected the {what} of the standardised train split to be nearest to {wanted:g}, got {own:.3g} off "
-                f"where all splits together are {other:.3g} off; fit mean and scale on the train split alone.",
+                train_error < 0.5,
+                f"Expected z-scores, got a {what} of the train split that is {train_error:.3g} off {wanted:g}.",
+            )
+            expect(
+                train_error <= max(other, 1e-3),
+                f"Expected the {what} of the standardised train split to be nearest to {wanted:g}, got "
+                f"{train_error:.3g} off where all splits together are {other:.3g} off; fit mean and scale on the train split alone.",
             )
         centre = np.abs(data.transform.centre - flat["train"].mean(axis=0)).max()
         expect(
@@ -191,7 +194,7 @@ class DatasetTestCase:
         )
 
     def test_parameters_are_documented(self) -> None:
-        """What `bench list datasets` names can be read about."""
+        """The docstring describes every parameter that `bench list datasets` names."""
         expect_documented(datasets.get(self.name), datasets.parameters(self.name))
 
 
@@ -203,8 +206,8 @@ def _runs(numbers: NDArray[np.int64]) -> set[bytes]:
     return {run.tobytes() for run in moving}
 
 
-def _expect_close(name: str, found: NDArray[Any], wanted: NDArray[Any], what: str) -> None:
-    difference = float(np.abs(found - wanted).max())
+def _expect_close(name: str, values: NDArray[Any], wanted: NDArray[Any], what: str) -> None:
+    difference = float(np.abs(values - wanted).max())
     expect(
         difference < 1e-3 * float(1 + np.abs(wanted).max()),
         f"Expected {name} to be {what}, got differences up to {difference:.3g}; use Sequences.build.",

@@ -11,7 +11,7 @@ MOST_TUNED = 4  # so that every family has the same freedom
 
 
 class QuantizerTestCase(StateChecks, VectorChecks):  # so their checks come in the order vectors, state
-    """What every quantizer promises, a method a promise: every method that begins with `test_` is one check.
+    """Conformance suite of quantizers: every method that begins with `test_` checks one promise.
 
     Inherit it in a class whose name begins with `Test`, set `label`, and let pytest run it. `parameters`, `num_codes`
     and `code_dim` may be set too; a check that means nothing for a quantizer is overridden with one that says why.
@@ -24,13 +24,13 @@ class QuantizerTestCase(StateChecks, VectorChecks):  # so their checks come in t
         suggest = getattr(type(self.create()), "suggest", None)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        known = quantizers.get(self.label)[0].parameters
+        defaults = quantizers.get(self.label)[0].parameters
         for _ in range(20):
             values = suggest(study.ask()) if suggest else {}
             if not values:
                 skip("it declares no search space, suggest(trial), so that bench tune leaves it as it is")
             expect(len(values) <= MOST_TUNED, f"Expected at most {MOST_TUNED} parameters to tune, got {len(values)}.")
-            unknown = sorted(values.keys() - known.keys())
+            unknown = sorted(values.keys() - defaults.keys())
             expect(not unknown, f"Expected suggest to name parameters of {self.label}, got {', '.join(unknown)}.")
             expect_json("what suggest returns", values)
             try:
@@ -42,7 +42,7 @@ class QuantizerTestCase(StateChecks, VectorChecks):  # so their checks come in t
                 ) from error
 
     def test_parameters_are_documented(self) -> None:
-        """What `bench list` names can be read about."""
+        """The docstring describes every parameter that `bench list` names."""
         family = quantizers.get(self.label)[0]
         expect_documented(family.cls, family.parameters)
 
@@ -56,9 +56,9 @@ class QuantizerTestCase(StateChecks, VectorChecks):  # so their checks come in t
         if self.create().hidden:
             skip("it has a published hidden width, which runs with --capacity published")
         for protocol in (QUICK, PAPER):
-            found = match(self.create(num_codes=protocol.codebook_size, code_dim=8), protocol)
+            capacity = match(self.create(num_codes=protocol.codebook_size, code_dim=8), protocol)
             expect(
-                abs(found.mismatch) <= TOLERANCE,
+                abs(capacity.mismatch) <= TOLERANCE,
                 f"Expected at most {TOLERANCE:.0%} more or fewer network parameters than the protocol {protocol.name} "
-                f"gives, got {found.mismatch:+.1%}; make its projections smaller.",
+                f"gives, got {capacity.mismatch:+.1%}; make its projections smaller.",
             )

@@ -38,17 +38,17 @@ def case(name: str) -> type[QuantizerTestCase] | type[DatasetTestCase]:
         return type("Case", (DatasetTestCase,), {"name": name})
     for kind in ("quantizer", "dataset"):
         plugins.refuse_broken(kind, name.partition(":")[0])
-    known = [*quantizers.names(), *datasets.names()]
-    raise UsageError(f"unknown quantizer or dataset {name!r}; {suggestion(name, known)}")
+    names = [*quantizers.names(), *datasets.names()]
+    raise UsageError(f"unknown quantizer or dataset {name!r}; {suggestion(name, names)}")
 
 
 def run(suite: type[Any], tell: Callable[[str], None] = print) -> bool:
     """Run every check of a suite; whether none failed."""
     counts = dict.fromkeys((OK, SKIPPED, FAILED), 0)
     for check in _checks(suite):
-        outcome, told = _outcome(suite, check)
+        outcome, message = _outcome(suite, check)
         counts[outcome] += 1
-        tell(f"{outcome:<8} {check.removeprefix('test_').replace('_', ' ')}{': ' if told else ''}{told}")
+        tell(f"{outcome:<8} {check.removeprefix('test_').replace('_', ' ')}{': ' if message else ''}{message}")
     tell(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     return not counts[FAILED]
 

@@ -1,4 +1,4 @@
-"""What a quantizer keeps."""
+"""Checks of the state of a quantizer."""
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class StateChecks(Subject):
         expect(device == "meta", f"Expected quantized on z's device, got it on {device}.")
 
     def test_it_encodes_and_decodes_in_double_precision(self) -> None:
-        """What stays float32 does not follow the module; `update` need not work in it."""
+        """Tensors that are not registered stay float32; `update` need not work in double precision."""
         quantizer = self.build().double()
         z = self.points(ROWS, 9).double()
         try:
@@ -93,7 +93,7 @@ class StateChecks(Subject):
             expect(value.dtype == torch.float64, f"Expected {name} of float64 after .double(), got {value.dtype}.")
 
     def test_it_gives_the_same_codes_on_cuda(self) -> None:
-        """Where there is such a device."""
+        """Skipped where there is no CUDA device."""
         if not torch.cuda.is_available():
             skip("no CUDA device on this machine")
         quantizer = self.build().eval()
@@ -159,14 +159,14 @@ class StateChecks(Subject):
         second.load_state_dict(stored)
         z = self.points(ROWS, 9)
         same = torch.equal(first.eval().encode(z), second.eval().encode(z))
-        told = "register every tensor that learns as a buffer or parameter."
-        expect(same, f"Expected the same codes after load_state_dict, got others; {told}")
+        advice = "register every tensor that learns as a buffer or parameter."
+        expect(same, f"Expected the same codes after load_state_dict, got others; {advice}")
         self.learn(first, seed=50)
         self.learn(second, seed=50)
         for name, value in first.state_dict().items():
             expect(
                 torch.equal(value, second.state_dict()[name]),
-                f"Expected {name} to go on learning the same after load_state_dict, got another value; {told}",
+                f"Expected {name} to go on learning the same after load_state_dict, got another value; {advice}",
             )
 
     def _autoencoder(self, seed: int) -> Autoencoder:
@@ -182,7 +182,7 @@ def _train(models: list[Autoencoder], seeds: list[int]) -> None:
     train(
         models,
         frames,
-        [each[:BATCH] for each in frames],
+        [split_frames[:BATCH] for split_frames in frames],
         seeds,
         Schedule(warm_up_epochs=1, epochs=3, batch=BATCH, learning_rate=1e-3),
     )

@@ -14,13 +14,13 @@ BATCH, ROWS = 96, 300
 
 
 class Subject:
-    """Which quantizer is tested, and how one is made.
+    """The quantizer under test, and the way to make one.
 
     Attributes:
         label: Name or name:preset that it is registered under.
         parameters: Values that replace its defaults.
-        num_codes: K asked for.
-        code_dim: D.
+        num_codes: Codebook size K to ask for.
+        code_dim: Number D of latent dimensions.
     """
 
     label: str = ""
@@ -49,8 +49,8 @@ class Subject:
 
     def learn(self, quantizer: Quantizer, steps: int = 6, seed: int = 1) -> None:
         """Train as the harness does: forward, descent on what has gradients, then `update`."""
-        own = list(quantizer.parameters())
-        optimiser = torch.optim.SGD(own, 0.01) if own else None
+        parameters = list(quantizer.parameters())
+        optimiser = torch.optim.SGD(parameters, 0.01) if parameters else None
         quantizer.train()
         for step in range(steps):
             z = self.points(BATCH, seed + step).requires_grad_()

@@ -1,4 +1,4 @@
-"""What a quantizer returns."""
+"""Checks of the values that a quantizer returns."""
 
 import inspect
 
@@ -125,8 +125,8 @@ class VectorChecks(Subject):
 
     def test_the_codebook_can_be_set(self) -> None:
         """So that a trained codebook can be put in and one step be checked by hand."""
-        own = inspect.getattr_static(type(self.create()), "codebook")
-        if isinstance(own, property) and own.fset is None:
+        attribute = inspect.getattr_static(type(self.create()), "codebook")
+        if isinstance(attribute, property) and attribute.fset is None:
             skip("the codebook has no setter; one that is learned as vectors should have one")
         quantizer = self.build()
         wanted = self.points(quantizer.num_codes, 4)

@@ -31,9 +31,9 @@ def check_contract(model: Autoencoder, frames: Tensor) -> None:
             "latents": (latents.shape, (len(z), quantizer.latent_codebook.shape[-1])),
             "latent_codebook": (quantizer.latent_codebook.shape, (quantizer.num_codes, latents.shape[-1])),
         }
-    for name, (found, expected) in shapes.items():
-        if tuple(found) != tuple(expected):
-            raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(found)}")
+    for name, (shape, expected) in shapes.items():
+        if tuple(shape) != tuple(expected):
+            raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(shape)}")
     if quantizer.positions is not None:
         try:
             lattice_positions(quantizer.positions, quantizer.num_codes)  # a family may set them after __init__

@@ -33,7 +33,7 @@ def train(
         frames: For each, its training frames (N, width), the same N for all.
         validation: For each, its validation frames (M, width).
         seeds: For each, the seed of its batch order.
-        schedule: Epochs, batch, optimiser.
+        schedule: Schedule with epochs, batch size and learning rate.
         max_steps: Stop the second part after this many steps; None trains to the end.
         ceiling: Training is given up at a point of the learning curve where every seed's least validation error so far
             is above this; None, and points beyond it, never.
@@ -122,12 +122,12 @@ class _Training:
         return Captured(step, self.frames.device, "" if vectorised else "the family is not vectorised")
 
     def _plain_step(self) -> None:
-        """Of the autoencoder without its quantizer."""
+        """Make a step of the autoencoder without its quantizer."""
         self._descend(*self.replicas("unquantized", self._next()[0]))
 
     @torch.no_grad()
     def _codebook_step(self) -> None:
-        """Of the codebook, encoder and decoder standing still."""
+        """Make a step of the codebook alone; encoder and decoder stand still."""
         x, progress = self._next()
         z, codes = self.replicas("encode", x)
         self.replicas("update", z, codes, shared=(progress,))

@@ -25,18 +25,18 @@ class Replicas:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """What the optimiser moves."""
+        """Parameters that the optimiser moves."""
         return list(self._stacked[0].values()) if self._stacked else list(self.models[0].parameters())
 
     def __call__(self, operation: str, *inputs: Tensor, shared: tuple[Tensor, ...] = ()) -> tuple[Tensor, ...]:
         """Run an operation of the autoencoder on inputs (R, ...), with `shared` inputs the same for all."""
         if self._stacked is None:
-            outputs = self.models[0](operation, *(each[0] for each in inputs), *shared)
+            outputs = self.models[0](operation, *(batches[0] for batches in inputs), *shared)
             return tuple(output[None] for output in outputs)
 
-        def one(parameters: dict[str, Any], buffers: dict[str, Any], *own: Tensor) -> tuple[Tensor, ...]:
+        def one(parameters: dict[str, Any], buffers: dict[str, Any], *batches: Tensor) -> tuple[Tensor, ...]:
             state = (parameters, buffers)
-            result: tuple[Tensor, ...] = functional_call(self.models[0], state, (operation, *own, *shared))
+            result: tuple[Tensor, ...] = functional_call(self.models[0], state, (operation, *batches, *shared))
             return result
 
         batched: tuple[Tensor, ...] = torch.vmap(one)(*self._stacked, *inputs)
@@ -47,12 +47,12 @@ class Replicas:
         with torch.no_grad():
             for index, model in enumerate(self.models):
                 state = {name: tensor for part in self._stacked or () for name, tensor in part.items()}
-                own = dict(model.named_parameters()) | dict(model.named_buffers())
+                tensors = dict(model.named_parameters()) | dict(model.named_buffers())
                 for name, tensor in state.items():
-                    own[name].copy_(tensor[index])
+                    tensors[name].copy_(tensor[index])
                 change(index, model)
                 for name, tensor in state.items():
-                    tensor[index].copy_(own[name])
+                    tensor[index].copy_(tensors[name])
 
     def train(self, training: bool) -> None:
         """Switch between training and eval."""

@@ -1,17 +1,17 @@
-"""How long a training lasts, and what it recorded."""
+"""Schedule of a training, and the history that it records."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long and with what a tokenizer is trained.
+    """Schedule of the training of a tokenizer.
 
     Attributes:
         warm_up_epochs: Epochs of the plain autoencoder before the quantizer is put in.
         epochs: Epochs after that, a family's own warm-up share included.
-        batch: Frames a step.
-        learning_rate: Of Adam.
+        batch: Number of frames per step.
+        learning_rate: Learning rate of Adam.
         check_every: Steps between two points of the learning curve; 0 takes one an epoch.
     """
 
@@ -48,7 +48,7 @@ class History:
         diverged: Whether an error was not finite.
         given_up: Whether training ended early, above its ceiling.
         eager: Why its steps were not replayed as CUDA graphs, on a GPU; else empty.
-        warm_up_seconds: What its share of the warm-up cost.
+        warm_up_seconds: Seconds of its share of the warm-up.
     """
 
     train: list[float | None] = field(default_factory=list)

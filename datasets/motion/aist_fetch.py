@@ -48,14 +48,14 @@ def fetch(url: str, tell: Callable[[str], None], watch: Callable[[int, int], Non
     tell(f"licence: {LICENCE}; cite Li et al., ICCV 2021, and Tsuchida et al., ISMIR 2019")
     record = folder / RECORD
     remedy = f"remove {record} to take what comes as new"
-    known = store.read_json(record, remedy)
-    if known is not None and not known.keys() >= {"bytes", "sha256"}:
+    former = store.read_json(record, remedy)
+    if former is not None and not former.keys() >= {"bytes", "sha256"}:
         raise DataError(f"Expected {record} to tell bytes and sha256: {remedy}.")
     partial = folder / f"{ZIP}.part"
 
     def check(size: int) -> None:
-        if known and size != known["bytes"]:
-            raise DataError(f"Expected {known['bytes']} bytes, as fetched before, but {url} has {size}; {remedy}.")
+        if former and size != former["bytes"]:
+            raise DataError(f"Expected {former['bytes']} bytes, as fetched before, but {url} has {size}; {remedy}.")
         if abs(size / (MEGABYTES * 1e6) - 1) > SIZE_TOLERANCE:
             raise DataError(f"Expected about {MEGABYTES} MB, but {url} has {size} bytes: it is another file.")
 
@@ -64,9 +64,9 @@ def fetch(url: str, tell: Callable[[str], None], watch: Callable[[int, int], Non
         try:
             download.download(url, partial, check, watch)
             digest = store.file_sha256(partial)
-            if known and digest != known["sha256"]:
+            if former and digest != former["sha256"]:
                 raise DataError(
-                    f"Expected SHA-256 {known['sha256']}, as fetched before, got {digest}: the file at {url} has "
+                    f"Expected SHA-256 {former['sha256']}, as fetched before, got {digest}: the file at {url} has "
                     f"changed. Nothing was installed; {remedy}."
                 )
             size = partial.stat().st_size
@@ -76,7 +76,7 @@ def fetch(url: str, tell: Callable[[str], None], watch: Callable[[int, int], Non
         except DataError:
             download.forget(partial)
             raise
-        if known is None:
+        if former is None:
             fetched = {"url": url, "bytes": size, "sha256": digest, "time": time.strftime("%Y-%m-%d", time.gmtime())}
             store.write_json(record, fetched)
             tell(f"SHA-256 {digest}, kept in {record} and expected from now on")
@@ -116,7 +116,7 @@ def _unpack(opened: zipfile.ZipFile, target: Path) -> None:
             raise DataError(f"Refused the archive: its member {name!r} would lie outside its folder. It was removed.")
     folder = target / "keypoints3d"
     folder.mkdir()
-    found = 0
+    count = 0
     for member in members:
         path = PurePosixPath(member.filename)
         sequence = path.suffix == ".pkl" and NAME.fullmatch(path.stem)
@@ -129,8 +129,8 @@ def _unpack(opened: zipfile.ZipFile, target: Path) -> None:
             raise DataError(f"Refused the archive: it holds {path.name} twice. It was removed.")
         with opened.open(member) as source, place.open("xb") as copy:
             shutil.copyfileobj(source, copy)
-        found += bool(sequence)
-    if not found:
+        count += bool(sequence)
+    if not count:
         raise DataError("What was fetched holds no AIST++ sequences; it was removed.")
 
 

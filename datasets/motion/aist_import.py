@@ -87,7 +87,7 @@ def import_aist(path: Path, directory: Path | None = None) -> dict[str, Any]:
                         np.lib.format.write_array(member, repaired.keypoints, allow_pickle=False)
                 sequences[file.stem] = entry
         if spines:
-            check_units(np.median([np.median(each, axis=0) for each in spines], axis=0))
+            check_units(np.median([np.median(lengths, axis=0) for lengths in spines], axis=0))
         if not any(entry["frames"] for entry in sequences.values()):
             raise DataError(f"No usable sequence in {source}: {_reasons(excluded) or 'all files were skipped'}.")
         digest = store.file_sha256(partial)
@@ -122,10 +122,12 @@ def summary(manifest: dict[str, Any]) -> list[str]:
         lines.append(
             f"{kind} ({key}): {len(frames)} sequences, {sum(frames)} frames, {filled} joint positions interpolated"
         )
-    found = manifest["ignore_list"]
+    ignore_list = manifest["ignore_list"]
     unmatched = manifest.get("ignore_list_unmatched", 0)  # manifests of former versions do not tell
     matched = f", {unmatched} of them match no file" if unmatched else ""
-    lines.append("ignore list not found, none excluded" if found is None else f"ignore list: {found} names{matched}")
+    lines.append(
+        "ignore list not found, none excluded" if ignore_list is None else f"ignore list: {ignore_list} names{matched}"
+    )
     if manifest["excluded"]:
         lines.append(f"left out: {_reasons(manifest['excluded'])}")
     if manifest["skipped"]:
@@ -181,7 +183,7 @@ def _read(file: Path) -> bytes:
 def _keypoints(content: bytes, name: str) -> dict[str, Keypoints]:
     """Our name -> (time, 17, 3) of both keys of one file."""
     stored = read_arrays(content, name)
-    found: dict[str, Keypoints] = {}
+    keypoints: dict[str, Keypoints] = {}
     for kind, key in KEYPOINTS.items():
         value = stored.get(key)
         if not isinstance(value, Stored):
@@ -193,8 +195,8 @@ def _keypoints(content: bytes, name: str) -> dict[str, Keypoints]:
             raise DataError(f"{name}, {key!r}: {error}.") from error
         if array.ndim != 3 or array.shape[0] == 0 or array.shape[1:] != (JOINTS, 3):
             raise DataError(f"Expected {name}, {key!r} to be (frames, 17, 3) with a frame or more, got {array.shape}.")
-        found[kind] = array
-    return found
+        keypoints[kind] = array
+    return keypoints
 
 
 def _spines(keypoints: NDArray[np.float32]) -> NDArray[np.floating[Any]]:

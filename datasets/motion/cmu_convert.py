@@ -51,8 +51,8 @@ def parse(text: str) -> tuple[list[Joint], Float]:
     Raises:
         DataError: It is not one.
     """
-    skeleton, found, motion = text.partition("MOTION")
-    if not found:
+    skeleton, separator, motion = text.partition("MOTION")
+    if not separator:
         raise DataError("Expected a BVH file with the word MOTION in it.")
     joints: list[Joint] = []
     open_joints: list[int] = []

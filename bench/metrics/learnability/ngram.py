@@ -22,7 +22,7 @@ class Trigram:
     h'. N-grams do not cross sequences; the empty history counts every token.
 
     Args:
-        train: (n, time) tokens.
+        train: Training tokens (n, time), int64.
         num_codes: K, at most 2^21.
 
     Raises:
@@ -49,13 +49,13 @@ class Trigram:
         return self._probability(before.astype(np.int64), after)
 
     def _probability(self, before: Integers, after: Integers) -> Floats:
-        found = np.full(len(after), 1.0 / self.num_codes)
+        probabilities = np.full(len(after), 1.0 / self.num_codes)
         number = np.zeros(len(after), dtype=np.int64)
         for order in range(before.shape[1] + 1):
             if order:
                 number += before[:, -order] * self.num_codes ** (order - 1)
-            found = self.grams[order].interpolate(number, after, found)
-        return found
+            probabilities = self.grams[order].interpolate(number, after, probabilities)
+        return probabilities
 
     def bits(self, sequences: ArrayLike | Tensor) -> float:
         """Mean -log2 P of every token of (n, time) but each first, given the one or two before it.
@@ -93,8 +93,8 @@ def _look_up(keys: Integers, values: Integers, wanted: Integers) -> Integers:
     if len(keys) == 0:
         return np.zeros_like(wanted)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: Integers = np.where(keys[place] == wanted, values[place], 0)
-    return found
+    counts: Integers = np.where(keys[place] == wanted, values[place], 0)
+    return counts
 
 
 def _numbered(tokens: Integers, order: int, num_codes: int) -> Integers:
@@ -121,9 +121,9 @@ def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: i
     Every token but each sequence's first counts, as for the readers.
 
     Args:
-        train: (n, time) tokens.
-        test: (m, time) tokens.
-        num_codes: K.
+        train: Training tokens (n, time), int64.
+        test: Test tokens (m, time), int64.
+        num_codes: Codebook size K.
 
     Raises:
         ValueError: See `Trigram`.

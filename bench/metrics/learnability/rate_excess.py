@@ -1,4 +1,4 @@
-"""What a quality costs in bits, against plain vector quantization at that quality."""
+"""Cost of a quality in bits, against plain vector quantization at that quality."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def rate_excess(explained: float, bits: float, curve: Sequence[tuple[float, floa
 
     Args:
         explained: Explained variance of the tokenizer.
-        bits: Its `bits_per_frame`.
+        bits: Bits per frame of the tokenizer.
         curve: (explained variance, bits) of plain VQ at several codebook sizes, on the same data.
 
     Returns:

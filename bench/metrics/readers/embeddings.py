@@ -1,4 +1,4 @@
-"""What a reader may be shown of a token: nothing but its name, its code vector, or its place on the lattice."""
+"""Embeddings of tokens: by their index alone, by their code vectors, or by their places on the lattice."""
 
 import math
 

@@ -42,10 +42,10 @@ class SideBySide(Group):
     def cross_entropies(self, sequences: Tensor, which: Sequence[int]) -> list[float]:
         """By blocks of sequences, and of logits."""
         chosen = [self.readers[index] for index in which]
-        own, totals = weights(chosen), [0.0] * len(chosen)
+        reader_weights, totals = weights(chosen), [0.0] * len(chosen)
         rows = max(1, _EVALUATED_LOGITS // chosen[0].num_codes)
         for block in torch.split(sequences[list(which)], BATCH, dim=1):
-            states, targets = run_states(own, block[..., :-1]).flatten(1, 2), block[..., 1:].flatten(1)
+            states, targets = run_states(reader_weights, block[..., :-1]).flatten(1, 2), block[..., 1:].flatten(1)
             for place, reader in enumerate(chosen):
                 parts = zip(torch.split(states[place], rows), torch.split(targets[place], rows), strict=True)
                 for state, target in parts:

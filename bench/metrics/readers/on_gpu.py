@@ -36,7 +36,7 @@ class Stacked(Group):
 
     Args:
         readers: On a CPU. Embeddings may be of several kinds; those of a kind in a row are called as one.
-        device: Where to train them.
+        device: Device that they are trained on.
     """
 
     def __init__(self, readers: Sequence[GRUReader], device: torch.device) -> None:
@@ -62,7 +62,7 @@ class Stacked(Group):
 
     @property
     def parameters(self) -> list[Tensor]:
-        """What the optimiser moves."""
+        """Parameters that the optimiser moves."""
         return [value for stack in self._stacks for value in stack.parameters.values()]
 
     def losses(self, tokens: Tensor, targets: Tensor) -> Tensor:
@@ -94,8 +94,8 @@ class Stacked(Group):
         total = torch.zeros(self.count, dtype=torch.float64, device=sequences.device)
         for block in torch.split(sequences, BATCH, dim=1):
             total += self.losses(block[..., :-1], block[..., 1:]).double() * block.shape[1]
-        found: list[float] = (total / sequences.shape[1]).tolist()
-        return [found[index] for index in which]
+        means: list[float] = (total / sequences.shape[1]).tolist()
+        return [means[index] for index in which]
 
     @torch.no_grad()
     def keep(self, which: Sequence[int]) -> None:
@@ -105,8 +105,8 @@ class Stacked(Group):
         chosen = chosen.to(self.codes.device)
         places = (stack.place for stack in self._stacks for _ in stack.parameters)
         for kept, present, place in zip(self.kept, self.parameters, places, strict=True):
-            own = chosen[place].view(-1, *[1] * (present.ndim - 1))
-            kept.copy_(torch.where(own, present, kept))
+            is_kept = chosen[place].view(-1, *[1] * (present.ndim - 1))
+            kept.copy_(torch.where(is_kept, present, kept))
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -139,8 +139,8 @@ def _kind(embedding: nn.Module) -> tuple[object, ...]:
 def _embedded(module: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], codes: Tensor) -> Tensor:
     """(n, K, 64) every code as each of n modules of one kind embeds it."""
 
-    def one(own: dict[str, Tensor], fixed: dict[str, Tensor]) -> Tensor:
-        output: Tensor = functional_call(module, (own, fixed), (codes,))
+    def one(stacked: dict[str, Tensor], fixed: dict[str, Tensor]) -> Tensor:
+        output: Tensor = functional_call(module, (stacked, fixed), (codes,))
         return output
 
     embedded: Tensor = torch.vmap(one)(parameters, buffers)

@@ -1,4 +1,4 @@
-"""How a reader is trained: for a set number of updates, or until the validation sequences gain no more."""
+"""Training of a reader: for a set number of updates, or until the validation sequences improve no more."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Pairs = Iterator[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a reader reached.
+    """Result of a reader's training.
 
     Attributes:
         perplexity: exp(mean cross-entropy of the next token on the test sequences), in [1, inf).
@@ -46,7 +46,7 @@ def barely_trained(
     Args:
         train: (n, time) int64 tokens.
         test: (m, time) int64 tokens.
-        num_codes: K.
+        num_codes: Codebook size K.
         generator: CPU generator of initial values and batch order.
         updates: Updates; the last, smaller batch of an epoch counts as one.
 
@@ -84,8 +84,8 @@ def barely_trained_at(
             if checked is not None and (done % CHECK_EVERY == 0 or done == goal):
                 for curve, loss in zip(curves, together.cross_entropies(checked, all_of_them), strict=True):
                     curve.append((done, math.exp(loss)))
-        for found, curve, loss in zip(readings, curves, together.cross_entropies(asked, all_of_them), strict=True):
-            found.append(Reading(perplexity=math.exp(loss), updates=goal, curve=tuple(curve)))
+        for of_reader, curve, loss in zip(readings, curves, together.cross_entropies(asked, all_of_them), strict=True):
+            of_reader.append(Reading(perplexity=math.exp(loss), updates=goal, curve=tuple(curve)))
     return readings
 
 
@@ -104,7 +104,7 @@ def converged(
         train: (n, time) int64 tokens.
         val: (v, time) int64 tokens that decide when to stop.
         test: (m, time) int64 tokens, read once.
-        num_codes: K.
+        num_codes: Codebook size K.
         generator: CPU generator of initial values, chunk offsets and batch order.
         budget: Cap, checks, patience, rate and batch.
     """
@@ -123,16 +123,16 @@ def train_until_converged(
     """Adam on batches of chunks of 64 tokens, early stopping; leaves each reader at its best check.
 
     Args:
-        readers: Of one size. Each stops on its own: training them side by side gives what training one after the other
-            gives, in less time.
-        train: For each (n, time) int64 tokens.
-        val: For each (v, time) int64 tokens that decide when to stop.
-        test: For each (m, time) int64 tokens, read once.
+        readers: Readers of one size. Every reader stops by itself: training them side by side gives the results of
+            training one after the other, in less time.
+        train: Training tokens (n, time) of every reader, int64.
+        val: Validation tokens (v, time) of every reader, int64, which decide when to stop.
+        test: Test tokens (m, time) of every reader, int64, read once.
         generators: CPU generators of chunk offsets and batch order.
         budget: Cap, checks, patience, rate and batch.
 
     Returns:
-        For each, what it reached.
+        The result of every reader.
 
     Raises:
         ValueError: Sequences shorter than two tokens, or none.
@@ -191,7 +191,9 @@ class _Course:
 
 
 def _feeds(train: Sequence[Tensor], length: int, generators: Sequence[torch.Generator], batch: int) -> list[Pairs]:
-    return [_batches(tokens.cpu(), length, each, batch) for tokens, each in zip(train, generators, strict=True)]
+    return [
+        _batches(tokens.cpu(), length, generator, batch) for tokens, generator in zip(train, generators, strict=True)
+    ]
 
 
 def _next(feeds: Sequence[Pairs]) -> Tensor:

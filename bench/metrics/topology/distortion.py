@@ -1,4 +1,4 @@
-"""Whether codes that are neighbours on the lattice are neighbours in space: distortion and topographic error."""
+"""Distortion: distance in code space of codes that are neighbours on the lattice."""
 
 import math
 from dataclasses import dataclass
@@ -142,8 +142,8 @@ def _all_distances(trained: Trained) -> Distances | None:
     needs=("positions",),
 )
 def _distortion(trained: Trained) -> float | None:
-    found = _all_distances(trained)
-    return None if found is None or found.mean == 0.0 else found.adjacent / found.mean
+    distances = _all_distances(trained)
+    return None if distances is None or distances.mean == 0.0 else distances.adjacent / distances.mean
 
 
 @register(
@@ -153,8 +153,8 @@ def _distortion(trained: Trained) -> float | None:
     needs=("positions",),
 )
 def _distortion_max(trained: Trained) -> float | None:
-    found = _all_distances(trained)
-    return None if found is None or found.largest == 0.0 else found.adjacent / found.largest
+    distances = _all_distances(trained)
+    return None if distances is None or distances.largest == 0.0 else distances.adjacent / distances.largest
 
 
 @register(

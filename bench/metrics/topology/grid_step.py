@@ -17,7 +17,7 @@ def grid_step(tokens: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> floa
     SOM-VQ, arXiv 2602.21133). Steps that stay on a code do not count.
 
     Args:
-        tokens: (n, time) codes.
+        tokens: Codes (n, time) of sequences.
         positions: (K, g) lattice positions.
 
     Returns:

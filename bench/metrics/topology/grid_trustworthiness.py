@@ -47,8 +47,8 @@ def _of_grid(trained: Trained) -> Preservation | None:
     needs=("positions",),
 )
 def _grid_trust(trained: Trained) -> float | None:
-    found = _of_grid(trained)
-    return None if found is None else found.trustworthiness
+    preserved = _of_grid(trained)
+    return None if preserved is None else preserved.trustworthiness
 
 
 @register(
@@ -58,5 +58,5 @@ def _grid_trust(trained: Trained) -> float | None:
     needs=("positions",),
 )
 def _grid_cont(trained: Trained) -> float | None:
-    found = _of_grid(trained)
-    return None if found is None else found.continuity
+    preserved = _of_grid(trained)
+    return None if preserved is None else preserved.continuity

@@ -34,9 +34,10 @@ def spearman(first: Callable[[], Iterator[Floats]], second: Callable[[], Iterato
     Equal values share their average rank. What is kept is each distinct value and how often it comes, so it is for
     values of which few are distinct. Both are called twice, for the same blocks.
     """
-    ranks = [_Ranks(each) for each in (first, second)]
-    products = sum(float(one @ other) for one, other in zip(*(each.centred() for each in ranks), strict=True))
-    spread = float(np.sqrt(ranks[0].squares) * np.sqrt(ranks[1].squares))
+    first_ranks, second_ranks = _Ranks(first), _Ranks(second)
+    blocks = zip(first_ranks.centred(), second_ranks.centred(), strict=True)
+    products = sum(float(one @ other) for one, other in blocks)
+    spread = float(np.sqrt(first_ranks.squares) * np.sqrt(second_ranks.squares))
     return float(np.clip(products / spread, -1.0, 1.0)) if spread > 0.0 else None
 
 
@@ -48,9 +49,9 @@ class _Ranks:
         self.values: NDArray[Any] = np.empty(0)
         counts: NDArray[Any] = np.empty(0)
         for block in blocks():
-            found, seen = np.unique(block, return_counts=True)
+            values, seen = np.unique(block, return_counts=True)
             both = np.concatenate([counts, seen])
-            self.values, place = np.unique(np.concatenate([self.values, found]), return_inverse=True)
+            self.values, place = np.unique(np.concatenate([self.values, values]), return_inverse=True)
             counts = np.bincount(place, weights=both)
         after = counts.cumsum()
         self.ranks: Floats = after - (counts - 1) / 2 - (after[-1] + 1) / 2  # 0 in the middle

@@ -1,4 +1,4 @@
-"""How a lattice as a whole lies in code space, and how far tokens step on it."""
+"""Topographic product: agreement of the dimensions of the lattice with those of the codes."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,12 +61,14 @@ def topographic_product(vectors: ArrayLike | Tensor, positions: ArrayLike | Tens
     block = max(1, _BLOCK_BYTES // (64 * codes))
     for start in range(0, codes, block):
         rows = np.arange(start, min(start + block, codes))
-        in_space, on_lattice = (cdist(each[rows], each, "sqeuclidean") for each in (values, places))
+        in_space = cdist(values[rows], values, "sqeuclidean")
+        on_lattice = cdist(places[rows], places, "sqeuclidean")
         in_space[np.arange(len(rows)), rows] = on_lattice[np.arange(len(rows)), rows] = -1.0  # sorted first, then left
         by_lattice = np.lexsort((in_space, on_lattice))[:, 1:]
         by_space = np.lexsort((on_lattice, in_space))[:, 1:]
         for distance in (in_space, on_lattice):
-            near_lattice, near_space = (np.take_along_axis(distance, each, axis=1) for each in (by_lattice, by_space))
+            near_lattice = np.take_along_axis(distance, by_lattice, axis=1)
+            near_space = np.take_along_axis(distance, by_space, axis=1)
             total += float(((np.log(near_lattice) - np.log(near_space)) @ weights).sum())
     return total / (codes * (codes - 1))
 

@@ -30,7 +30,7 @@ _BLOCK_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Preservation:
-    """How well neighbourhoods survive; both at most 1, 1 for neighbourhoods kept whole, about 0.5 for random codes."""
+    """Preservation of neighbourhoods; both are 1 for neighbourhoods kept whole, and about 0.5 for random codes."""
 
     trustworthiness: float
     continuity: float
@@ -107,7 +107,7 @@ def preservation(
 
 
 def _code_space(vectors: Floats, counts: Integers, code: int, k: int) -> tuple[Floats, Floats]:
-    """What one frame of `code` sees of a frame of each code: (U,) P(among the k nearest), (U,) E[(rank - k)^+]."""
+    """View of one frame of `code` on a frame of every code: P(among the k nearest) (U,), and E[(rank - k)^+] (U,)."""
     distance = cdist(vectors[code : code + 1], vectors, "sqeuclidean")[0]
     others = counts.copy()
     others[code] -= 1  # a frame is not its own neighbour
@@ -136,14 +136,14 @@ def _row_penalties(
     asked = distance[near]
     close = np.flatnonzero(distance <= asked.max())
     distance[row] = np.inf
-    found = distance[close]
-    ranked = np.sort(found)
+    distances = distance[close]
+    ranked = np.sort(distances)
     begin, end = np.searchsorted(ranked, asked, "left"), np.searchsorted(ranked, asked, "right")
     # The frame itself, where it is among `near`, was marked -inf and so begins and ends at rank 0: no penalty.
     trust = float(weight @ _expected_excess(begin, end, k))
     border = ranked[k - 1]
-    nearest = found <= border
-    tied = found[nearest] == border
+    nearest = distances <= border
+    tied = distances[nearest] == border
     ties = int(tied.sum())
     inside = np.where(tied, (k - (int(nearest.sum()) - ties)) / ties, 1.0)
     return trust, float(inside @ penalty[code_of[close[nearest]]])
@@ -205,8 +205,8 @@ def _of_sample(trained: Trained, space: str, points: torch.Tensor, vectors: torc
     summary=f"trustworthiness of code vectors against the data; {_SAMPLE}",
 )
 def _trust(trained: Trained) -> float | None:
-    found = _of_data(trained)
-    return None if found is None else found.trustworthiness
+    preserved = _of_data(trained)
+    return None if preserved is None else preserved.trustworthiness
 
 
 @register(
@@ -215,8 +215,8 @@ def _trust(trained: Trained) -> float | None:
     summary=f"continuity of code vectors against the data; {_SAMPLE}",
 )
 def _continuity(trained: Trained) -> float | None:
-    found = _of_data(trained)
-    return None if found is None else found.continuity
+    preserved = _of_data(trained)
+    return None if preserved is None else preserved.continuity
 
 
 @register(
@@ -225,8 +225,8 @@ def _continuity(trained: Trained) -> float | None:
     summary=f"trustworthiness against the quantizer's inputs; {_SAMPLE}",
 )
 def _trust_latent(trained: Trained) -> float | None:
-    found = _of_latents(trained)
-    return None if found is None else found.trustworthiness
+    preserved = _of_latents(trained)
+    return None if preserved is None else preserved.trustworthiness
 
 
 @register(
@@ -235,5 +235,5 @@ def _trust_latent(trained: Trained) -> float | None:
     summary=f"continuity against the quantizer's inputs; {_SAMPLE}",
 )
 def _continuity_latent(trained: Trained) -> float | None:
-    found = _of_latents(trained)
-    return None if found is None else found.continuity
+    preserved = _of_latents(trained)
+    return None if preserved is None else preserved.continuity
