@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.results import overlaps
@@ -91,7 +92,9 @@ def differences(first: ComparedRun, second: ComparedRun) -> list[Difference]:
         listed.append(_difference(difference, () if everywhere else tuple(names)))
     first_place = dict(_flat({"environment": first.results.environments[-1]}))
     second_place = dict(_flat({"environment": second.results.environments[-1]}))
-    return listed + [_difference(difference, ()) for difference in _unequal(first_place, second_place)]
+    for difference in _unequal(first_place, second_place):
+        listed.append(_difference(difference, ()))
+    return listed
 
 
 def _difference(difference: tuple[str, str, str], rows: tuple[str, ...]) -> Difference:
@@ -134,7 +137,7 @@ def _losses(values: pd.Series, metric: str) -> list[float]:
 
 def _compared(pairs: Sequence[tuple[float, float]], overlap: float | None) -> tuple[Any, ...]:
     """Values of COLUMNS from `n` on; `overlap=None` means that the seeds are not paired."""
-    before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    before, after = np.transpose(pairs).tolist()
     means = math.fsum(before) / len(pairs), math.fsum(after) / len(pairs)
     if overlap is None:
         return (0, *means, None, None, None, None, OTHER_DATA)

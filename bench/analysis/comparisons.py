@@ -42,6 +42,9 @@ CLAIMS = (
     "p_holm",
     "outcome",
 )
+NUMBERS = {"mean", "difference", "low", "high", "p", "p_holm"}
+"""Columns of numbers, which may be blank."""
+
 GAIN, VECTOR_GAIN, SORTED = "topology_gain", "vector_gain", "vq+sorted"
 LATTICE_ERROR = "topographic_error"  # 0 on every seed is what a full lattice has by construction: not ranked
 PAPER_ROWS = ("som-vq", "som-vq:paper", "som-vq:paper cold")
@@ -127,8 +130,9 @@ def claims(table: pd.DataFrame, overlaps: Mapping[str, float]) -> pd.DataFrame:
     rows = []
     for dataset, columns in _columns(table, CLAIMED, metrics):
         control = controls.get(dataset, {}).get(GAIN, {}).get(SORTED)
-        questions = [("topology_gain", GAIN, list(_gains(columns, control)))]
-        questions += [("paper order", metric, list(_orders(columns.get(metric, {})))) for metric in PAPER_METRICS]
+        questions = [("topology_gain", GAIN, _gains(columns, control))]
+        for metric in PAPER_METRICS:
+            questions.append(("paper order", metric, _orders(columns.get(metric, {}))))
         for claim, metric, pairs in questions:
             for comparison in _tested(pairs, overlaps.get(dataset, 0.0)):
                 rows.append((dataset, claim, metric, *comparison))
@@ -156,9 +160,12 @@ def _orders(column: Column) -> Iterator[Pair]:
 
 
 def _tested(pairs: Iterable[Pair], overlap: float) -> Iterator[tuple[Any, ...]]:
-    compared = [(name, against, _compare(first, second, overlap)) for name, against, first, second in pairs]
-    adjusted = holm(test.p if test else None for _, _, (_, test) in compared)
-    for (name, against, (n, test)), p in zip(compared, adjusted, strict=True):
+    compared, p_values = [], []
+    for name, against, first, second in pairs:
+        n, test = _compare(first, second, overlap)
+        compared.append((name, against, n, test))
+        p_values.append(test.p if test else None)
+    for (name, against, n, test), p in zip(compared, holm(p_values), strict=True):
         if test is None:
             yield name, against, n, None, None, None, None, None, "untested"
         else:
@@ -167,10 +174,13 @@ def _tested(pairs: Iterable[Pair], overlap: float) -> Iterator[tuple[Any, ...]]:
 
 def _compare(first: Seeds, second: Seeds, overlap: float) -> tuple[int, Paired | None]:
     """Number of shared seeds, and the comparison over them where there are enough."""
-    seeds = [seed for seed in first if seed in second]
-    if len(seeds) < FEWEST_SEEDS:
-        return len(seeds), None
-    return len(seeds), paired(list(map(first.__getitem__, seeds)), list(map(second.__getitem__, seeds)), overlap)
+    values, other_values = [], []
+    for seed, value in first.items():
+        if seed in second:
+            values.append(value)
+            other_values.append(second[seed])
+    n = len(values)
+    return n, paired(values, other_values, overlap) if n >= FEWEST_SEEDS else None
 
 
 def _outcome(test: Paired, p: float | None) -> str:
@@ -203,5 +213,5 @@ def _columns(
 
 
 def _frame(rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> pd.DataFrame:
-    numbers = {name: float for name in ("mean", "difference", "low", "high", "p", "p_holm") if name in columns}
+    numbers = dict.fromkeys(NUMBERS.intersection(columns), float)
     return pd.DataFrame(rows, columns=list(columns)).astype(numbers | {"n": int})

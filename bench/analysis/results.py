@@ -7,7 +7,7 @@ import pandas as pd
 
 import quantizers
 from bench.metrics import METRICS, rate_excess
-from bench.planning.cells import Cell
+from bench.planning.cells import Cell, Plan
 from bench.planning.finished import FinishedRun
 from bench.records.columns import CAPACITY, LEADING, PARTS, SUMMARY, TRAILING
 from bench.records.record import Record
@@ -29,14 +29,23 @@ def results(run: FinishedRun) -> pd.DataFrame:
                 "status": UNAVAILABLE,
             }
         )
-    pairs = [cell.pair for cell in run.plan.cells] + [(absent.row, absent.dataset) for absent in run.plan.unavailable]
-    pairs = list(dict.fromkeys(pairs))
-    names = list(dict.fromkeys(dataset for _, dataset in pairs))
-    order = {pair: (names.index(pair[1]), index) for index, pair in enumerate(pairs)}
+    order = _order(run.plan)
     rows.sort(key=lambda row: (order[row["quantizer"], row["dataset"]], row["seed"]))
     table = pd.DataFrame(rows, columns=[*LEADING, *METRICS, *TRAILING])
     _add_rate_excess(table, run)
     return table
+
+
+def _order(plan: Plan) -> dict[tuple[str, str], tuple[int, int]]:
+    """(row, dataset) -> its place in the table: by the first appearance of the dataset, then by that of the pair."""
+    pairs = [cell.pair for cell in plan.cells]
+    for absent in plan.unavailable:
+        pairs.append((absent.row, absent.dataset))
+    datasets: dict[str, int] = {}
+    order = {}
+    for index, pair in enumerate(dict.fromkeys(pairs)):
+        order[pair] = datasets.setdefault(pair[1], len(datasets)), index
+    return order
 
 
 def _row(run: FinishedRun, cell: Cell, record: Record) -> JSON:
@@ -51,7 +60,9 @@ def _row(run: FinishedRun, cell: Cell, record: Record) -> JSON:
     for name in CAPACITY:
         row[name] = getattr(cell.capacity, name) if cell.capacity.built else None
     if record["status"] == DONE:
-        row |= {name: value for name, value in record["metrics"].items() if name in METRICS}
+        for name, value in record["metrics"].items():
+            if name in METRICS:
+                row[name] = value
     row["train_seconds"] = record.get("train_seconds")
     row["eval_seconds"] = record.get("eval_seconds")
     row["device"] = record.get("device")

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -79,7 +80,7 @@ class Verdict:
     def of(self, outcome: str) -> list[Comparison]:
         """Comparisons of one outcome, the surest first."""
         chosen = [comparison for comparison in self.comparisons if comparison.outcome == outcome]
-        return sorted(chosen, key=lambda comparison: comparison.p)
+        return sorted(chosen, key=operator.attrgetter("p"))
 
     @property
     def code(self) -> int:
@@ -98,8 +99,8 @@ def check(baseline: Baseline, run: FinishedRun) -> Verdict:
         baseline: Baseline of a former run.
         run: Run to be judged.
     """
-    absent = {(row, dataset): reason for row, dataset, _, reason in run.plan.unavailable}
-    comparisons, unmeasured, notes = compare(baseline.rows, measured(run), absent)
+    reasons = {(absent.row, absent.dataset): absent.reason for absent in run.plan.unavailable}
+    comparisons, unmeasured, notes = compare(baseline.rows, measured(run), reasons)
     return Verdict(comparisons=comparisons, failed=tuple(undone(run)), unmeasured=unmeasured, notes=notes)
 
 
@@ -136,10 +137,13 @@ def compare(
             else:
                 comparisons.append(outcome)
                 shares[outcome.n, len(row.trainings.by_seed(name))] = None
-    notes = [f"some comparisons are over {n} of the baseline's {of} seeds" for n, of in shares if n < of]
-    new = [f"{row} on {dataset}" for row, dataset in after.keys() - before.keys()]
+    notes = []
+    for n, baseline_n in shares:
+        if n < baseline_n:
+            notes.append(f"some comparisons are over {n} of the baseline's {baseline_n} seeds")
+    new = [pair for pair in after if pair not in before]
     if new:
-        notes.append(f"not in the baseline, so not checked: {', '.join(sorted(new))}")
+        notes.append(f"not in the baseline, so not checked: {', '.join(map(' on '.join, new))}")
     return tuple(_judged(comparisons)), tuple(problems), tuple(notes)
 
 
@@ -202,8 +206,8 @@ def _compared(pair: Pair, name: str, before: Measured, after: Measured) -> Compa
 
 def _judged(comparisons: list[Comparison]) -> Iterator[Comparison]:
     """Correct p for all comparisons, and add the outcome and the loss that would have been seen."""
-    losses = holm(comparison.p for comparison in comparisons)
-    gains = holm(1 - comparison.p for comparison in comparisons)
+    p_values = [comparison.p for comparison in comparisons]
+    losses, gains = holm(p_values), holm(1 - p for p in p_values)
     for comparison, p_loss, p_gain in zip(comparisons, losses, gains, strict=True):
         p = p_loss if comparison.loss > 0 else p_gain
         assert p is not None  # every p that goes in comes out

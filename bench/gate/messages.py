@@ -26,7 +26,7 @@ def text(verdict: Verdict, baseline: Baseline) -> str:
         lines += [f"{word}: {_place(comparison)} {_change(comparison)}" for comparison in comparisons]
     for word, problems in (("failed", verdict.failed), ("not measured", verdict.unmeasured)):
         lines += [f"{word}: {_place(problem)}: {_line(problem.reason)}" for problem in problems]
-    lines += [f"note: {note}" for note in verdict.notes]
+    lines += map("note: {}".format, verdict.notes)
     if risen:
         lines.append("note: bench baseline RUN -o FILE makes what rose the new standard")
     if verdict.comparisons:

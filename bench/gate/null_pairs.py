@@ -9,7 +9,7 @@ from bench.errors import UsageError
 from bench.execution.reuse import stale_metrics
 from bench.gate.baseline import Baseline
 from bench.gate.observations import measured, undone
-from bench.planning.cells import Plan, from_values, made_elsewhere
+from bench.planning.cells import Cell, Plan, from_values, made_elsewhere
 from bench.planning.finished import FinishedRun
 from bench.planning.keys import training_code
 from bench.planning.pairs import trained_from
@@ -63,13 +63,14 @@ def null_plan(plan: Plan, pairs: int) -> Plan:
     """
     if pairs < FEWEST:
         raise UsageError(f"expected --null-pairs of at least {FEWEST}, got {pairs}")
-    originals = [cell for cell in plan.cells if not cell.control]
-    seeds = itertools.cycle(dict.fromkeys(cell.data_seed for cell in originals))
+    originals: dict[int, list[Cell]] = {}
+    for cell in plan.cells:
+        if not cell.control:
+            originals.setdefault(cell.data_seed, []).append(cell)
     cells = []
-    for index, seed in zip(range(pairs), seeds, strict=False):
-        for cell in originals:
-            if cell.data_seed == seed:
-                cells.append(dataclasses.replace(trained_from(cell, LARGEST_SEED - index), role=NULL))
+    for index, data_seed in enumerate(itertools.islice(itertools.cycle(originals), pairs)):
+        for cell in originals[data_seed]:
+            cells.append(dataclasses.replace(trained_from(cell, LARGEST_SEED - index), role=NULL))
     return dataclasses.replace(plan, cells=tuple(cells), unavailable=(), remarks=(), suite="", published=())
 
 
@@ -92,8 +93,12 @@ def make(run: FinishedRun, null: FinishedRun) -> Baseline:
         UsageError: Nothing was measured.
     """
     others = measured(null)
-    rows = {pair: row.with_null(others[pair].trainings) for pair, row in measured(run).items()}
-    if not any(row.trainings.values for row in rows.values()):
+    rows = {}
+    is_empty = True
+    for pair, row in measured(run).items():
+        rows[pair] = row.with_null(others[pair].trainings)
+        is_empty = is_empty and not rows[pair].trainings.values
+    if is_empty:
         raise UsageError("the run measured nothing that another could be checked against")
     path = null.store.root / "environment.json"
     try:

@@ -58,14 +58,21 @@ def measured(run: FinishedRun) -> dict[Pair, Measured]:
             cells.setdefault(cell.pair, []).append(cell)
     rows = {}
     for pair, cells_of_pair in cells.items():
+        data_seeds, devices = [], set()
+        for cell in cells_of_pair:
+            data_seeds.append(cell.data_seed)
+            devices.add(run.records[cell.key]["device"])
         values = {}
-        for metric in WATCHED:
-            column = [columns[metric.name][*pair, cell.seed] for cell in cells_of_pair]
-            values[metric.name] = tuple(None if math.isnan(value) else value for value in column)
-        devices = sorted({run.records[cell.key]["device"] for cell in cells_of_pair})
-        trainings = Series(data_seeds=tuple(cell.data_seed for cell in cells_of_pair), values=values)
-        rows[pair] = Measured(conditions=_conditions(cells_of_pair[0], devices), trainings=trainings)
+        for name, column in columns.items():
+            values[name] = tuple(_number(column[*pair, cell.seed]) for cell in cells_of_pair)
+        trainings = Series(data_seeds=tuple(data_seeds), values=values)
+        rows[pair] = Measured(conditions=_conditions(cells_of_pair[0], sorted(devices)), trainings=trainings)
     return rows
+
+
+def _number(value: float) -> float | None:
+    """Value of a column; None for a blank."""
+    return None if math.isnan(value) else value
 
 
 def _conditions(cell: Cell, devices: list[str]) -> JSON:

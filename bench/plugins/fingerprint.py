@@ -154,7 +154,8 @@ def _sources(module: str, names: list[str]) -> list[Path | None]:
     passed: dict[str, str] = {}
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            passed |= {alias.asname or alias.name: node.module for alias in node.names}
+            for alias in node.names:
+                passed[alias.asname or alias.name] = node.module
     sources: list[Path | None] = []
     for name in names:
         submodule = module_file(f"{module}.{name}")

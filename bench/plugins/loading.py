@@ -9,6 +9,7 @@ An installed distribution offers them as entry points of the groups in `GROUPS`,
 import hashlib
 import importlib
 import importlib.util
+import itertools
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -168,7 +169,9 @@ def load(plugin: str) -> list[str]:
         raise UsageError(f"plug-in {plugin} cannot be loaded: {type(error).__name__}: {error}") from error
     present = _all()
     registered = present.keys() - before.keys()
-    registered |= {place for place in present if getattr(present[place], "__module__", None) == module}
+    for place, plugged_in in present.items():
+        if getattr(plugged_in, "__module__", None) == module:
+            registered.add(place)
     _PROVIDED[plugin] = _PROVIDED.get(plugin, set()) | registered
     if not _PROVIDED[plugin]:
         raise UsageError(
@@ -201,7 +204,7 @@ def needed(plugins: Iterable[str], names: Mapping[str, Collection[str]]) -> list
     """
     wanted: set[tuple[str, str]] = set()
     for group, group_names in names.items():
-        wanted |= {(group, name) for name in group_names}
+        wanted.update(itertools.product([group], group_names))
     return [plugin for plugin in plugins if plugin not in _PROVIDED or _PROVIDED[plugin] & wanted]
 
 
@@ -256,15 +259,17 @@ def _import(plugin: str) -> str:
 
 
 def _search(path: Path) -> None:
-    """Let a plug-in's file import the modules beside it, from whatever folder and by whatever command.
+    """Let a plug-in's file import the modules beside it, whatever the working folder and the command.
 
-    Behind all that is searched already, so that nothing of its folder stands in for what others import.
+    Its folders are searched last, so that no module in them hides a module that others import.
 
     Raises:
         UsageError: A module beside it has the name of another one that was imported before.
     """
     root = module_files.root(path)
-    sys.path += [str(folder) for folder in dict.fromkeys((root, path.parent)) if str(folder) not in sys.path]
+    for folder in (str(root), str(path.parent)):
+        if folder not in sys.path:
+            sys.path.append(folder)
     importlib.invalidate_caches()
     for name in modules(path):
         neighbour = module_files.beside(path.parent, name)

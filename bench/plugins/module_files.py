@@ -58,8 +58,11 @@ def versions(top: str) -> list[str]:
     """Lines "distribution==version" for distributions that install a module and do not come with ours."""
     from packaging.utils import canonicalize_name  # few commands need it
 
-    names = _providers().get(top, [])
-    return [f"{name}=={metadata.version(name)}" for name in names if canonicalize_name(name) not in _required()]
+    lines = []
+    for name in _providers().get(top, []):
+        if canonicalize_name(name) not in _required():
+            lines.append(f"{name}=={metadata.version(name)}")
+    return lines
 
 
 def origin(top: str) -> Path | None:

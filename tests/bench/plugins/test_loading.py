@@ -1,8 +1,7 @@
-"""Plug-ins of installed distributions, each written as pip would leave it."""
+"""Plug-ins of installed distributions and of files: registered, listed, identified by their code and measured."""
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,104 +17,9 @@ from bench.planning import keys
 from bench.planning.planner import make
 from bench.planning.protocol import PROTOCOLS
 from bench.planning.request import Request
-from bench.plugins import loading
 from bench.plugins.fingerprint import fingerprint
-from datasets import registry
-from quantizers import registry as families
+from tests.bench.plugins.distributions import METRIC, PLAIN, QUANTIZER, Install
 from tests.builders import finished
-
-QUANTIZER = """
-from quantizers import LearnedCodebook, register
-from PACKAGE.helper import COMMITMENT
-
-
-@register("leaky", paper="here", presets={"slow": {"rate": 0.1}})
-class Leaky(LearnedCodebook):
-    def __init__(self, num_codes, code_dim, *, rate: float = 0.5):
-        super().__init__(num_codes, code_dim, commitment=COMMITMENT)
-        self.rate = rate
-"""
-PLAIN = """
-from quantizers import LearnedCodebook
-
-
-class Plain(LearnedCodebook):
-    def __init__(self, num_codes, code_dim):
-        super().__init__(num_codes, code_dim, commitment=0.25)
-"""
-METRIC = """
-from bench.metrics import Metric, register
-
-
-@register("longest", direction="higher", summary="how long")
-def longest(trained):
-    return 2.0
-
-
-def _shortest(trained):
-    return 1.0
-
-
-SHORTEST = Metric("shortest", _shortest, "lower", "how short")
-"""
-DATASET = """
-from datasets import Dataset, register
-
-
-@register("noise")
-class Noise(Dataset):
-    width = 2
-    train_frames = 20
-
-    def load(self, seed):
-        raise NotImplementedError
-"""
-
-Install = Callable[..., Path]
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Write a distribution of one package into a folder of its own on the import path; registries are put back."""
-    monkeypatch.setattr(families, "_FAMILIES", dict(families._FAMILIES))
-    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
-    monkeypatch.setattr(loading, "_BROKEN", {})
-    metrics, modules = dict(METRICS), set(sys.modules)
-
-    def write(name: str, files: Mapping[str, str], **groups: Mapping[str, str]) -> Path:
-        site = tmp_path / f"site-{name}"
-        package = site / name
-        package.mkdir(parents=True)
-        for file, text in ({"__init__.py": ""} | dict(files)).items():
-            (package / file).write_text(text.replace("PACKAGE", name))
-        facts = site / f"{name}-1.2.dist-info"
-        facts.mkdir()
-        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-        lines = []
-        for group, offers in groups.items():
-            lines += [f"[quantizer_bench.{group}]", *(f"{key} = {name}.{value}" for key, value in offers.items())]
-        (facts / "entry_points.txt").write_text("\n".join(lines) + "\n")
-        monkeypatch.syspath_prepend(str(site))
-        return package
-
-    yield write
-    METRICS.clear()
-    METRICS.update(metrics)
-    for each in set(sys.modules) - modules:
-        if each.partition(".")[0].startswith("dist"):
-            del sys.modules[each]
-
-
-@pytest.fixture
-def installed(install: Install) -> Path:
-    files = {"quantizer.py": QUANTIZER, "helper.py": "COMMITMENT = 0.25\n", "plain.py": PLAIN}
-    return install(
-        "dist_whole",
-        files | {"metric.py": METRIC, "dataset.py": DATASET},
-        quantizers={"leaky": "quantizer:Leaky", "plain": "plain:Plain"},
-        datasets={"noise": "dataset:Noise"},
-        metrics={"longest": "metric:longest", "shortest": "metric:SHORTEST"},
-    )
 
 
 def test_what_is_installed_is_registered_once(installed: Path) -> None:
@@ -145,120 +49,6 @@ def test_a_child_finds_a_name_that_only_the_module_tells(install: Install) -> No
     install("dist_more", files, quantizers={"leaky": "quantizer:Leaky"})
     assert plugins.discover({plugins.OF_QUANTIZERS: {"leaky-too"}}) == []
     assert "leaky-too" in quantizers.names()
-
-
-ONE = "from bench.metrics import Metric\n\n\ndef one(trained):\n    return 1.0\n\n"
-
-
-def of_metric(arguments: str, cause: str, name: str = "it") -> tuple[str, str, dict[str, str], str]:
-    """An entry point to a metric made of these arguments, and why it cannot be taken."""
-    return "metrics", name, {"m.py": f"{ONE}\nIt = Metric({arguments})"}, cause
-
-
-BROKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
-    "import": ("quantizers", "it", {"m.py": "import nothing_of_that_name"}, "ModuleNotFoundError: No module named"),
-    "exit": ("quantizers", "it", {"m.py": "raise SystemExit('bye')"}, "SystemExit: bye"),
-    "absent": ("quantizers", "it", {"m.py": ""}, "AttributeError: module 'dist_broken.m' has no attribute 'It'"),
-    "no class": (
-        "quantizers",
-        "it",
-        {"m.py": "It = 3"},
-        "Expected 'it' to be a subclass of quantizers.Quantizer, got 3",
-    ),
-    "clash": ("quantizers", "vq", {"m.py": PLAIN + "\nIt = Plain"}, "A quantizer named 'vq' is already registered"),
-    "reference": ("quantizers", "kmeans", {"m.py": PLAIN + "\nIt = Plain"}, "'kmeans' is the name of a reference"),
-    "signature": (
-        "quantizers",
-        "it",
-        {"m.py": PLAIN.replace("code_dim)", "code_dim, rate=1.0)", 1) + "\nIt = Plain"},
-        "Expected Plain.__init__ to take rate by keyword only",
-    ),
-    "abstract": (
-        "quantizers",
-        "it",
-        {"m.py": "from quantizers import Quantizer\n\nclass It(Quantizer): ..."},
-        "Expected It to define codebook, encode, forward, initialise",
-    ),
-    "no dataset": ("datasets", "it", {"m.py": "class It: ..."}, "Expected 'it' to be a subclass of datasets.Dataset"),
-    "taken dataset": (
-        "datasets",
-        "lorenz",
-        {"m.py": DATASET.replace('"noise"', '"other"') + "\nIt = Noise"},
-        "already",
-    ),
-    "no metric": (
-        "metrics",
-        "it",
-        {"m.py": "def It(trained): ..."},
-        "Expected a Metric or a function with @bench.metrics",
-    ),
-    "taken metric": of_metric("'mse', one, 'lower', ''", "A metric named 'mse' is already registered", "mse"),
-    "a column": of_metric(
-        "'seed', one, 'lower', ''",
-        "Expected a metric name of lower-case letters, digits and _ that is no other column, got 'seed'",
-        "seed",
-    ),
-    "another name": of_metric(
-        "'that', one, 'lower', ''", "Expected a Metric or a function with @bench.metrics.register('it', ...)"
-    ),
-    "no direction": of_metric(
-        "'it', one, 'up', ''", "direction of 'it' to be one of lower, higher, target, none, got 'up'"
-    ),
-    "no target": of_metric("'it', one, 'target', ''", "Expected 'it' to have a target where"),
-    "needs": of_metric(
-        "'it', one, 'none', '', ('grid',)",
-        "Expected the needs of 'it' among positions, reader, small_reader, curve, got grid",
-    ),
-    "no function": of_metric("'it', print, 'none', ''", "Expected 'it' to be a plain function"),
-}
-
-
-@pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_plug_in_is_named_and_skipped(install: Install, installed: Path, kind: str) -> None:
-    group, name, files, cause = BROKEN[kind]
-    before = [quantizers.get("vq")[0].cls, datasets.get("lorenz"), METRICS["mse"]]
-    install("dist_broken", files, **{group: {name: "m:It"}})
-    (told,) = plugins.discover()
-    assert told.startswith(f"{group.removesuffix('s')} {name!r} of dist_broken 1.2 is skipped: ")
-    assert cause in told
-    assert "\n" not in told
-    assert [quantizers.get("vq")[0].cls, datasets.get("lorenz"), METRICS["mse"]] == before
-    assert "leaky" in quantizers.names()  # the others are there
-    assert "kmeans" not in quantizers.names()
-
-
-def test_two_distributions_of_one_name_are_told_apart(install: Install) -> None:
-    for name in ("dist_one", "dist_two"):
-        install(name, {"m.py": PLAIN}, quantizers={"plain": "m:Plain"})
-    (told,) = plugins.discover()
-    assert "quantizer 'plain' of dist_" in told
-    assert "A quantizer named 'plain' is already registered" in told
-
-
-@pytest.mark.parametrize("arguments", [("run", "--quantizers", "it", "--datasets", "lorenz"), ("test", "it")])
-def test_asking_for_a_broken_one_tells_the_cause(
-    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
-) -> None:
-    install("dist_broken", {"m.py": "import nothing_of_that_name"}, quantizers={"it": "m:It"})
-    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main.main()
-    warning, error = capsys.readouterr().err.splitlines()
-    assert stopped.value.code == 2
-    assert warning.startswith("warning: quantizer 'it' of dist_broken 1.2 is skipped: ModuleNotFoundError")
-    assert error.startswith("error: quantizer 'it' of dist_broken 1.2 cannot be used: ModuleNotFoundError")
-
-
-def test_a_broken_dataset_tells_the_cause_where_it_is_asked_for(
-    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    install("dist_broken", {"m.py": "1 / 0"}, datasets={"it": "m:It"})
-    monkeypatch.setattr(sys, "argv", ["bench", "data", "check", "it"])
-    with pytest.raises(SystemExit):
-        main.main()
-    assert "error: dataset 'it' of dist_broken 1.2 cannot be used: ZeroDivisionError" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="ZeroDivisionError"):
-        make(Request(quantizers="vq", datasets="it"))
 
 
 def test_a_file_stands_in_for_what_is_installed(install: Install, tmp_path: Path) -> None:
@@ -344,20 +134,6 @@ def test_lists_name_what_is_installed_and_what_a_family_needs(
             main.main()
         out = capsys.readouterr().out
         assert all(name in out for name in names)
-
-
-def test_a_peer_that_is_not_installed_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "vector_quantize_pytorch", None)
-    for command in (("run", "--quantizers", "vqt-vq:rotation", "--datasets", "lorenz"), ("test", "vqt-lfq")):
-        monkeypatch.setattr(sys, "argv", ["bench", *command])
-        with pytest.raises(SystemExit) as stopped:
-            main.main()
-        assert stopped.value.code == 2
-        err = capsys.readouterr().err
-        assert err.count("\n") == 1
-        assert "pip install vector-quantize-pytorch" in err
 
 
 class _Silent:
