@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from reports.document.text import code
+from reports.document.text import code, known
 
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
@@ -11,6 +11,11 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 def select(rows: Iterable[Row], **values: Any) -> list[Row]:
     """Rows that have all of these values."""
     return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def having(rows: Iterable[Row], column: str) -> list[Row]:
+    """Rows with a number in a column."""
+    return [row for row in rows if known(row, column) is not None]
 
 
 def pluck(rows: Iterable[Mapping[str, Any]], column: str) -> list[Any]:

@@ -1,13 +1,16 @@
-"""What a run allows one to say, in sentences made from its tables alone."""
+"""Verdict on a run: sentences made from its tables alone."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
 
 from reports.document.blocks import Block, Bullets, Prose, Section
-from reports.document.rows import by_name, pluck, quantizers, select
+from reports.document.rows import by_name, having, pluck, quantizers, select
 from reports.document.text import FEW_SEEDS, code, escape, interval, is_family, known, listed, number, records
 from reports.sections.claims import bounds, papers_order, seeds, topology
 
@@ -19,9 +22,9 @@ class Aspect:
     """A question that one metric answers.
 
     Attributes:
-        title: What is asked.
-        metric: What answers it.
-        better: Which way is better; blank for a fact.
+        title: Subject of the question, as a heading.
+        metric: Name of the metric that answers it.
+        better: Direction in words; blank for a fact, which nobody is ranked by.
     """
 
     title: str
@@ -42,7 +45,6 @@ ASPECTS = (
     Aspect("Learnability against plain VQ of equal reconstruction", RATE, "lower is better"),
     Aspect("Cost", "train_seconds", "lower is better"),
 )
-STANDINGS = ("best", "tied", "identical", "behind", "untested")
 UNRANKED = "No row here is one that is ranked, so nothing is compared."
 INTRODUCTION = (
     "Made from the tables below. Means ± half the 95 % interval over n seeds; a difference is paired over seeds and "
@@ -59,28 +61,30 @@ def verdict(
     stand_ins: Mapping[str, str],
     protocol: Mapping[str, Any],
 ) -> list[Block]:
-    """Who is best at what, who cannot be told from the best and what is left of the SOM-VQ paper's claims.
+    """Best rows per question, rows that do not differ from them, and what is left of the SOM-VQ paper's claims.
 
     Args:
-        table: One row a cell.
-        summary: One row a (quantizer, dataset).
+        table: Table with one row per cell.
+        summary: Table with one row per (quantizer, dataset).
         rankings: Per dataset and metric, each family against the best; None or empty where nothing was compared.
-        claims: The tests of the paper's claims; None or empty where there are none.
-        stand_ins: Dataset that is not real -> what it stands in for.
-        protocol: Its values.
+        claims: Tests of the paper's claims; None or empty where there are none.
+        stand_ins: Dataset that is not real -> the dataset that it stands in for.
+        protocol: Values of the protocol, by name.
     """
     sections: list[Block] = []
     concluded = False
     for dataset in dict.fromkeys(table["dataset"]):
-        own = [[row for row in records(frame) if row["dataset"] == dataset] for frame in (summary, rankings, claims)]
+        own_summary, own_rankings, own_claims = (
+            select(records(frame), dataset=dataset) for frame in (summary, rankings, claims)
+        )
         done = table[(table["dataset"] == dataset) & (table["status"] == "done")]
         n = int(done["seed"].nunique())
         kind = _kind(dataset, stand_ins, protocol)
         blocks: list[Block] = [Prose(kind)] if kind else []
-        untested = n < FEW_SEEDS or _untested(own[1], own[2])
-        told = () if untested else tuple(_dataset(*own))
-        if told:
-            blocks.append(Bullets(told))
+        untested = n < FEW_SEEDS or _untested(own_rankings, own_claims)
+        sentences = () if untested else tuple(_dataset(own_summary, own_rankings, own_claims))
+        if sentences:
+            blocks.append(Bullets(sentences))
             concluded = True
         else:
             blocks.append(Prose(_nothing(n) if untested else UNRANKED))
@@ -89,19 +93,19 @@ def verdict(
 
 
 def _kind(dataset: str, stand_ins: Mapping[str, str], protocol: Mapping[str, Any]) -> str:
-    told = ""
+    sentences = ""
     if dataset in stand_ins:
         original = f" and not {escape(stand_ins[dataset])}" if stand_ins[dataset] else ""
-        told = f"Stand-in data: {code(dataset)} is generated{original}; what follows holds for the stand-in only. "
+        sentences = f"Stand-in data: {code(dataset)} is generated{original}; what follows holds for the stand-in only. "
     if not str(protocol["name"]).startswith("paper"):
-        told += f"Protocol {code(protocol['name'])}: not the paper's sizes."
-    return told.strip()
+        sentences += f"Protocol {code(protocol['name'])}: not the paper's sizes."
+    return sentences.strip()
 
 
 def _untested(rankings: Sequence[Row], claims: Sequence[Row]) -> bool:
     """Whether comparisons were wanted and none could be made."""
-    outcomes = [row["standing"] for row in rankings if row["standing"] != "best"] + pluck(claims, "outcome")
-    return bool(outcomes) and set(outcomes) == {"untested"}
+    outcomes = {*pluck(rankings, "standing"), *pluck(claims, "outcome")} - {"best"}
+    return outcomes == {"untested"}
 
 
 def _nothing(n: int) -> str:
@@ -111,14 +115,15 @@ def _nothing(n: int) -> str:
 
 
 def _dataset(summary: Sequence[Row], rankings: Sequence[Row], claims: Sequence[Row]) -> list[str | Bullets]:
-    families = [row for row in summary if is_family(row)]
-    told: list[str | Bullets] = [*_caution(summary)]
+    families = list(filter(is_family, summary))
+    sentences: list[str | Bullets] = [*_caution(summary)]
     for aspect in ASPECTS:
         ranked = select(rankings, metric=aspect.metric)
         sentence = _ranking(aspect, ranked, families) if aspect.better and ranked else _fact(aspect, families)
-        told += [sentence] if sentence else []
+        if sentence:
+            sentences.append(sentence)
     traded = [row for row in summary if is_family(row) or row["role"] == "curve"]
-    return [*told, *_pareto(traded), *papers_order(claims, summary), *topology(claims)]
+    return [*sentences, *_pareto(traded), *papers_order(claims, summary), *topology(claims)]
 
 
 def _caution(rows: Sequence[Row]) -> list[str]:
@@ -140,44 +145,59 @@ def _caution(rows: Sequence[Row]) -> list[str]:
 
 
 def _fact(aspect: Aspect, rows: Sequence[Row]) -> str:
-    """The span of a metric that nobody was ranked by."""
-    found = sorted((row for row in rows if known(row, aspect.metric) is not None), key=lambda row: row[aspect.metric])
-    if not found:
+    """Lowest and highest value of a metric that nobody was ranked by."""
+    measured = sorted(having(rows, aspect.metric), key=itemgetter(aspect.metric))
+    if not measured:
         return ""
-    n = seeds([row.get(f"{aspect.metric}_n", row["done"]) for row in found])
+    n = seeds(_seeds_behind(measured, aspect.metric))
     head = f"**{aspect.title}** ({code(aspect.metric)}, {'not ranked' if aspect.better else 'a fact, no score'}, {n}): "
-    ends = [f"{code(row['quantizer'])} {interval(row, aspect.metric)}" for row in (found[0], found[-1])]
-    return head + (f"from {ends[0]} to {ends[1]}." if len(found) > 1 else f"{ends[0]}.")
+    lowest = f"{code(measured[0]['quantizer'])} {interval(measured[0], aspect.metric)}"
+    if len(measured) == 1:
+        return f"{head}{lowest}."
+    return f"{head}from {lowest} to {code(measured[-1]['quantizer'])} {interval(measured[-1], aspect.metric)}."
+
+
+def _seeds_behind(rows: Sequence[Row], metric: str) -> list[int]:
+    """Number of seeds behind a metric, per row."""
+    return [row.get(f"{metric}_n", row["done"]) for row in rows]
 
 
 def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> str:
-    others = [row for row in rows if row["quantizer"] != row["best"]]
-    places = {name: select(others, standing=name) for name in STANDINGS}
-    values = {row["quantizer"]: interval(row, aspect.metric) for row in families}
-    shown = {row["quantizer"]: values.get(row["quantizer"]) or number(row["mean"]) for row in rows}
-    first = rows[0]["best"]
-    name = f"{code(first)} ({shown.get(first, '')})"
-    told = [f"**{aspect.title}** ({code(aspect.metric)}, {aspect.better}, {seeds([row['n'] for row in rows])}):"]
+    shown = _with_values(rows, aspect.metric, by_name(families))
+    best = rows[0]["best"]
+    places = defaultdict(list)
+    for row in rows:
+        if row["quantizer"] != best:
+            places[row["standing"]].append(row)
+    others = len(list(chain(*places.values())))
+    head = f"**{aspect.title}** ({code(aspect.metric)}, {aspect.better}, {seeds(pluck(rows, 'n'))}):"
     if len(rows) == 1:
-        only = rows[0]["quantizer"]
-        return " ".join(
-            [f"{told[0]} only {code(only)} ({shown[only]}) can be ranked.", *_by_construction(aspect, families)]
-        )
-    if len(places["untested"]) == len(others):
-        return f"{told[0]} no comparison could be tested, so nothing can be concluded."
-    trivial = aspect.metric == LATTICE and first in [row["quantizer"] for row in _flat(families)]
-    alone = len(places["behind"]) == len(others) and not trivial
-    told.append(f"{name} is best." if alone else f"{name} has the best mean.")
-    if places["tied"]:
-        tied = [f"{code(row['quantizer'])} ({shown[row['quantizer']]})" for row in places["tied"]]
-        told.append(f"{listed(tied)} cannot be told from it at {seeds([row['n'] for row in places['tied']])}.")
+        return " ".join([f"{head} only {shown[rows[0]['quantizer']]} can be ranked.", *_by_construction(aspect, families)])
+    if len(places["untested"]) == others:
+        return f"{head} no comparison could be tested, so nothing can be concluded."
+    trivial = aspect.metric == LATTICE and best in pluck(_flat(families), "quantizer")
+    alone = len(places["behind"]) == others and not trivial
+    sentences = [head, f"{shown[best]} is best." if alone else f"{shown[best]} has the best mean."]
+    if tied := places["tied"]:
+        names = [shown[row["quantizer"]] for row in tied]
+        sentences.append(f"{listed(names)} cannot be told from it at {seeds(pluck(tied, 'n'))}.")
     if places["identical"]:
-        told.append(f"The same on every seed: {_names(places['identical'])}.")
+        sentences.append(f"The same on every seed: {_names(places['identical'])}.")
     if places["behind"]:
-        told.append(f"Behind it: {', '.join(map(_behind, places['behind']))}.")
+        sentences.append(f"Behind it: {', '.join(map(_behind, places['behind']))}.")
     if places["untested"]:
-        told.append(f"Not tested against it: {_names(places['untested'])}.")
-    return " ".join([*told, *_by_construction(aspect, families)])
+        sentences.append(f"Not tested against it: {_names(places['untested'])}.")
+    return " ".join([*sentences, *_by_construction(aspect, families)])
+
+
+def _with_values(rows: Sequence[Row], metric: str, families: Mapping[str, Row]) -> dict[str, str]:
+    """Quantizer -> its name with the interval of a metric, or with the mean where there is no interval."""
+    shown = {}
+    for row in rows:
+        name = row["quantizer"]
+        value = interval(families[name], metric) if name in families else ""
+        shown[name] = f"{code(name)} ({value or number(row['mean'])})"
+    return shown
 
 
 def _names(rows: Sequence[Row]) -> str:
@@ -196,35 +216,35 @@ def _flat(rows: Sequence[Row]) -> list[Row]:
 
 
 def _by_construction(aspect: Aspect, rows: Sequence[Row]) -> list[str]:
-    """What a metric reads without anything to be found."""
+    """Sentences about values that follow from the construction of a row alone."""
     if aspect.metric == LATTICE and (flat := _flat(rows)):
         return [
             f"An error of exactly 0 on every seed ({_names(flat)}) is what a lattice has by construction: no finding."
         ]
-    if aspect.metric == RATE and any(row["quantizer"] == CURVE and known(row, RATE) is not None for row in rows):
+    if aspect.metric == RATE and CURVE in pluck(having(rows, RATE), "quantizer"):
         return [f"{code(CURVE)} is the curve itself: 0 by construction."]
     return []
 
 
 def _pareto(rows: Sequence[Row]) -> list[str]:
-    """The rows that no other beats both in bits a frame and in explained variance."""
-    points = {
-        row["quantizer"]: (bits, -explained)
-        for row in rows
-        if (bits := known(row, "bits_per_frame")) is not None and (explained := known(row, "explained")) is not None
-    }
-    if len(points) < 2:
+    """Sentence about the rows that no other beats both in bits per frame and in explained variance."""
+    measured = having(having(rows, "bits_per_frame"), "explained")
+    if len(measured) < 2:
         return []
-    kept = [
-        name
-        for name, point in points.items()
-        if not any(other != point and other[0] <= point[0] and other[1] <= point[1] for other in points.values())
-    ]
-    kept.sort(key=lambda name: points[name])
-    of = by_name(rows)
-    shown = [f"{code(q)} ({interval(of[q], 'bits_per_frame')}; {interval(of[q], 'explained')})" for q in kept]
-    n = seeds([of[name].get("bits_per_frame_n", of[name]["done"]) for name in points])
+    # By rising cost, a row is on the front when it explains more than every cheaper one, or is the last one's equal.
+    front: list[Row] = []
+    for row in sorted(measured, key=lambda row: (row["bits_per_frame"], -row["explained"])):
+        if not front or row["explained"] > front[-1]["explained"] or _point(row) == _point(front[-1]):
+            front.append(row)
+    shown = []
+    for row in front:
+        shown.append(f"{code(row['quantizer'])} ({interval(row, 'bits_per_frame')}; {interval(row, 'explained')})")
+    n = seeds(_seeds_behind(measured, "bits_per_frame"))
     return [
-        f"**Bits against quality** (`bits_per_frame`; `explained`, by means, untested, {n}): of {len(points)} "
+        f"**Bits against quality** (`bits_per_frame`; `explained`, by means, untested, {n}): of {len(measured)} "
         f"rows no other is at once cheaper and better than {listed(shown)}."
     ]
+
+
+def _point(row: Row) -> tuple[float, float]:
+    return row["bits_per_frame"], row["explained"]
