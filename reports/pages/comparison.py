@@ -64,10 +64,7 @@ def page(first: Results, second: Results, changes: pd.DataFrame, differences: Se
         tables.append(Section(source_title(dataset, stand_ins), (table,)))
     pair = (("First", _described(first)), ("Second", _described(second)))
     blocks = (
-        Section(
-            "What is compared",
-            (Facts((("First", _described(first)), ("Second", _described(second)))), *_alone(first, second)),
-        ),
+        Section("What is compared", (Facts(pair), *_alone(first, second))),
         Section("What differs between them", (_differences(differences),)),
         Section("What changed", (*_summary(changes), *tables)),
         Section("Reproduce", (Code(first.command), Code(second.command))),
