@@ -33,7 +33,7 @@ def listed(items: Sequence[str]) -> str:
 
 
 def number(value: float, precision: float | None = None) -> str:
-    """Number with three significant digits, or with as many decimals as the two leading digits of a precision justify."""
+    """Number with three significant digits, or as many decimals as two leading digits of a precision justify."""
     scale = abs(precision if precision else value)
     if scale == 0 or not math.isfinite(scale):
         return f"{value:.3g}"

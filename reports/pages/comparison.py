@@ -59,8 +59,8 @@ def page(first: Results, second: Results, changes: pd.DataFrame, differences: Se
     units = {**first.units, **second.units}
     tables: list[Block] = []
     for dataset in dict.fromkeys(changes["dataset"]):
-        own = changes[changes["dataset"] == dataset]
-        table = _table(own, dataset, columns, metrics, units.get(dataset, ""), dataset in stand_ins)
+        compared = changes[changes["dataset"] == dataset]
+        table = _table(compared, dataset, columns, metrics, units.get(dataset, ""), dataset in stand_ins)
         tables.append(Section(source_title(dataset, stand_ins), (table,)))
     pair = (("First", _described(first)), ("Second", _described(second)))
     blocks = (

@@ -33,12 +33,12 @@ def row_by_row(
     """
     sections: list[Block] = []
     for name in dict.fromkeys(summary["quantizer"]):
-        own = by_name(records(summary[summary["quantizer"] == name]), "dataset")
+        of_datasets = by_name(records(summary[summary["quantizer"] == name]), "dataset")
         blocks: list[Block] = []
         if parameters.get(name):
             blocks += [Prose("Run with:"), values(parameters[name])]
-        blocks.append(_metrics(name, own, metrics, stand_ins))
-        for dataset in own:
+        blocks.append(_metrics(name, of_datasets, metrics, stand_ins))
+        for dataset in of_datasets:
             drawn: list[Block] = [figure for figure in figures if figure.section == f"row:{dataset}:{name}"]
             drawn += map(Grid, select(grids, dataset=dataset, row=name))
             if drawn:
@@ -49,20 +49,22 @@ def row_by_row(
 
 def _metrics(
     name: str,
-    own: Mapping[str, Mapping[str, Any]],
+    of_datasets: Mapping[str, Mapping[str, Any]],
     metrics: Mapping[str, Mapping[str, Any]],
     stand_ins: Mapping[str, str],
 ) -> Table:
     """Table of the metrics that have a value, one per line."""
     columns = [Column("metric", numeric=False)]
     count = [TableCell("n")]
-    for dataset, row in own.items():
+    for dataset, row in of_datasets.items():
         columns.append(Column(escape(dataset) + (f" ({STAND_IN})" if dataset in stand_ins else "")))
         count.append(TableCell(f"{row['done']} of {row['cells']}", failed=not row["done"]))
     body = [tuple(count)]
     for metric in (*metrics, "train_seconds", "eval_seconds"):
-        if having(own.values(), metric):
-            body.append((TableCell(heading(metric, metrics).title), *(measured(row, metric) for row in own.values())))
+        if having(of_datasets.values(), metric):
+            body.append(
+                (TableCell(heading(metric, metrics).title), *(measured(row, metric) for row in of_datasets.values()))
+            )
     return Table(
         name=f"row-{file_name(name)}",
         caption=f"Every metric of {escape(name)}",
