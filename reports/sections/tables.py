@@ -47,7 +47,7 @@ def results(
         rows: Rows of the summary, of this dataset.
         rankings: Standing of each family per metric; None where nothing was ranked.
         metrics: Name of a metric -> its catalogue entry.
-        unit: Unit of `error_units`.
+        unit: Unit of the metric `error_units`.
         columns: Names of the metrics to show; `MAIN` by default.
         missing: Name of a row -> statuses of its cells that are not done.
         stand_in: Whether generated data stand in for the dataset.

@@ -79,7 +79,7 @@ def sequential(values: ArrayLike, alpha: ArrayLike = 1.0) -> NDArray[np.uint8]:
     """Values in [0, 1] -> colours (..., 4) of 0 to 255, luminance rising with the value; NaN is transparent.
 
     Args:
-        values: (...) values.
+        values: (...) values in [0, 1] or NaN.
         alpha: (...) opacity in [0, 1], of one shape with the values or one for all.
     """
     shares = np.asarray(values, dtype=np.float64)
