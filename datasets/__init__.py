@@ -1,12 +1,12 @@
-"""Datasets: `lorenz`, `aist` (AIST++ motion), its stand-in `aist-standin`, `cmu` (motion), `npz:PATH` (one's own).
+"""Datasets: `lorenz`, `aist` (AIST++ motion), its stand-in `aist-standin`, `cmu` (motion), `npz:PATH` (your file).
 
 import datasets
 sequences = datasets.load("lorenz", seed=0)
 sequences.frames["train"]  # (280, 297, 8)
-own = datasets.load("npz:walks.npz", window=60)
+walks = datasets.load("npz:walks.npz", window=60)
 """
 
-from datasets.base import SPLITS, Dataset, Sequences, Transform
+from datasets.base import SPLITS, Dataset, Sequences, Skeleton, Transform
 from datasets.errors import DataError
 from datasets.registry import TUNING, create, draw, get, load, missing, names, parameters, register, resolve
 
@@ -16,6 +16,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Sequences",
+    "Skeleton",
     "Transform",
     "create",
     "draw",

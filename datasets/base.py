@@ -1,4 +1,4 @@
-"""A dataset: sequences of standardised, PCA-reduced frames, split by sequence, and the way back to data units."""
+"""Contract of a dataset: sequences of standardised, PCA-reduced frames, split by sequence."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ Float = NDArray[np.float64]
 SPLITS = ("train", "val", "test")
 TIED = 1e-5  # relative difference of an eigenvector's entries that counts as none
 CONSTANT = "features_constant_in_training"
-"""Among the notes of `Sequences`: which features are left out."""
+"""Note of `Sequences` that lists the features that are left out."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Transform:
 
     Attributes:
         mean: (F,) mean of each feature in data units.
-        scale: (F,) its standard deviation; 0 for a feature that does not vary, whose z-score is 0.
+        scale: (F,) standard deviation of each feature; 0 for one that does not vary, whose z-score is 0.
         centre: (F,) mean of the z-scored training frames.
         components: (width, F) orthonormal principal directions, not whitened.
     """
@@ -53,7 +53,7 @@ class Transform:
         sizes = np.abs(components)
         largest = (sizes >= (1 - TIED) * sizes.max(axis=1, keepdims=True)).argmax(axis=1)
         components *= np.sign(components[np.arange(len(components)), largest])[:, None]
-        # The principal components are wanted to seven digits, whatever the data's origin; mean and scale to all.
+        # Seven digits of the principal components are enough, whatever the data's origin; mean and scale need all.
         centre, components = centre.astype(np.float32), components.astype(np.float32)
         return cls(*(np.ascontiguousarray(part, np.float64) for part in (mean, scale, centre, components)))
 
@@ -72,20 +72,37 @@ class Transform:
         return self.expand(projected) * self.scale + self.mean
 
 
+@dataclass(frozen=True)
+class Skeleton:
+    """A body whose joints are the points of a dataset; figures draw its frames as poses.
+
+    Attributes:
+        joints: Names of the joints, in the order of the points; those of the left side begin with "left".
+        bones: Pairs of indices of the joints that a bone joins.
+    """
+
+    joints: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
     """A loaded dataset; frames and z-scores are float32.
 
     Attributes:
-        name: The dataset's own name; a stand-in never carries the name of what it stands in for.
-        real: False for a stand-in.
-        frames: Split -> (n_sequences, time, width): what the tokenizer sees.
-        standardised: Split -> (n_sequences, time, F): the z-scored features before PCA; `mse` is measured here.
-        transform: The way between frames and data units.
+        name: Name of the dataset; a stand-in never carries the name of the dataset that it stands in for.
+        real: Whether the data are real; False for a stand-in.
+        frames: Split -> (n_sequences, time, width) frames after PCA, the input of the tokenizer.
+        standardised: Split -> (n_sequences, time, F) z-scored features before PCA, on which `mse` is measured.
+        transform: Transform between frames and data units.
         points: (P, c) indices of the F features that form one spatial point each; `error_units` is the mean
             Euclidean distance over points.
-        unit: Unit of those points, "cm" or "" where there is none.
+        unit: Unit of those points, such as "cm"; "" where there is none.
         notes: Facts for the report: counts, options, variance kept by the PCA.
+        skeleton: Body whose P joints the points are, in three coordinates with y up; None where they are no body.
+
+    Raises:
+        ValueError: The skeleton has another number of joints than there are points.
     """
 
     name: str
@@ -96,6 +113,15 @@ class Sequences:
     points: NDArray[np.int64]
     unit: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    skeleton: Skeleton | None = None
+
+    def __post_init__(self) -> None:
+        """Check the skeleton against the points."""
+        if self.skeleton is not None and len(self.skeleton.joints) != len(self.points):
+            raise ValueError(
+                f"Expected a skeleton with a joint per point, got {len(self.skeleton.joints)} joints and "
+                f"{len(self.points)} points."
+            )
 
     @classmethod
     def build(
@@ -110,14 +136,27 @@ class Sequences:
         points: NDArray[np.int64],
         unit: str = "",
         notes: Mapping[str, Any] | None = None,
+        skeleton: Skeleton | None = None,
     ) -> "Sequences":
         """Fit the PCA on the train split of z-scored features and project every split.
 
         A feature that does not vary in training is left out: its z-score is 0 in every split, because a deviation of 0
         gives no unit in which its changes elsewhere could be measured. The notes name it.
 
+        Args:
+            name: Name of the dataset.
+            real: Whether the data are real.
+            standardised: Split -> (n_sequences, time, F) z-scored features.
+            mean: (F,) mean of each feature in data units.
+            scale: (F,) standard deviation of each feature in data units.
+            width: Number of principal components to keep.
+            points: (P, c) indices of features, see the attributes.
+            unit: Unit of the points.
+            notes: Facts for the report, to which those of the PCA are added.
+            skeleton: Body whose joints the points are.
+
         Raises:
-            DataError: Of the features that training sees none varies.
+            DataError: No feature varies in the training frames.
         """
         flat = standardised["train"].reshape(-1, mean.size)
         constant = np.ptp(flat, axis=0) == 0
@@ -145,17 +184,19 @@ class Sequences:
             points=points,
             unit=unit,
             notes=notes,
+            skeleton=skeleton,
         )
 
     def without_test(self) -> "Sequences":
-        """The same with the validation split in the place of the test split, which is let go."""
-        frames, standardised = ({**parts, "test": parts["val"]} for parts in (self.frames, self.standardised))
+        """Copy with the validation split in the place of the test split, which is dropped."""
+        frames = {**self.frames, "test": self.frames["val"]}
+        standardised = {**self.standardised, "test": self.standardised["val"]}
         notes = {**self.notes, "measured": "the validation split"}
         return replace(self, frames=frames, standardised=standardised, notes=notes)
 
     @property
     def width(self) -> int:
-        """Features a frame after PCA."""
+        """Number of features per frame after PCA."""
         return int(self.frames["train"].shape[-1])
 
     def inverse(self, projected: NDArray[Any]) -> Float:
@@ -175,14 +216,14 @@ class Dataset(ABC):
 
     Attributes:
         stand_in: Name of the dataset to run on where this one's data are absent, or None.
-        real: False for a stand-in.
+        real: Whether the data are real; False for a stand-in.
         resplit: Whether seeds split one finite source anew, so that their results are not independent.
         located: Whether its name is followed by a colon and a path, which becomes the parameter `path`.
-        source: Where the data come from: a citation, one line.
-        licence: Under what terms; empty where that is not known.
-        frame: What the features of a frame in data units are, one line.
-        title: What people call it, where that is not its name here.
-        width: Features a frame after PCA.
+        source: Citation of the source of the data, one line.
+        licence: Terms of use; empty where they are not known.
+        frame: Meaning of the features of a frame in data units, one line.
+        title: Common name of the dataset, where that is not its name here.
+        width: Number of features per frame after PCA.
     """
 
     width: int
@@ -202,23 +243,23 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def train_frames(self) -> int:
-        """Frames in the train split, the same for every seed: known without loading."""
+        """Number of frames in the train split, the same for every seed and available without loading."""
 
     @property
     def test_apart(self) -> bool:
-        """Whether no seed trains or validates on what another seed tests: else nothing can be tuned on it."""
+        """Whether no seed trains or validates on frames that another seed tests; tuning needs this."""
         return not self.resplit
 
     def missing(self) -> str | None:
-        """One line on what is missing and the command that gets it; None where `load` would work."""
+        """One line on the missing data and the command that gets them; None where `load` would work."""
         return None
 
     def recipe(self) -> dict[str, Any]:
-        """What identifies the source beside code and parameters: SHA-256 of its files; nothing for a generator."""
+        """Identity of the source beside code and parameters: SHA-256 of its files; empty for a generator."""
         return {path.name: file_sha256(path) for path in self.files()}
 
     def settled(self) -> dict[str, Any]:
-        """Parameters that the data decide, with the values in effect; looks at all of the data, before a run does.
+        """Parameters that the data decide, with the values in effect; reads all of the data, before a run.
 
         Raises:
             DataError: The data cannot be used.
@@ -226,11 +267,11 @@ class Dataset(ABC):
         return {}
 
     def files(self) -> list[Path]:
-        """Files of the data directory, or those that its name locates, that `load` reads: they are sent to workers."""
+        """Files that `load` reads, in the data directory or where its name locates them; they are sent to workers."""
         return []
 
     def install(self, path: Path) -> list[str]:
-        """Import the files under `path` that a user has fetched; lines that tell what was done.
+        """Import the files under `path` that a user has fetched, and return lines about the import.
 
         Raises:
             DataError: There is nothing to import for this dataset, or the files are not what they should be.
@@ -238,12 +279,12 @@ class Dataset(ABC):
         raise DataError(f"There is nothing to import for {type(self).__name__}, so {path} was not looked at.")
 
     def fetch(self, url: str, tell: Callable[[str], None], watch: Callable[[int, int], None]) -> None:
-        """Get the files from the network and import them; the one thing here that touches it.
+        """Get the files from the network and import them; no other method touches the network.
 
         Args:
-            url: Of a copy; the original's where empty.
-            tell: Takes lines: licence, size and address before anything is fetched, what was done afterwards.
-            watch: Takes the bytes at hand and in all, again and again.
+            url: Address of a copy; that of the original where empty.
+            tell: Function that takes lines: licence, size and address before the download, the outcome afterwards.
+            watch: Function that takes the bytes at hand and in all, again and again.
 
         Raises:
             OSError: The network failed; the same call goes on from there.
@@ -252,7 +293,7 @@ class Dataset(ABC):
         raise DataError(f"There is nothing to fetch for {type(self).__name__}.")
 
     def check(self) -> list[str]:
-        """Load seed 0 and tell what came; datasets kept on disk verify their files first.
+        """Load seed 0 and describe the result in lines; datasets kept on disk verify their files first.
 
         Raises:
             FileNotFoundError: The data are not on this machine; the message says how to get them.
@@ -275,7 +316,7 @@ class Dataset(ABC):
 
 
 def left_out_line(features: Sequence[int]) -> str:
-    """What is said of features that do not vary in training, before the seeds.
+    """Sentence about features that do not vary in training.
 
     >>> left_out_line([0, 3])
     'left out, because they do not vary in training: features 0, 3'
@@ -285,7 +326,7 @@ def left_out_line(features: Sequence[int]) -> str:
 
 
 def split_sizes(sequences: int) -> dict[str, int]:
-    """70 / 15 / 15 % of `sequences`, at least one each.
+    """Split sizes: 70 / 15 / 15 % of `sequences`, at least one each.
 
     >>> split_sizes(400)
     {'train': 280, 'val': 60, 'test': 60}
@@ -297,7 +338,7 @@ def split_sizes(sequences: int) -> dict[str, int]:
 
 
 def short_name(path: str) -> str:
-    """A file's name without its endings, safe in tables, file names and on the command line.
+    """Name of a file without its endings, safe in tables, file names and on the command line.
 
     >>> short_name("data/my walk.v2.npz")
     'my-walk'
@@ -306,7 +347,7 @@ def short_name(path: str) -> str:
 
 
 def _decoded(name: str) -> str:
-    """A file name whose bytes Python could not decode, read as UTF-8 where it is that: the same under every locale."""
+    """Decode the bytes of a file name as UTF-8 where Python could not, so that it is the same under every locale."""
     try:
         content = name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
@@ -331,6 +372,6 @@ def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
 def stream(seed: int, number: int) -> np.random.Generator:
     """Random stream `number` of a data seed: train and validation draw from 0, test from 1.
 
-    Apart, so that whoever tunes can leave the test stream undrawn.
+    The streams are separate so that tuning can leave the test stream undrawn.
     """
     return np.random.default_rng(np.random.SeedSequence([seed, number]))

@@ -1,4 +1,4 @@
-"""One file over HTTP, resumed where a former attempt was cut off."""
+"""Download of one file over HTTP, resumed where a former attempt was cut off."""
 
 import contextlib
 import fcntl
@@ -17,7 +17,7 @@ from datasets import store
 from datasets.errors import DataError
 
 TIMEOUT = 60.0  # seconds without a byte
-PAUSES = (2.0, 10.0, 30.0)  # seconds before each further attempt; an attempt that got on starts them anew
+PAUSES = (2.0, 10.0, 30.0)  # seconds before each further attempt; progress starts them anew
 BLOCK = 1 << 20
 _CUT = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 _TRANSIENT = (408, 429)  # and all of the server's own
@@ -25,7 +25,7 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
 class _ChangedError(Exception):
-    """What the server has now is not what the bytes at hand are from."""
+    """The file on the server is not the one that the bytes at hand are from."""
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def alone(folder: Path) -> Iterator[None]:
     """Keep other downloads out of a folder.
 
     Raises:
-        BlockingIOError: One is going on.
+        BlockingIOError: Another download is going on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".fetch.lock").open("w") as lock:
@@ -47,18 +47,18 @@ def alone(folder: Path) -> Iterator[None]:
 def download(url: str, partial: Path, check: Callable[[int], None], watch: Callable[[int, int], None]) -> None:
     """Fetch `url` into `partial`, going on after the bytes that are there.
 
-    What is known of those bytes lies beside them as JSON: address, size and the server's mark of the version. A
-    server that has another version now, or cannot resume, gives the whole file again.
+    Address, size and the server's mark of the version lie beside the bytes as JSON. A server that has another version
+    now, or cannot resume, gives the whole file again.
 
     Args:
-        url: Of http or https.
-        partial: Where the bytes go; complete when this returns.
-        check: Called with the size that the server tells before a byte is written; raises to refuse.
-        watch: Called with bytes at hand and bytes in all.
+        url: Address with http or https.
+        partial: File that takes the bytes; it is complete when the function returns.
+        check: Function of the size that the server states, called before a byte is written; it raises to refuse.
+        watch: Function of the bytes at hand and the bytes in all.
 
     Raises:
         OSError: The server cannot be reached, refuses, or was cut off again and again; the bytes at hand are kept.
-        DataError: The address is not of http, or the server tells no size.
+        DataError: The address is not of http, or the server states no size.
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise DataError(f"Expected an address that begins with http:// or https://, got {url!r}.")
@@ -88,7 +88,7 @@ def download(url: str, partial: Path, check: Callable[[int], None], watch: Calla
 
 
 def forget(partial: Path) -> None:
-    """Remove the bytes at hand and what is known of them."""
+    """Remove the bytes at hand and the facts about them."""
     partial.unlink(missing_ok=True)
     _beside(partial).unlink(missing_ok=True)
 
@@ -130,7 +130,7 @@ def _attempt(url: str, partial: Path, check: Callable[[int], None], watch: Calla
 
 
 def _place(response: Any, have: int, former_total: int | None) -> tuple[int, int]:
-    """Where in the file the response's bytes begin, and the size of the whole file."""
+    """Offset in the file at which the bytes of a response begin, and the size of the whole file."""
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
         content_range = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if content_range is None or int(content_range[1]) != have or int(content_range[2]) != former_total:

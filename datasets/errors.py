@@ -1,5 +1,5 @@
-"""Data that cannot be used."""
+"""Errors of data that cannot be used."""
 
 
 class DataError(ValueError):
-    """Data that are not what they should be: a damaged or foreign file, a refused pickle, too few sequences."""
+    """Unusable data: a damaged or foreign file, a refused pickle, too few sequences."""

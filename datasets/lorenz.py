@@ -20,12 +20,12 @@ class Lorenz(Dataset):
     6 * window features, the oldest step first, which a PCA reduces to `width`.
 
     Args:
-        sequences: Trajectories in all, split 70 / 15 / 15 % by trajectory.
-        steps: Steps kept of each trajectory; it gives `steps - window + 1` frames.
+        sequences: Number of trajectories in all, split 70 / 15 / 15 % by trajectory.
+        steps: Steps kept of each trajectory, which give `steps - window + 1` frames.
         dt: Time between steps, in the system's own unit.
         burn_in: Steps integrated and dropped first, so that a trajectory starts on the attractor.
-        window: Steps in one frame.
-        width: Principal components kept.
+        window: Number of steps in one frame.
+        width: Number of principal components kept.
 
     Raises:
         ValueError: A parameter is out of range.
@@ -62,7 +62,7 @@ class Lorenz(Dataset):
 
     @property
     def train_frames(self) -> int:
-        """Windows of the training trajectories."""
+        """Number of frames in the training trajectories."""
         return split_sizes(self.sequences)["train"] * (self.steps - self.window + 1)
 
     def load(self, seed: int) -> Sequences:
@@ -112,13 +112,13 @@ def derivative(state: Float64) -> Float64:
 
 
 def integrate(initial: Float64, *, steps: int, dt: float, burn_in: int = 0) -> Float64:
-    """Classical Runge-Kutta of order four for all trajectories at once.
+    """Integrate all trajectories at once by the classical Runge-Kutta method of order four.
 
     Args:
         initial: (n, 3) states at time zero.
-        steps: States to keep; without burn-in the first kept is `initial`.
-        dt: Step.
-        burn_in: Steps taken before the first state kept.
+        steps: Number of states to keep; without burn-in the first is `initial`.
+        dt: Length of a step, in the system's unit of time.
+        burn_in: Number of steps before the first state that is kept.
 
     Returns:
         (n, steps, 3) positions.

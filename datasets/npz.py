@@ -1,6 +1,5 @@
-"""`npz:PATH`: a file of one's own, arrays of sequences as `numpy.savez` writes them."""
+"""`npz:PATH`: sequences of a user's file, arrays as `numpy.savez` writes them."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -14,32 +13,33 @@ from datasets.base import SPLITS, Dataset, Sequences, require_integer, short_nam
 from datasets.errors import DataError
 from datasets.scaling import Scaling
 
-LONGEST_WINDOW = 240  # where none is told: AIST++'s
+LONGEST_WINDOW = 240  # frames of a default window, as in AIST++
 SHORTEST_WINDOW = 16
 EXACT = 2**53
-SMALLEST = 1e-150  # of the largest number in a file
-LARGEST = 1e30  # of a number: far beyond, float32 ends
+SMALLEST = 1e-150  # least size of the largest number in a file
+LARGEST = 1e30  # largest size of a number; float32 ends somewhat above
 
 
 class Npz(Dataset):
-    """Sequences of a file of one's own, in any unit.
+    """Sequences of a user's file, in any unit.
 
-    The file has one array (sequences, time, features), or one array (time, features) a sequence, whose lengths may
+    The file has one array (sequences, time, features), or one array (time, features) per sequence, whose lengths may
     differ. Where the features are points in space there may be one more axis: (..., time, points, coordinates); then
     `error_units` is a distance between points. Numbers may be floating-point or integers, never objects.
 
-    Every sequence is cut into windows that do not overlap; what is left over at its end, and sequences shorter than a
-    window, are left out. All windows of a sequence are in one split: test sequences by a hash of their names (or
+    Every sequence is cut into windows that do not overlap; the rest at its end, and sequences shorter than a window,
+    are left out. All windows of a sequence are in one split: test sequences by a hash of their names (or
     numbers), whatever the seed, 15 % of all windows; the seed assigns 15 % to validation, the others to training. As
     many windows are drawn from each split as every seed can give.
 
     Args:
-        path: The file.
-        sequences: Windows in all; fewer where the file has fewer.
-        window: Frames in a window. 0 cuts the shortest sequence into the fewest equal parts of at most 240 frames.
-        width: Principal components kept; all features where there are fewer.
+        path: Path of the file.
+        sequences: Number of windows in all; fewer where the file has fewer.
+        window: Number of frames in a window. 0 cuts the shortest sequence into the fewest equal parts of at most 240
+            frames.
+        width: Number of principal components kept; all features where there are fewer.
 
-    Values that the file decides are in effect after `settled` or `load`; the file is not looked at before.
+    Values that the file decides are in effect after `settled` or `load`; the file is not read before.
 
     Raises:
         ValueError: A parameter is out of range.
@@ -67,15 +67,19 @@ class Npz(Dataset):
         return None if self.path.is_file() else f"{self.name}: there is no file {self.path}"
 
     def recipe(self) -> dict[str, Any]:
-        """SHA-256 of the file."""
+        """SHA-256 of the file, as the identity of the data."""
         return {"sha256": self._digest}
 
     def files(self) -> list[Path]:
-        """The file."""
+        """Path of the file."""
         return [self.path]
 
     def settled(self) -> dict[str, Any]:
-        """How many windows of how many frames and components there are; every number is looked at."""
+        """Numbers of windows, of frames in a window and of components; every number in the file is checked.
+
+        Raises:
+            DataError: The file cannot be used.
+        """
         self._settle()
         first, varies, largest = None, np.zeros(self._features, dtype=bool), 0.0
         for name, values in self._arrays(self._shapes):
@@ -99,12 +103,12 @@ class Npz(Dataset):
 
     @property
     def test_apart(self) -> bool:
-        """Test sequences are told by their names."""
+        """Whether tuning is possible: yes, because the names of the sequences decide which are for testing."""
         return True
 
     @property
     def train_frames(self) -> int:
-        """Frames of the training windows."""
+        """Number of frames in the training windows."""
         return split_sizes(self.sequences)["train"] * self.window
 
     def load(self, seed: int) -> Sequences:
@@ -114,13 +118,13 @@ class Npz(Dataset):
             raise FileNotFoundError(reason)
         self._settle()
         drawn = windows.draw(self._counts, self.sequences, seed)
-        wanted = {name for places in drawn.values() for name, _ in places}
-        cut = {name: self._cut(name, values) for name, values in self._arrays(wanted)}
+        used = windows.sequences_of(drawn)
+        cut = {name: self._cut(name, values) for name, values in self._arrays(set().union(*used.values()))}
         frames = windows.gather(drawn, cut.__getitem__)
         scaling = Scaling.fit(frames["train"])
         notes: dict[str, Any] = {
             "window": self.window,
-            "sequences": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
+            "sequences": {split: len(names) for split, names in used.items()},
             "sequences_available": len(self._counts),
             "sequences_too_short": len(self._lengths) - len(self._counts),
             "windows_available": sum(self._counts.values()),
@@ -137,8 +141,9 @@ class Npz(Dataset):
         )
 
     def _settle(self) -> None:
-        """Replace what was asked for by what the file gives."""
+        """Replace the parameters by the values that the file allows."""
         shapes = self._shapes
+        self._lengths = {name: shape[0] for name, shape in shapes.items()}
         filled = {name: shape for name, shape in shapes.items() if shape[0]}
         if not filled:
             raise DataError(f"Expected sequences with frames in {self.path}, got none in {len(shapes)} sequences.")
@@ -147,7 +152,6 @@ class Npz(Dataset):
         self._coordinates = features[-1] if len(features) > 1 else 1
         if not self._features:
             raise DataError(f"Expected features in every frame of {self.path}, got frames of shape {features}.")
-        self._lengths = {name: shape[0] for name, shape in shapes.items()}
         self.window = self.window or self._usual_window(min(filled, key=self._lengths.__getitem__))
         self.width = min(self.width, self._features)
         self._counts = {name: length // self.window for name, length in self._lengths.items() if length >= self.window}
@@ -160,16 +164,18 @@ class Npz(Dataset):
         self.sequences = sum(windows.sizes(self._counts, self.sequences).values())
 
     def _frame_of(self, shapes: dict[str, npz_arrays.Shape]) -> npz_arrays.Shape:
-        """The shape of a frame, which is that of every sequence."""
-        counts = Counter(shape[1:] for shape in shapes.values())
-        (usual, agreeing), *others = counts.most_common()
-        if others:
-            first = next(name for name, shape in shapes.items() if shape[1:] == usual)
+        """Shape of a frame, which all sequences share."""
+        by_frame: dict[npz_arrays.Shape, list[str]] = {}
+        for name, shape in shapes.items():
+            by_frame.setdefault(shape[1:], []).append(name)
+        usual = max(by_frame, key=lambda frame: len(by_frame[frame]))
+        agreeing = by_frame.pop(usual)
+        if by_frame:
             odd = [name for name, shape in shapes.items() if shape[1:] != usual]
-            listed = ", ".join(f"{name!r} {shapes[name]}" for name in (first, *odd[:3]))
+            listed = ", ".join(f"{name!r} {shapes[name]}" for name in (agreeing[0], *odd[:3]))
             raise DataError(
                 f"Expected sequences of one width in {self.path}, got {listed}{', ...' * (len(odd) > 3)}: "
-                f"{agreeing} of {len(shapes)} have frames of shape {usual}."
+                f"{len(agreeing)} of {len(shapes)} have frames of shape {usual}."
             )
         return usual
 
@@ -192,7 +198,7 @@ class Npz(Dataset):
 
     @cached_property
     def _shapes(self) -> dict[str, npz_arrays.Shape]:
-        """Sequence -> shape, read from the arrays' headers alone."""
+        """Name of a sequence -> its shape, read from the headers of the arrays alone."""
         headers = self._headers
         if not headers:
             raise DataError(f"Expected arrays in {self.path}, got none.")
@@ -213,18 +219,18 @@ class Npz(Dataset):
         ((name, (shape, _)),) = headers.items()
         if not shape[0]:
             raise DataError(f"Expected sequences in {self.path}, got none under {name!r}: an array of shape {shape}.")
-        return {f"{number:06d}": shape[1:] for number in range(shape[0])}
+        return dict.fromkeys(map("{:06d}".format, range(shape[0])), shape[1:])
 
     @cached_property
     def _kind(self) -> np.dtype[Any]:
-        """The type that holds the numbers of every array: windows of several are gathered in one."""
+        """Type that holds the numbers of every array, because windows of several are gathered in one array."""
         kind = np.result_type(*(kind for _, kind in self._headers.values())).newbyteorder("=")
         return np.dtype(np.float64) if kind.itemsize > 8 else kind
 
     def _arrays(self, wanted: Collection[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-        """The wanted sequences one after the other, each (time, ...)."""
+        """Iterate over (name, array (time, ...)) of the wanted sequences."""
         if len(self._headers) > 1:
-            yield from npz_arrays.arrays(self.path, [name for name in self._shapes if name in wanted])
+            yield from npz_arrays.arrays(self.path, list(filter(wanted.__contains__, self._shapes)))
             return
         ((_, whole),) = npz_arrays.arrays(self.path, list(self._headers))
         for number, name in enumerate(self._shapes):

@@ -1,4 +1,4 @@
-"""Arrays of an npz file: every way in which its bytes can be damaged or foreign is one error that names the file."""
+"""Arrays of an npz file; damaged or foreign bytes of every kind raise one error that names the file."""
 
 import zipfile
 from collections.abc import Collection, Iterator
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datasets.errors import DataError
 
 _SUFFIX = ".npy"
-_MOST_DEFLATED = 1_032  # bytes out of one byte of deflate, at most
+_MOST_DEFLATED = 1_032  # largest number of bytes that one byte of deflate unpacks to
 _SLACK = 1_024
 
 Shape = tuple[int, ...]
@@ -22,7 +22,7 @@ def headers(path: Path) -> dict[str, tuple[Shape, np.dtype[Any]]]:
     """Key -> shape and type of its array, read from the headers alone.
 
     Raises:
-        DataError: The file is no npz, or a member of it is no array or claims more numbers than the file has.
+        DataError: The file is no npz, or a member is no array or claims more numbers than the file has.
     """
     shapes: dict[str, tuple[Shape, np.dtype[Any]]] = {}
     with _opened(path) as archive:
@@ -36,7 +36,7 @@ def headers(path: Path) -> dict[str, tuple[Shape, np.dtype[Any]]]:
 
 
 def arrays(path: Path, keys: Collection[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The arrays under some keys, one after the other; nothing is unpickled.
+    """Iterate over the arrays under some keys; nothing is unpickled.
 
     Raises:
         DataError: As `headers`, or the bytes of an array are damaged.
@@ -79,7 +79,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # damaged bytes may raise anything
-        raise DataError(f"Expected an npz file of arrays, {path} is none ({_told(error)}).") from error
+        raise DataError(f"Expected an npz file of arrays, {path} is none ({_message(error)}).") from error
     with archive:
         yield archive
 
@@ -90,11 +90,11 @@ def _reading(path: Path, member: str) -> Iterator[None]:
         yield
     except Exception as error:  # damaged bytes may raise anything
         raise DataError(
-            f"Expected an npz file of arrays, {path} is none: {member!r} cannot be read ({_told(error)}); "
+            f"Expected an npz file of arrays, {path} is none: {member!r} cannot be read ({_message(error)}); "
             "it may be damaged: save or copy it again."
         ) from error
 
 
-def _told(error: Exception) -> str:
-    """One line of it."""
+def _message(error: Exception) -> str:
+    """Message of an error, as one line."""
     return " ".join(str(error).split())[:200] or type(error).__name__

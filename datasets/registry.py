@@ -1,4 +1,4 @@
-"""Names of datasets -> their classes: ours, and those that plug-ins add."""
+"""Registry of datasets: names and classes, ours and those that plug-ins add."""
 
 import difflib
 import importlib
@@ -10,7 +10,7 @@ from typing import Any
 from datasets.base import Dataset, Sequences, short_name
 
 TUNING = 1 << 31
-"""Data seeds from here on are the tuner's: `load` gives them no test split. A run's own seeds lie below."""
+"""First data seed of the tuner, whose seeds `load` gives no test split. The seeds of runs lie below."""
 
 _MODULES = {
     "lorenz": ("datasets.lorenz", "Lorenz"),
@@ -26,7 +26,7 @@ def register(name: str) -> Any:
     """Class decorator that adds a `Dataset` under `name`.
 
     Raises:
-        ValueError: The name is taken by another class or cannot be one, or the class is not what `Dataset` asks for.
+        ValueError: The name is taken by another class or malformed, or the class breaks the contract of `Dataset`.
     """
     if not name or name != name.strip() or any(sign in name for sign in ":,=.") or name == "all":
         raise ValueError(f"Expected a dataset name without any of ':,=.' and not 'all', got {name!r}.")
@@ -55,15 +55,15 @@ def register(name: str) -> Any:
 
 
 def names() -> list[str]:
-    """Every registered name, ours first."""
+    """Registered names, ours first."""
     return list(dict.fromkeys([*_MODULES, *_REGISTERED]))
 
 
 def get(name: str) -> type[Dataset]:
-    """The class registered under `name`; what follows the colon of a located dataset does not matter.
+    """Class registered under `name`; the path after the colon of a located dataset does not matter.
 
     Raises:
-        ValueError: There is none; the message lists the names.
+        ValueError: No class has the name; the message lists the names.
     """
     kind, colon, _ = name.partition(":")
     if kind not in names() or (colon and not get(kind).located):
@@ -83,23 +83,23 @@ def registered(name: str) -> type[Dataset]:
 
 
 def load_plugin(name: str, plugin: Any) -> None:
-    """Register what an entry point of that name led to: a class, decorated or not.
+    """Register the class that an entry point of that name leads to, decorated or not.
 
     Raises:
-        ValueError: The name is taken, or it is not what `Dataset` asks for.
+        ValueError: The name is taken, or the class breaks the contract of `Dataset`.
     """
     if name not in names() or get(name) is not plugin:  # its own decorator may have just registered it
         register(name)(plugin)
 
 
 def resolve(name: str) -> tuple[str, dict[str, Any]]:
-    """A name as typed -> the name in tables, and the parameters that it tells.
+    """Resolve a name as typed into the name in tables and the parameters that it contains.
 
-    A located dataset is named after its file, which is told apart from others by its content, not by its place:
+    A located dataset is named after its file. Results are kept by the content of the file, not by its place:
     "npz:data/walks.npz" -> "npz:walks", {"path": "/.../data/walks.npz"}.
 
     Raises:
-        ValueError: Unknown name, or no path where one is needed.
+        ValueError: The name is unknown, or lacks a path where one is needed.
     """
     kind, _, path = name.partition(":")
     if not get(name).located:
@@ -116,9 +116,9 @@ def parameters(name: str) -> dict[str, Any]:
 
 
 def missing(name: str) -> str | None:
-    """One line on what a dataset of default parameters lacks on this machine; None where it would load.
+    """One line on the data that a dataset of default parameters lacks on this machine; None where it would load.
 
-    A located dataset lacks nothing that can be told before its path is.
+    Without its path, nothing can be said about a located dataset, so the answer is None.
     """
     cls = get(name)
     try:
@@ -128,10 +128,10 @@ def missing(name: str) -> str | None:
 
 
 def create(name: str, /, **values: Any) -> Dataset:
-    """The dataset of that name: `create("lorenz", sequences=400)`, `create("npz:walks.npz")`.
+    """Create a dataset: `create("lorenz", sequences=400)`, `create("npz:walks.npz")`.
 
     Raises:
-        ValueError: Unknown name, or a parameter out of range.
+        ValueError: The name is unknown, or a parameter is out of range.
     """
     located = {} if "path" in values else resolve(name)[1]
     return get(name)(**(located | values))
@@ -140,20 +140,25 @@ def create(name: str, /, **values: Any) -> Dataset:
 def load(name: str, /, *, seed: int = 0, **values: Any) -> Sequences:
     """Load a dataset: `load("lorenz", seed=0, sequences=400)`.
 
-    A seed of the tuner's, TUNING and above, has the validation split in the place of the test split.
+    A seed of the tuner, TUNING and above, has the validation split in the place of the test split.
+
+    Args:
+        name: Name of the dataset, with its path where it is located.
+        seed: Data seed, which draws and splits the sequences.
+        **values: Parameters of the dataset, see `parameters`.
 
     Raises:
-        ValueError: Unknown name, or a parameter out of range.
+        ValueError: The name is unknown, or a parameter is out of range.
         FileNotFoundError: The data are not on this machine; the message says how to get them.
     """
     return draw(create(name, **values), seed)
 
 
 def draw(dataset: Dataset, seed: int) -> Sequences:
-    """What `load` does with a dataset that was created before.
+    """Load a dataset that was created before, see `load`.
 
     Raises:
-        ValueError: The seed is the tuner's, and the dataset has no test split that tuning could not see.
+        ValueError: The seed is one of the tuner, and the dataset has no test split that tuning could not see.
         FileNotFoundError: The data are not on this machine; the message says how to get them.
     """
     reason = dataset.missing()

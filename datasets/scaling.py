@@ -34,11 +34,11 @@ class Scaling:
 
     @classmethod
     def fit(cls, train: NDArray[Any], least_deviation: float = 0.0) -> "Scaling":
-        """Mean and deviation of training frames (..., F) of real numbers.
+        """Fit mean and deviation of training frames (..., F).
 
         Args:
-            train: Integers or floating-point numbers of any kind, all finite.
-            least_deviation: In data units: a feature that varies by no more is noise and counts as constant.
+            train: (..., F) integers or floating-point numbers of any kind, all finite.
+            least_deviation: Deviation in data units up to which a feature is noise and counts as constant.
         """
         frames = train.reshape(-1, train.shape[-1])
         wide = frames.astype(np.float64)
@@ -59,5 +59,5 @@ class Scaling:
         return scores.astype(np.float32)
 
     def tile(self, times: int) -> "Scaling":
-        """The scaling of frames that hold the features `times` in a row."""
+        """Scaling of frames that hold the features `times` in a row."""
         return Scaling(np.tile(self.mean, times), np.tile(self.scale, times))

@@ -1,4 +1,4 @@
-"""Where imported datasets are kept, and how files get there whole or not at all."""
+"""Data directory of imported datasets, and writing of files that appear whole or not at all."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def temporary_sibling(folder: Path) -> Iterator[Path]:
-    """An empty temporary file in `folder`, to be renamed into place; gone afterwards if it was not."""
+    """Create an empty temporary file in `folder`, to be renamed into place; it is removed afterwards otherwise."""
     folder.mkdir(parents=True, exist_ok=True)
     # Not `tempfile`: its files are readable by their owner alone, and data directories are shared.
     path = folder / f".partial-{secrets.token_hex(8)}"
@@ -53,10 +53,10 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
-    """A JSON object; None where there is no such file.
+    """Read a JSON object; None where there is no such file.
 
     Raises:
-        DataError: It is there and is not a JSON object; `remedy` says what to do.
+        DataError: The file is not a JSON object; `remedy` says what to do.
     """
     try:
         value = json.loads(read_text(path))
@@ -70,14 +70,14 @@ def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest of an imported dataset: what makes it installed."""
+    """Write the manifest of an imported dataset, which marks it as installed."""
     write_json(folder / MANIFEST, manifest)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an imported dataset; None where there is none.
+    """Read the manifest of an imported dataset; None where there is none.
 
     Raises:
-        DataError: It is there and is not a JSON object.
+        DataError: The manifest is not a JSON object.
     """
     return read_json(folder / MANIFEST, "import the dataset again")

@@ -1,4 +1,4 @@
-"""Text that people hand in, whatever mark and line ends their editor gave it."""
+"""Reading of text files of users, with any byte order mark and any line ends."""
 
 import codecs
 from pathlib import Path
@@ -7,11 +7,11 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BO
 
 
 def read_text(path: Path) -> str:
-    """A file's text with plain line ends: UTF-8 with or without a byte order mark, or UTF-16 with one.
+    """Read a text file with plain line ends: UTF-8 with or without a byte order mark, or UTF-16 with one.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is in another encoding, such as UTF-16 without a mark; the message names the file.
+        OSError: The file cannot be read.
+        ValueError: The encoding is another one, such as UTF-16 without a mark; the message names the file.
     """
     content = path.read_bytes()
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")

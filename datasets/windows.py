@@ -1,10 +1,11 @@
-"""Windows of sequences: which split a sequence is in, and which of its windows a seed draws.
+"""Windows of sequences: the split of each sequence, and the windows that a seed draws from it.
 
 A window is named by its sequence and its number in it. Windows of one sequence are never in two splits.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -15,11 +16,11 @@ Window = tuple[str, int]
 
 
 def sizes(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many windows each split gets under `draw`, the same for every seed.
+    """Number of windows that each split gets under `draw`, the same for every seed.
 
     Args:
-        counts: Sequence -> its windows.
-        most: Windows in all, or fewer where there are fewer: as many as the seed with the most unfortunate validation
+        counts: Name of a sequence -> number of its windows.
+        most: Number of windows in all. It is lowered to the number that the seed with the most unfortunate validation
             sequences can still train on.
 
     Raises:
@@ -29,10 +30,10 @@ def sizes(counts: Mapping[str, int], most: int) -> dict[str, int]:
         raise DataError(f"Expected at least {len(SPLITS)} sequences (one a split), got {len(counts)}.")
     targets = split_sizes(sum(counts.values()))
     _, learning = _until(_by_hash(counts), counts, targets["test"])
-    held = sorted(counts[name] for name in learning)
+    held = sorted(map(counts.__getitem__, learning))
     left = sum(held) - _most_held(held, targets["val"])
-    for asked in range(min(most, sum(counts.values())), len(SPLITS) - 1, -1):
-        split = split_sizes(asked)
+    for total in range(min(most, sum(counts.values())), len(SPLITS) - 1, -1):
+        split = split_sizes(total)
         if split["train"] <= left:
             return split
     raise DataError(
@@ -48,12 +49,15 @@ def draw(counts: Mapping[str, int], most: int, seed: int) -> dict[str, list[Wind
     others, of which the first are for validation.
 
     Args:
-        counts: Sequence -> its windows.
-        most: Windows in all, as `sizes` takes it.
-        seed: Data seed.
+        counts: Name of a sequence -> number of its windows.
+        most: Number of windows in all, see `sizes`.
+        seed: Data seed, which decides validation sequences and windows.
+
+    Returns:
+        Split -> windows.
 
     Raises:
-        DataError: As `sizes`.
+        DataError: The sequences cannot be split, see `sizes`.
     """
     wanted = sizes(counts, most)
     targets = split_sizes(sum(counts.values()))
@@ -61,12 +65,12 @@ def draw(counts: Mapping[str, int], most: int, seed: int) -> dict[str, list[Wind
     test, others = _until(_by_hash(counts), counts, targets["test"])
     shuffled = [others[index] for index in learning.permutation(len(others))]
     val, train = _until(shuffled, counts, targets["val"])
-    pools = {split: windows_of(names, counts) for split, names in (("train", train), ("val", val), ("test", test))}
+    pools = {"train": windows_of(train, counts), "val": windows_of(val, counts), "test": windows_of(test, counts)}
     return take(pools, wanted, learning, testing)
 
 
 def windows_of(names: Sequence[str], counts: Mapping[str, int]) -> list[Window]:
-    """Every window of some sequences."""
+    """All windows of some sequences."""
     return [(name, number) for name in names for number in range(counts[name])]
 
 
@@ -85,11 +89,11 @@ def take(
 
 
 def gather(drawn: Mapping[str, Sequence[Window]], read: Callable[[str], Array]) -> dict[str, Array]:
-    """Split -> (n, window, F) of the drawn windows.
+    """Split -> (n, window, F) frames of the drawn windows.
 
     Args:
-        drawn: Split -> windows.
-        read: Sequence -> all its windows (count, window, F); called once a sequence.
+        drawn: Split -> windows that were drawn.
+        read: Function from the name of a sequence to all its windows (count, window, F); called once per sequence.
     """
     wanted: dict[str, list[tuple[str, int, int]]] = {}
     for split in SPLITS:
@@ -105,12 +109,17 @@ def gather(drawn: Mapping[str, Sequence[Window]], read: Callable[[str], Array]) 
     return gathered
 
 
+def sequences_of(drawn: Mapping[str, Sequence[Window]]) -> dict[str, set[str]]:
+    """Split -> names of the sequences that its windows are from."""
+    return {split: set(map(itemgetter(0), places)) for split, places in drawn.items()}
+
+
 def _by_hash(names: Mapping[str, int]) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
 
 
 def _until(names: list[str], counts: Mapping[str, int], target: int) -> tuple[list[str], list[str]]:
-    """The first sequences that together have `target` windows, and the others."""
+    """First sequences that together have `target` windows, and the others."""
     held = 0
     for place, name in enumerate(names):
         if held >= target:
@@ -120,11 +129,11 @@ def _until(names: list[str], counts: Mapping[str, int], target: int) -> tuple[li
 
 
 def _most_held(counts: Sequence[int], target: int) -> int:
-    """The most windows that sequences, taken in any order until they have `target`, can have.
+    """Largest number of windows of sequences that are taken in any order until they have `target`.
 
     Args:
-        counts: Ascending.
-        target: Windows.
+        counts: Numbers of windows of the sequences, ascending.
+        target: Number of windows to reach.
     """
     fewest_first = np.cumsum(counts)
     longest = int(np.searchsorted(fewest_first, target)) + 1
