@@ -17,20 +17,6 @@ from reports.figures import RunData, SourceData
 from reports.figures.data import Arrays, Curve
 from reports.inputs import Results
 
-# COCO's 17 joints, in the order of the datasets of motion, and the pairs that a bone joins, one limb after the other.
-JOINTS = (
-    *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
-    *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip"),
-    *("left_knee", "right_knee", "left_ankle", "right_ankle"),
-)
-EDGES = (
-    *((9, 7), (7, 5), (5, 6), (6, 8), (8, 10)),
-    *((15, 13), (13, 11), (11, 12), (12, 14), (14, 16)),
-    *((5, 11), (6, 12)),
-    *((5, 3), (3, 1), (1, 0), (0, 2), (2, 4), (4, 6), (1, 2)),
-)
-MOTION = ("aist", "aist-standin", "cmu")
-
 
 def run_data(run: FinishedRun, gathered: Results, unreadable: dict[str, str]) -> RunData:
     """Gather what figures need of a run; codes and data are read when they are asked for.
@@ -123,12 +109,11 @@ def _source(cell: Cell) -> SourceData | None:
     except (OSError, ValueError):
         return None
     transform = data.transform
-    moves = cell.dataset in MOTION
     return SourceData(
         frames=data.standardised["test"].astype(np.float64) * transform.scale + transform.mean,
         points=data.points,
         unit=data.unit,
-        joints=JOINTS if moves else (),
-        edges=EDGES if moves else (),
+        joints=data.skeleton.joints if data.skeleton else (),
+        edges=data.skeleton.bones if data.skeleton else (),
         rate=data.notes.get("frames_per_second"),
     )

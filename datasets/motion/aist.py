@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from itertools import filterfalse, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from datasets.errors import DataError
 from datasets.motion import aist_fetch, aist_import, poses
 from datasets.windows import Window
 
-TEST_SHARE = 0.15  # of the dances
-VAL_SHARE = 0.15 / 0.85  # of the windows that are not test
+TEST_SHARE = 0.15  # share of the dances
+VAL_SHARE = 0.15 / 0.85  # share of the windows that are not for testing
 SPLIT_RULES = ("dance", "window")
 PAGE = "https://google.github.io/aistplusplus_dataset/download.html"
 HOW = (
@@ -25,20 +26,20 @@ HOW = (
 
 
 class Aist(Dataset):
-    """Windows of AIST++ keypoints: 17 joints, 60 frames a second, hip-centred, facing +z.
+    """Windows of AIST++ keypoints: 17 joints, 60 frames per second, hip-centred, facing +z.
 
-    A dance is one AIST++ sequence. Under `split="dance"` a hash of its name says whether it is a test dance, whatever
-    the seed; the seed assigns the others to train and val. Then exactly 70 / 15 / 15 % of `sequences` windows are
-    drawn from the splits' dances, so that every seed has the same shapes.
+    A dance is one AIST++ sequence. Under `split="dance"` a hash of its name decides whether it is a test dance,
+    whatever the seed; the seed assigns the others to train and val. Then exactly 70 / 15 / 15 % of `sequences` windows
+    are drawn from the splits' dances, so that every seed has the same shapes.
 
     Args:
-        sequences: Windows in all.
-        window: Frames in a window; windows do not overlap.
-        width: Principal components kept.
+        sequences: Number of windows in all.
+        window: Number of frames in a window; windows do not overlap.
+        width: Number of principal components kept.
         keypoints: "optim" is AIST++'s smoothed `keypoints3d_optim`, "raw" its frame-by-frame `keypoints3d`.
         align: "frame" turns every frame to face +z, "window" every window by its first frame.
         split: "dance" keeps a dance in one split. "window" draws windows whatever their dance, so that windows of one
-            dance lie in train and test alike and test windows change with the seed: only to read the paper literally.
+            dance lie in train and test alike and test windows change with the seed. It follows the paper's words.
 
     Raises:
         ValueError: A parameter is out of range.
@@ -76,7 +77,7 @@ class Aist(Dataset):
 
     @property
     def test_apart(self) -> bool:
-        """Test dances are told by their names, windows are not."""
+        """Whether tuning is possible: the names of dances decide which are for testing, those of windows do not."""
         return self.split == "dance"
 
     def missing(self) -> str | None:
@@ -93,12 +94,12 @@ class Aist(Dataset):
         return None
 
     def recipe(self) -> dict[str, Any]:
-        """SHA-256 of the imported npz; nothing where it is not installed."""
+        """SHA-256 of the imported npz; empty where it is not installed."""
         manifest = store.read_manifest(_folder())
         return {} if manifest is None else {"sha256": manifest["sha256"]}
 
     def files(self) -> list[Path]:
-        """The manifest and the npz."""
+        """Paths of the manifest and the npz."""
         return [_folder() / store.MANIFEST, _folder() / self._manifest()["file"]]
 
     def install(self, path: Path) -> list[str]:
@@ -107,7 +108,7 @@ class Aist(Dataset):
         return [f"AIST++ imported into {_folder()}", *aist_import.summary(manifest)]
 
     def fetch(self, url: str, tell: Callable[[str], None], watch: Callable[[int, int], None]) -> None:
-        """Download and import the annotations; nothing where they are installed."""
+        """Download and import the annotations, unless they are installed."""
         if self.missing() is None:
             tell(f"AIST++ is in {_folder()} already; python -m bench data check aist looks at its files.")
             return
@@ -126,7 +127,7 @@ class Aist(Dataset):
 
     @property
     def train_frames(self) -> int:
-        """Frames of the training windows."""
+        """Number of frames in the training windows."""
         return split_sizes(self.sequences)["train"] * self.window
 
     def load(self, seed: int) -> Sequences:
@@ -137,12 +138,11 @@ class Aist(Dataset):
             DataError: A split has too few windows.
         """
         manifest = self._manifest()
-        lengths = {
-            name: entry["frames"][self.keypoints]
-            for name, entry in sorted(manifest["sequences"].items())
-            if self.keypoints in entry["frames"]
-        }
-        counts = {name: length // self.window for name, length in lengths.items() if length >= self.window}
+        counts: dict[str, int] = {}
+        for name, entry in sorted(manifest["sequences"].items()):
+            length = entry["frames"].get(self.keypoints, 0)
+            if length >= self.window:
+                counts[name] = length // self.window
         draw = draw_by_dance if self.split == "dance" else draw_by_window
         drawn = draw(counts, split_sizes(self.sequences), seed)
         frames = self._poses(_folder() / manifest["file"], drawn)
@@ -151,7 +151,7 @@ class Aist(Dataset):
             "align": self.align,
             "split": self.split,
             "window": self.window,
-            "dances": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
+            "dances": {split: len(names) for split, names in windows.sequences_of(drawn).items()},
             "dances_available": len(counts),
             "windows_available": sum(counts.values()),
             "ignore_list": manifest["ignore_list"],
@@ -168,7 +168,7 @@ class Aist(Dataset):
         return manifest
 
     def _poses(self, path: Path, drawn: Mapping[str, list[Window]]) -> dict[str, NDArray[np.float32]]:
-        """Split -> (n, window, 51). A dance is read and turned once, however many of its windows were drawn."""
+        """Split -> (n, window, 51) poses. A dance is read and turned once, whatever the number of its windows."""
         with np.load(path, allow_pickle=False) as archive:
             return windows.gather(
                 drawn,
@@ -181,7 +181,7 @@ def _folder() -> Path:
 
 
 def is_test_dance(name: str) -> bool:
-    """Whether a dance is held out for testing: by its name alone, for about 15 % of all names."""
+    """Whether a dance is held out for testing, which its name alone decides, for about 15 % of all names."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") < TEST_SHARE * 2**64
 
 
@@ -189,20 +189,20 @@ def draw_by_dance(counts: Mapping[str, int], sizes: Mapping[str, int], seed: int
     """Assign dances to splits, then draw windows of them.
 
     Args:
-        counts: Dance -> its windows.
-        sizes: Split -> windows to draw.
-        seed: Data seed.
+        counts: Name of a dance -> number of its windows.
+        sizes: Split -> number of windows to draw.
+        seed: Data seed, which decides splits and windows.
 
     Raises:
         DataError: A split has too few windows.
     """
     learning, testing = stream(seed, 0), stream(seed, 1)
-    others = [name for name in counts if not is_test_dance(name)]
-    others = [others[index] for index in learning.permutation(len(others))]
-    target = max(sizes["val"], round(VAL_SHARE * sum(counts[name] for name in others)))
-    dances: dict[str, list[str]] = {"train": [], "val": [], "test": [name for name in counts if is_test_dance(name)]}
+    others = list(filterfalse(is_test_dance, counts))
+    target = max(sizes["val"], round(VAL_SHARE * sum(map(counts.__getitem__, others))))
+    dances: dict[str, list[str]] = {"train": [], "val": [], "test": list(filter(is_test_dance, counts))}
     held = 0
-    for name in others:
+    for index in learning.permutation(len(others)):
+        name = others[index]
         dances["val" if held < target else "train"].append(name)
         held += counts[name]
 
@@ -228,5 +228,5 @@ def draw_by_window(counts: Mapping[str, int], sizes: Mapping[str, int], seed: in
             f"Expected {sum(sizes.values())} windows, got {len(pool)} of {len(counts)} dances: lower `sequences` or "
             "import more of AIST++."
         )
-    order = iter(stream(seed, 0).permutation(len(pool)))
-    return {split: [pool[next(order)] for _ in range(sizes[split])] for split in SPLITS}
+    shuffled = iter([pool[index] for index in stream(seed, 0).permutation(len(pool))])
+    return {split: list(islice(shuffled, sizes[split])) for split in SPLITS}

@@ -1,4 +1,4 @@
-"""AIST++'s keypoints over the network: shown first, resumed, checked, unpacked by name, imported."""
+"""Download of AIST++'s keypoints: announced first, resumed, checked, unpacked by name, imported."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from datasets.motion.aist_import import FOLDER, LARGEST_FILE_BYTES, NAME, import
 
 URL = "https://github.com/google/aistplusplus_dataset/releases/download/v1.0/keypoints3d.zip"
 LICENCE = "CC BY 4.0, annotations by Google LLC (https://creativecommons.org/licenses/by/4.0/)"
-# As the project's page tells it; the server tells the bytes.
+# Size on the project's page; the server states the exact number of bytes.
 MEGABYTES = 834
 SIZE_TOLERANCE = 0.1
 
@@ -26,22 +26,22 @@ IGNORE_LIST = "ignore_list.txt"
 
 
 def fetch(url: str, tell: Callable[[str], None], watch: Callable[[int, int], None]) -> dict[str, Any]:
-    """Download, check, unpack and import AIST++; all of it or, on any error, nothing but bytes to go on from.
+    """Download, check, unpack and import AIST++ as a whole; on an error only bytes to resume from are left.
 
-    There is no official checksum: the SHA-256 of the first archive that could be imported is kept, and whatever is
-    fetched into the same data directory afterwards has to be the same.
+    There is no official checksum. The SHA-256 of the first archive that could be imported is kept, and every later
+    archive in the same data directory must have it.
 
     Args:
-        url: Of the archive.
-        tell: Takes lines for people.
-        watch: Takes bytes at hand and in all.
+        url: Address of the archive.
+        tell: Function that takes lines for people.
+        watch: Function of the bytes at hand and in all.
 
     Returns:
         The manifest of the import.
 
     Raises:
         OSError: The network failed, or the disk is full; the same call goes on.
-        DataError: What came is not what it should be; it is removed.
+        DataError: The archive is not AIST++'s, or is damaged; it is removed.
     """
     folder = store.data_directory() / FOLDER
     tell(f"AIST++ keypoints3d: about {MEGABYTES} MB from {url}")
@@ -89,15 +89,15 @@ def fetch(url: str, tell: Callable[[str], None], watch: Callable[[int, int], Non
 def extract(archive: Path, target: Path) -> None:
     """Unpack the sequences of AIST++'s archive, and the list of those to ignore, into `target`.
 
-    Members are chosen by what AIST++ calls its sequences and written under the last part of their names; one whose
-    name leads out of the folder condemns the whole archive.
+    Members are chosen by AIST++'s pattern of names and written under the last part of their names. A member whose name
+    leads out of the folder makes the whole archive refused.
 
     Args:
-        archive: The zip file.
-        target: An empty folder.
+        archive: Path of the zip file.
+        target: Path of an empty folder.
 
     Raises:
-        DataError: It is no archive, is damaged, or holds no sequences or unsafe names.
+        DataError: The file is no archive, is damaged, or holds no sequences or unsafe names.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -135,6 +135,6 @@ def _unpack(opened: zipfile.ZipFile, target: Path) -> None:
 
 
 def _clean(folder: Path) -> None:
-    """Remove what a killed import left unpacked."""
+    """Remove the unpacked files of a killed import."""
     for leftover in folder.glob(".unpacked-*"):
         shutil.rmtree(leftover)

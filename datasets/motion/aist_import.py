@@ -1,4 +1,4 @@
-"""AIST++'s `keypoints3d` pickles -> one npz without pickles and a manifest, once, so that runs unpickle nothing."""
+"""Import of AIST++'s `keypoints3d` pickles as one npz and a manifest, so that runs unpickle nothing."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from datasets import store
 from datasets.errors import DataError
 from datasets.motion.orientation import check_units, wrong_scale
 from datasets.motion.pickles import Stored, read_arrays
-from datasets.motion.poses import JOINTS, LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER
+from datasets.motion.poses import BODY, JOINTS, LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER
 from datasets.motion.repair import LARGEST_MISSING_SHARE, LONGEST_GAP_FRAMES, repair
 from datasets.text import read_text
 
@@ -29,47 +29,43 @@ NAME = re.compile(r"g(BR|PO|LO|MH|LH|HO|WA|KR|JS|JB)_s(BM|FM)_cAll_d\d{2}_m[A-Z]
 # The longest sequence (48 s) takes 2.4 MB.
 LARGEST_FILE_BYTES = 64 * 2**20
 
-JOINT_NAMES = (
-    "nose",
-    *(f"{side} {part}" for part in ("eye", "ear") for side in ("left", "right")),
-    *(f"{side} {part}" for part in ("shoulder", "elbow", "wrist") for side in ("left", "right")),
-    *(f"{side} {part}" for part in ("hip", "knee", "ankle") for side in ("left", "right")),
-)
+JOINT_NAMES = tuple(name.replace("_", " ") for name in BODY.joints)
 
 Keypoints = NDArray[np.floating[Any]]
 
 
 def import_aist(path: Path, directory: Path | None = None) -> dict[str, Any]:
-    """Convert AIST++ pickles and install the result; all of it or, on any error, nothing.
+    """Convert AIST++ pickles and install the result as a whole; an error installs nothing.
 
     Args:
-        path: The unzipped annotations, or the `keypoints3d` folder itself.
-        directory: Data directory; `store.data_directory()` unless told.
+        path: Folder of the unzipped annotations, or the `keypoints3d` folder itself.
+        directory: Data directory; by default `store.data_directory()`.
 
     Returns:
-        The manifest: counts, what was left out and why, SHA-256 of the npz and of each source file.
+        The manifest: counts, sequences that were left out and why, SHA-256 of the npz and of each source file.
 
     Raises:
-        DataError: No such files, a damaged or refused file, or keypoints that are not in centimetres with y up.
+        DataError: The files are absent, damaged or refused, or the keypoints are not in centimetres with y up.
     """
     path = Path(path)
     source = find_folder(path)
     files, skipped = _select(source)
     ignored, ignore_list = _ignored(path, source)
-    excluded = [
-        {"name": file.stem, "keypoints": "both", "reason": "on the ignore list"}
-        for file in files
-        if file.stem in ignored
-    ]
-    listed = [file for file in files if file.stem in ignored]
-    files = [file for file in files if file.stem not in ignored]
+    listed, others = [], []
+    excluded: list[dict[str, str]] = []
+    for file in files:
+        if file.stem in ignored:
+            listed.append(file)
+            excluded.append({"name": file.stem, "keypoints": "both", "reason": "on the ignore list"})
+        else:
+            others.append(file)
     folder = (store.data_directory() if directory is None else Path(directory)) / FOLDER
 
     sequences: dict[str, Any] = {}
     spines: list[NDArray[np.floating[Any]]] = []
     with store.temporary_sibling(folder) as partial:
         with zipfile.ZipFile(partial, "w") as archive:
-            for file in files:
+            for file in others:
                 content = _read(file)
                 entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "frames": {}, "filled": {}}
                 for kind, keypoints in _keypoints(content, file.name).items():
@@ -113,12 +109,15 @@ def import_aist(path: Path, directory: Path | None = None) -> dict[str, Any]:
 
 
 def summary(manifest: dict[str, Any]) -> list[str]:
-    """What an import holds, for people."""
+    """Describe an import in lines for people."""
     entries = manifest["sequences"].values()
     lines = []
     for kind, key in KEYPOINTS.items():
-        frames = [entry["frames"][kind] for entry in entries if kind in entry["frames"]]
-        filled = sum(entry["filled"].get(kind, 0) for entry in entries)
+        frames, filled = [], 0
+        for entry in entries:
+            if kind in entry["frames"]:
+                frames.append(entry["frames"][kind])
+                filled += entry["filled"][kind]
         lines.append(
             f"{kind} ({key}): {len(frames)} sequences, {sum(frames)} frames, {filled} joint positions interpolated"
         )
@@ -136,10 +135,10 @@ def summary(manifest: dict[str, Any]) -> list[str]:
 
 
 def find_folder(path: Path) -> Path:
-    """The folder that holds the pickles: `path`, `path/keypoints3d` or `path/*/keypoints3d`.
+    """Find the folder that holds the pickles: `path`, `path/keypoints3d` or `path/*/keypoints3d`.
 
     Raises:
-        DataError: None of them does.
+        DataError: None of these folders holds pickles.
     """
     if path.is_file():
         raise DataError(f"Expected a folder, got the file {path}: unzip keypoints3d.zip and give the folder it makes.")
@@ -155,8 +154,13 @@ def find_folder(path: Path) -> Path:
 
 def _select(source: Path) -> tuple[list[Path], list[str]]:
     """Files with an AIST++ name, and the names of the others."""
-    files = sorted(source.glob("*.pkl"))
-    return [f for f in files if NAME.fullmatch(f.stem)], [f.name for f in files if not NAME.fullmatch(f.stem)]
+    files, others = [], []
+    for file in sorted(source.glob("*.pkl")):
+        if NAME.fullmatch(file.stem):
+            files.append(file)
+        else:
+            others.append(file.name)
+    return files, others
 
 
 def _ignored(path: Path, source: Path) -> tuple[set[str], int | None]:
@@ -165,7 +169,7 @@ def _ignored(path: Path, source: Path) -> tuple[set[str], int | None]:
         listed = folder / "ignore_list.txt"
         if listed.is_file():
             # AIST++'s own list has a line with a trailing blank.
-            names = {line.strip() for line in read_text(listed).splitlines()} - {""}
+            names = set(map(str.strip, read_text(listed).splitlines())) - {""}
             return names, len(names)
     return set(), None
 
@@ -181,7 +185,7 @@ def _read(file: Path) -> bytes:
 
 
 def _keypoints(content: bytes, name: str) -> dict[str, Keypoints]:
-    """Our name -> (time, 17, 3) of both keys of one file."""
+    """Kind of keypoints -> (time, 17, 3) array of one file."""
     stored = read_arrays(content, name)
     keypoints: dict[str, Keypoints] = {}
     for kind, key in KEYPOINTS.items():
@@ -200,7 +204,7 @@ def _keypoints(content: bytes, name: str) -> dict[str, Keypoints]:
 
 
 def _spines(keypoints: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-    """(time, 3) from the hips' midpoint to the shoulders'."""
+    """(time, 3) vectors from the hips' midpoint to the shoulders'."""
     shoulders = keypoints[:, [LEFT_SHOULDER, RIGHT_SHOULDER]].mean(axis=1)
     spines: NDArray[np.floating[Any]] = shoulders - keypoints[:, [LEFT_HIP, RIGHT_HIP]].mean(axis=1)
     return spines

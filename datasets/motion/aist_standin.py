@@ -1,4 +1,4 @@
-"""A procedural stand-in of AIST++'s size and form, for machines without AIST++. It is not AIST++."""
+"""Procedural stand-in of AIST++'s size and form, for machines without AIST++. It is not AIST++."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ WINDOWS_A_DANCE = 2  # AIST++ has two on average
 
 
 class AistStandIn(Dataset):
-    """Generated dance motion of 17 joints, 60 frames a second, through the same preprocessing as AIST++.
+    """Generated dance motion of 17 joints, 60 frames per second, through the same preprocessing as AIST++.
 
     Args:
-        sequences: Windows in all, split 70 / 15 / 15 %; the windows of one dance are in one split.
-        window: Frames in a window.
-        width: Principal components kept.
+        sequences: Number of windows in all, split 70 / 15 / 15 %; the windows of one dance are in one split.
+        window: Number of frames in a window.
+        width: Number of principal components kept.
         align: "frame" turns every frame to face +z, "window" every window by its first frame.
 
     Raises:
@@ -42,7 +42,7 @@ class AistStandIn(Dataset):
 
     @property
     def train_frames(self) -> int:
-        """Frames of the training windows."""
+        """Number of frames in the training windows."""
         return split_sizes(self.sequences)["train"] * self.window
 
     def load(self, seed: int) -> Sequences:
@@ -62,7 +62,7 @@ class AistStandIn(Dataset):
         return poses.build("aist-standin", real=False, poses=frames, width=self.width, notes=notes)
 
     def _poses(self, count: int, generator: np.random.Generator) -> NDArray[np.float32]:
-        """(count, window, 51): windows of as many dances as they need."""
+        """Draw (count, window, 51) poses: the windows of as many dances as they need."""
         keypoints = dance(-(-count // WINDOWS_A_DANCE), WINDOWS_A_DANCE * self.window, generator)
         windows = poses.canonical(keypoints, window=self.window, align=self.align)
         return windows.reshape(-1, self.window, poses.FEATURES)[:count]

@@ -1,4 +1,4 @@
-"""`cmu`: two clips of recorded motion that come with the project; small, real, and not AIST++."""
+"""`cmu`: two clips of recorded motion that come with the project, small and real."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from datasets import store, windows
-from datasets.base import SPLITS, Array, Dataset, Sequences, require_choice, require_integer, split_sizes
+from datasets.base import Array, Dataset, Sequences, require_choice, require_integer, split_sizes
 from datasets.motion import poses
 
 FILE = Path(__file__).with_name("cmu.npz")
@@ -15,16 +15,16 @@ PIECE, GAP = 240, 30
 
 
 class Cmu(Dataset):
-    """Windows of two CMU clips (jumping, climbing): 17 joints, 60 frames a second, hip-centred, facing +z.
+    """Windows of two CMU clips (jumping, climbing): 17 joints, 60 frames per second, hip-centred, facing +z.
 
     The clips are cut into 13 pieces of four seconds, with half a second between two pieces left out; a piece is in one
-    split alone. Test pieces are the same for every seed. About 2,200 frames train a tokenizer: K = 256 has few of them
-    a code, K = 64 enough.
+    split alone. Test pieces are the same for every seed. About 2,200 frames train a tokenizer, which is enough for
+    K = 64 and little for K = 256.
 
     Args:
-        sequences: Windows in all; fewer where the pieces have fewer (52 of one second).
-        window: Frames in a window; windows do not overlap.
-        width: Principal components kept.
+        sequences: Number of windows in all; fewer where the pieces have fewer (52 of one second).
+        window: Number of frames in a window; windows do not overlap.
+        width: Number of principal components kept.
         align: "frame" turns every frame to face +z, "window" every window by its first frame.
 
     Raises:
@@ -45,30 +45,30 @@ class Cmu(Dataset):
         self.width = width
         self.align = align
         with np.load(FILE, allow_pickle=False) as clips:
-            self._pieces = {
-                f"{clip} from frame {start}": clips[clip][start : start + PIECE]
-                for clip in clips.files
-                for start in range(0, len(clips[clip]) - PIECE + 1, PIECE + GAP)
-            }
+            self._pieces = {}
+            for clip in clips.files:
+                frames = clips[clip]
+                for start in range(0, len(frames) - PIECE + 1, PIECE + GAP):
+                    self._pieces[f"{clip} from frame {start}"] = frames[start : start + PIECE]
         self._counts = dict.fromkeys(self._pieces, PIECE // window)
         self.sequences = sum(windows.sizes(self._counts, sequences).values())
 
     def recipe(self) -> dict[str, Any]:
-        """SHA-256 of the file."""
+        """SHA-256 of the file, as the identity of the data."""
         return {"sha256": store.file_sha256(FILE)}
 
     def settled(self) -> dict[str, Any]:
-        """How many windows there are."""
+        """Number of windows that the pieces give."""
         return {"sequences": self.sequences}
 
     @property
     def test_apart(self) -> bool:
-        """Test sequences are told by their names."""
+        """Whether tuning is possible: yes, because the names of the pieces decide which are for testing."""
         return True
 
     @property
     def train_frames(self) -> int:
-        """Frames of the training windows."""
+        """Number of frames in the training windows."""
         return split_sizes(self.sequences)["train"] * self.window
 
     def load(self, seed: int) -> Sequences:
@@ -77,7 +77,7 @@ class Cmu(Dataset):
         notes: dict[str, Any] = {
             "align": self.align,
             "window": self.window,
-            "pieces": {split: len({name for name, _ in drawn[split]}) for split in SPLITS},
+            "pieces": {split: len(names) for split, names in windows.sequences_of(drawn).items()},
             "windows_available": sum(self._counts.values()),
         }
         frames = windows.gather(drawn, self._windows)

@@ -1,4 +1,4 @@
-"""BVH motion -> the 17 keypoints of `cmu.npz`: how the file that lies here was made of Debian's.
+"""Conversion of BVH motion to the 17 keypoints of `cmu.npz`, which was made of Debian's files.
 
 apt-get download assimp-testmodels && dpkg-deb -x assimp-testmodels_*.deb unpacked
 python -m datasets.motion.cmu_convert unpacked/usr/share/assimp/models/BVH cmu.npz
@@ -16,7 +16,7 @@ from datasets.errors import DataError
 Float = NDArray[np.float64]
 
 CLIPS = ("01_01", "01_03")
-# The database tells lengths in inches over 0.45.
+# The database has lengths in inches over 0.45.
 CENTIMETRES = 2.54 / 0.45
 # The first frame is a T-pose that was put before the motion; of 120 frames a second every other one is kept.
 FIRST, STEP = 1, 2
@@ -30,10 +30,10 @@ class Joint:
     """One joint of a skeleton.
 
     Attributes:
-        name: As the file has it; "" for the end of a limb.
-        parent: Number of its parent, or -1.
-        offset: (3,) from its parent, in the parent's frame.
-        channels: What its columns of the motion hold, in order ("Xposition", "Zrotation").
+        name: Name in the file; "" for the end of a limb.
+        parent: Number of its parent joint, or -1.
+        offset: (3,) vector from its parent, in the parent's frame.
+        channels: Kinds of its columns of the motion, in order ("Xposition", "Zrotation").
     """
 
     name: str
@@ -49,7 +49,7 @@ def parse(text: str) -> tuple[list[Joint], Float]:
         The joints, parents first, and the motion (frames, channels).
 
     Raises:
-        DataError: It is not one.
+        DataError: The text is no BVH file.
     """
     skeleton, separator, motion = text.partition("MOTION")
     if not separator:
@@ -79,7 +79,7 @@ def parse(text: str) -> tuple[list[Joint], Float]:
 
 
 def kinematics(joints: list[Joint], motion: Float) -> tuple[Float, Float]:
-    """Forward kinematics: a joint's rotation is the product of its channels' in the order of the file.
+    """Forward kinematics; the rotation of a joint is the product of those of its channels, in the file's order.
 
     Returns:
         Positions (frames, joints, 3) and rotations (frames, joints, 3, 3), in the file's unit.

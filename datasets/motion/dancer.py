@@ -1,4 +1,4 @@
-"""A procedural dancer: motifs on a beat, planted steps, two-bone legs; keypoints as AIST++ has them.
+"""Procedural dancer: motifs on a beat, planted steps, two-bone legs; keypoints as AIST++ has them.
 
 A dance repeats a few motifs of four beats, as drawn or mirrored. A motif gives each channel of the upper body (angles,
 radians) a posture and waves over half a beat to four beats, and each foot a place and each beat a turn. The feet stay
@@ -13,9 +13,9 @@ from datasets.motion.skeleton import SIDES, Body, skeleton
 
 Float = NDArray[np.float64]
 
-BEATS = 4  # a motif
-MOTIFS = 4  # different ones in a dance
-PERIODS = (4.0, 2.0, 1.0, 0.5)  # beats of a wave
+BEATS = 4  # beats per motif
+MOTIFS = 4  # different motifs in a dance
+PERIODS = (4.0, 2.0, 1.0, 0.5)  # periods of the waves, in beats
 WAVE_SHARES = (0.55, 0.7, 0.6, 0.2)
 
 # Channel: resting posture, deviation of a motif's posture, deviation of its waves.
@@ -43,7 +43,7 @@ ARM = {
 LEG = {"knee_out": (0.35, 0.30, 0.15)}
 CHANNELS = (*TORSO, *(f"{side}_{name}" for side in SIDES for name in (*ARM, *LEG)))
 LAWS = np.array([*TORSO.values(), *ARM.values(), *LEG.values(), *ARM.values(), *LEG.values()])
-# What a mirror image negates; the channels of the two sides change places.
+# Channels that a mirror image negates; the channels of the two sides change places.
 NEGATED = ("torso_roll", "torso_twist", "pelvis_roll", "pelvis_yaw", "head_roll", "head_yaw", "sway_side")
 MIRROR_SIGN = np.array([-1.0 if name in NEGATED else 1.0 for name in CHANNELS])
 MIRROR_ORDER = np.array(
@@ -65,8 +65,8 @@ def dance(count: int, frames: int, generator: np.random.Generator) -> Float:
     """Draw dances.
 
     Args:
-        count: Dances, n.
-        frames: Frames of each, at 60 a second.
+        count: Number n of dances.
+        frames: Number of frames per dance, at 60 per second.
         generator: Source of all randomness.
 
     Returns:

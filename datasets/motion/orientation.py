@@ -1,4 +1,4 @@
-"""Are keypoints in centimetres, with y up? Decided for all sequences together, and for each by itself."""
+"""Check that keypoints are in centimetres with y up, for all sequences together and for each alone."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from datasets.errors import DataError
 
 Floats = NDArray[np.floating[Any]]
 
-# From the hips' midpoint to the shoulders', for a person measured in centimetres.
+# Range of the distance from the hips' midpoint to the shoulders', in cm.
 SPINE_CM = (30.0, 70.0)
 # Dancers lie down and stand on their hands, but not all of the time.
 NEARLY_ALWAYS = 0.95
@@ -19,10 +19,10 @@ def check_units(spine: Floats) -> None:
     """Refuse keypoints of which most are not in centimetres with y up.
 
     Args:
-        spine: (3,) from the hips to the shoulders, the median of all sequences.
+        spine: (3,) vector from the hips to the shoulders, the median of all sequences.
 
     Raises:
-        DataError: They are in another unit, or another axis is up.
+        DataError: The unit is another one, or another axis is up.
     """
     axis = int(np.abs(spine).argmax())
     place = f"the shoulders are at ({', '.join(f'{value:.3g}' for value in spine)}) from the hips"
@@ -37,10 +37,10 @@ def check_units(spine: Floats) -> None:
 
 
 def wrong_scale(spines: Floats) -> str:
-    """Why one sequence cannot be in centimetres with y up, beside others that are; "" where it can.
+    """Reason why a sequence cannot be in centimetres with y up, beside others that are; "" where it can.
 
     Args:
-        spines: (time, 3) from the hips to the shoulders.
+        spines: (time, 3) vectors from the hips to the shoulders.
     """
     lengths = np.linalg.norm(spines, axis=1)
     length = float(np.median(lengths))

@@ -31,7 +31,7 @@ _DAMAGED = (
 
 
 class _DataType:
-    """What a pickled `numpy.dtype` says of itself."""
+    """Description of a pickled `numpy.dtype`."""
 
     __slots__ = ("code", "order")
 
@@ -44,7 +44,7 @@ class _DataType:
 
 
 class Stored:
-    """An array as the pickle describes it: data type, shape, order and bytes."""
+    """An array as a pickle describes it: data type, shape, order and bytes."""
 
     __slots__ = ("axes", "content", "data_type", "fortran", "shape")
 
@@ -59,17 +59,17 @@ class Stored:
         _, self.shape, self.data_type, self.fortran, self.content = state
 
     def array(self) -> NDArray[np.floating[Any]]:
-        """The array of floating-point numbers.
+        """Make the array of floating-point numbers.
 
         Raises:
-            ValueError: It holds anything else, or bytes and shape disagree.
+            ValueError: The array holds other values, or bytes and shape disagree.
         """
         described = self.data_type
         if not isinstance(described, _DataType) or described.code not in ("f2", "f4", "f8"):
             raise ValueError(f"expected floating-point numbers, got {getattr(described, 'code', 'no data type')!r}")
         if not isinstance(self.content, (bytes, bytearray)) or described.order not in ("<", ">", "|", "="):
             raise ValueError("expected an array's bytes")
-        # "|" is what a byte order that was never told reads as; numpy tells it for numbers of several bytes.
+        # "|" stands for a byte order that was not stored; numpy stores it for numbers of several bytes.
         order = "=" if described.order == "|" else described.order
         flat: NDArray[np.floating[Any]] = np.frombuffer(self.content, dtype=order + described.code)
         shaped = flat.reshape(self.shape, order="F" if self.fortran else "C")
@@ -88,7 +88,7 @@ def _array_from_buffer(content: Any, data_type: Any, shape: Any, order: Any, axe
 
 
 def _scalar(*_: Any) -> None:
-    """A number beside the arrays: nobody asks for it."""
+    """Skip a number beside the arrays, which nobody reads."""
 
 
 def _encoded(text: str, encoding: str = "latin1") -> bytes:
@@ -126,12 +126,12 @@ def read_arrays(content: bytes, name: str) -> dict[Any, Any]:
     """Read a pickled dict whose arrays come back as `Stored`.
 
     Args:
-        content: The pickle's bytes.
-        name: The file's name, for messages.
+        content: Bytes of the pickle.
+        name: Name of the file, for messages.
 
     Raises:
-        DataError: It is damaged, is not a dict, or asks for a global that arrays do not need, which is then named;
-            nothing it asks for has run.
+        DataError: The pickle is damaged, is not a dict, or asks for a global that arrays do not need, which the
+            message names; nothing that it asks for has run.
     """
     load: Callable[[], Any] = _ArraysOnly(io.BytesIO(content)).load
     try:

@@ -1,4 +1,4 @@
-"""From 17 keypoints in centimetres to canonical poses: what AIST++ and its stand-in share."""
+"""Canonical poses from 17 keypoints in centimetres, shared by the datasets of motion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import SPLITS, Sequences
+from datasets.base import SPLITS, Sequences, Skeleton
 from datasets.scaling import Scaling
 
-# COCO's order: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles; left before right.
-JOINTS = 17
+# COCO's order; bones one limb after the other.
+BODY = Skeleton(
+    joints=(
+        *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"),
+        *("left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip"),
+        *("left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    bones=(
+        *((9, 7), (7, 5), (5, 6), (6, 8), (8, 10)),
+        *((15, 13), (13, 11), (11, 12), (12, 14), (14, 16)),
+        *((5, 11), (6, 12)),
+        *((5, 3), (3, 1), (1, 0), (0, 2), (2, 4), (4, 6), (1, 2)),
+    ),
+)
+JOINTS = len(BODY.joints)
 FEATURES = 3 * JOINTS
 LEFT_SHOULDER, RIGHT_SHOULDER = 5, 6
 LEFT_HIP, RIGHT_HIP = 11, 12
@@ -27,7 +40,7 @@ Float = NDArray[np.float64]
 
 
 def headings(keypoints: NDArray[Any]) -> Float:
-    """Cosine and sine of the yaw that makes the shoulders face +z.
+    """Cosine and sine of the yaw angle that makes the shoulders face +z.
 
     The facing direction is cross(left shoulder - right shoulder, +y). Where the shoulders are (nearly) vertical or
     coincide it is undefined: the last defined one is held, the first defined one stands before it, and a sequence
@@ -59,7 +72,7 @@ def canonical(keypoints: NDArray[Any], *, window: int, align: str) -> NDArray[np
 
     Args:
         keypoints: (..., time, 17, 3) in cm, y up.
-        window: Frames in a window; what is left over at the end is dropped.
+        window: Number of frames in a window; the rest at the end is dropped.
         align: "frame" turns every frame by its own heading, "window" all frames by their window's first.
 
     Returns:
@@ -86,7 +99,15 @@ def canonical(keypoints: NDArray[Any], *, window: int, align: str) -> NDArray[np
 def build(
     name: str, *, real: bool, poses: Mapping[str, NDArray[np.float32]], width: int, notes: Mapping[str, Any]
 ) -> Sequences:
-    """z-score canonical poses (n, window, 51) on train, fit the PCA, and name the 17 joints as points."""
+    """Standardise canonical poses (n, window, 51) on train, fit the PCA, and name the 17 joints as points.
+
+    Args:
+        name: Name of the dataset.
+        real: Whether the motion was recorded.
+        poses: Split -> (n, window, 51) features in cm, see `canonical`.
+        width: Number of principal components to keep.
+        notes: Facts for the report.
+    """
     scaling = Scaling.fit(poses["train"], LEAST_DEVIATION_CM)
     return Sequences.build(
         name,
@@ -97,5 +118,6 @@ def build(
         width=width,
         points=np.arange(FEATURES, dtype=np.int64).reshape(JOINTS, 3),
         unit="cm",
+        skeleton=BODY,
         notes={"frames_per_second": FRAMES_PER_SECOND} | dict(notes),
     )

@@ -1,4 +1,4 @@
-"""Filling short gaps in keypoints, and refusing what cannot be filled honestly."""
+"""Repair of keypoints: short gaps are filled, and sequences with longer ones are refused."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 # Half a second at 60 frames a second.
 LONGEST_GAP_FRAMES = 30
-# Of all joints in all frames of a sequence.
+# Share of all joints in all frames of a sequence.
 LARGEST_MISSING_SHARE = 0.1
 
 
@@ -18,8 +18,8 @@ class Repaired:
 
     Attributes:
         keypoints: (time, 17, 3) finite float32, or None where the sequence must be left out.
-        filled: Joint positions that were interpolated.
-        reason: Why it must be left out; empty where it need not.
+        filled: Number of joint positions that were interpolated.
+        reason: Reason why the sequence must be left out; empty otherwise.
     """
 
     keypoints: NDArray[np.float32] | None
@@ -28,15 +28,15 @@ class Repaired:
 
 
 def repair(keypoints: NDArray[np.floating[Any]], joints: tuple[str, ...]) -> Repaired:
-    """Interpolate missing joint positions linearly over time; at the ends the nearest one stands.
+    """Interpolate missing joint positions linearly over time; at the ends the nearest one is repeated.
 
-    Missing is a position that is not finite, and one at exactly (0, 0, 0): AIST++'s optimiser writes zeros for a joint
-    that it never saw. A sequence is left out where a joint is missing throughout, a gap is longer than
+    A position is missing where it is not finite, and where it is exactly (0, 0, 0), which AIST++'s optimiser writes for
+    a joint that it never saw. A sequence is left out where a joint is missing throughout, a gap is longer than
     `LONGEST_GAP_FRAMES`, or more than `LARGEST_MISSING_SHARE` of all positions are missing.
 
     Args:
-        keypoints: (time, joints, 3).
-        joints: The joints' names, for the reason.
+        keypoints: (time, joints, 3) positions in any unit.
+        joints: Names of the joints, for the reason.
     """
     missing = ~np.isfinite(keypoints).all(axis=-1) | (keypoints == 0).all(axis=-1)
     if not missing.any():

@@ -1,4 +1,4 @@
-"""A body of 17 joints: bone lengths, and keypoints from joint angles and places of the feet."""
+"""Body of 17 joints: bone lengths, and keypoints from joint angles and places of the feet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 SIDES = ("left", "right")
-# Centimetres from the middle of the head: nose, eyes, ears.
+# Offsets from the middle of the head in cm: nose, eyes, ears.
 FACE = np.array([[0.0, -2.0, 11.0], [3.2, 1.5, 9.0], [-3.2, 1.5, 9.0], [7.2, 0.0, 0.0], [-7.2, 0.0, 0.0]])
 
 
@@ -69,10 +69,10 @@ def skeleton(channels: Mapping[str, Float], feet: Float, pelvis: Float, yaw: Flo
 
     Args:
         channels: Name -> (n, frames) angles in radians, for torso, head and arms.
-        feet: (n, frames, 2, 3) where left and right ankle should be, cm.
-        pelvis: (n, frames, 3) the hips' midpoint, cm.
-        yaw: (n, frames) of the pelvis.
-        body: Lengths of the n bodies.
+        feet: (n, frames, 2, 3) wanted places of left and right ankle in cm.
+        pelvis: (n, frames, 3) midpoint of the hips in cm.
+        yaw: (n, frames) yaw of the pelvis in radians.
+        body: Bone lengths of the n bodies.
 
     Returns:
         (n, frames, 17, 3) keypoints, cm.

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 import datasets
 from datasets import registry
-from datasets.base import Dataset, Sequences, Transform, require_choice, require_integer, split_sizes, stream
+from datasets.base import Dataset, Sequences, Skeleton, Transform, require_choice, require_integer, split_sizes, stream
 from datasets.errors import DataError
 
 
@@ -164,3 +164,23 @@ def test_parameters_that_cannot_be_set_by_name_are_refused(monkeypatch: pytest.M
         datasets.register("positional")(Positional)
     with pytest.raises(ValueError, match="seed"):
         datasets.register("seeded")(Seeded)
+
+
+def sequences(features: np.ndarray, **more: Any) -> Sequences:
+    mean, scale = features.mean(axis=(0, 1)), features.std(axis=(0, 1))
+    standardised = dict.fromkeys(("train", "val", "test"), ((features - mean) / scale).astype(np.float32))
+    points = np.arange(9).reshape(3, 3)
+    return Sequences.build(
+        "made", real=True, standardised=standardised, mean=mean, scale=scale, width=4, points=points, **more
+    )
+
+
+def test_a_skeleton_stays_with_the_sequences(features: np.ndarray) -> None:
+    arm = Skeleton(joints=("shoulder", "elbow", "wrist"), bones=((0, 1), (1, 2)))
+    assert sequences(features, skeleton=arm).without_test().skeleton == arm
+    assert sequences(features).skeleton is None
+
+
+def test_a_skeleton_has_a_joint_per_point(features: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="got 2 joints and 3 points"):
+        sequences(features, skeleton=Skeleton(joints=("elbow", "wrist"), bones=((0, 1),)))

@@ -15,11 +15,15 @@ from bench.planning import planner as planning
 from bench.planning.cells import Unavailable
 from bench.planning.finished import FinishedRun
 from bench.planning.request import Request
-from bench.publishing.figure_data import EDGES, JOINTS, run_data
+from bench.publishing.figure_data import run_data
 from bench.records.store import Store
-from datasets.base import split_sizes, stream
-from datasets.lorenz import initial_conditions, integrate
+from datasets import registry
+from datasets.base import Skeleton, split_sizes, stream
+from datasets.lorenz import Lorenz, initial_conditions, integrate
+from datasets.motion.poses import BODY
 
+JOINTS, EDGES = BODY.joints, BODY.bones
+CHAIN = Skeleton(joints=("top", "second", "third", "end"), bones=((0, 1), (1, 2), (2, 3)))
 ROWS = ("vq", "som-vq:paper", "vq+sorted", "none")
 
 
@@ -128,6 +132,23 @@ def test_the_body_hangs_together():
         if {start, end} & reached:
             reached |= {start, end}
     assert len(reached) == 17
+
+
+def test_any_dataset_with_a_skeleton_has_poses(monkeypatch, tmp_path):
+    class Swing(Lorenz):
+        """Positions of the attractor as a body of four joints."""
+
+        def load(self, seed):
+            return dataclasses.replace(super().load(seed), skeleton=CHAIN)
+
+    monkeypatch.setitem(registry._REGISTERED, "swing", Swing)
+    plan = planning.make(Request(quantizers="vq", datasets="swing,lorenz", protocol="tiny", seeds="1"))
+    run = gathered(plan, tmp_path, {cell.key: recorded(cell) for cell in plan.cells})
+    swing, lorenz = run.source("swing", 0), run.source("lorenz", 0)
+    assert (swing.joints, swing.edges) == (CHAIN.joints, CHAIN.bones)
+    assert (lorenz.joints, lorenz.edges) == ((), ())
+    monkeypatch.undo()
+    assert gathered(plan, tmp_path, {cell.key: recorded(cell) for cell in plan.cells}).source("swing", 0) is None
 
 
 def test_a_source_is_loaded_once_for_the_rows_of_a_dataset(run, monkeypatch):
