@@ -5,9 +5,9 @@
     quantizer.initialise(z)
     quantized, codes, loss = quantizer(z)
 
-`vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is `name:preset`. `vqt-*` are
-those of vector-quantize-pytorch, where that is installed. A tokenizer that `bench export` wrote comes back with
-`quantizers.load_tokenizer(FOLDER)`.
+The families are `vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is
+`name:preset`. `vqt-*` are quantizers of vector-quantize-pytorch, where that is installed. `quantizers.load_tokenizer`
+loads a tokenizer that `bench export` wrote.
 """
 
 from quantizers._vqt import DISTRIBUTION

@@ -1,4 +1,4 @@
-"""Codebooks learned as moving averages, and the reset of dead codes: parts that several families are built of."""
+"""Moving averages of codebooks, and the reset of dead codes: parts of several families."""
 
 import math
 
@@ -18,13 +18,14 @@ class MovingAverage(nn.Module):
     van den Oord et al. 2017, Appendix A.1, with the switches on which implementations differ.
 
     Args:
-        num_codes: K.
-        code_dim: D.
-        decay: Share of the old average kept each step.
-        smoothing: Laplace smoothing of N by 1e-5: "none"; "transient", in the division only; "persistent", written
-            back into N (the KSOM code and sonnet).
-        initial_count: N(0). With 0 (sonnet's convention) an unused code is thrown far away in the first step.
-        update_zero: Whether a code that got nothing this step decays too (KSOM's "update-0").
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
+        decay: Share of the old average that a step keeps.
+        smoothing: Kind of Laplace smoothing of N by 1e-5: "none"; "transient", in the division only; "persistent",
+            written back into N (the KSOM code and sonnet).
+        initial_count: Count N(0) with which the averages start. With 0 (sonnet's convention) the first step throws an
+            unused code far away.
+        update_zero: Whether a code without a hit in this step decays too (KSOM's "update-0").
     """
 
     totals: Tensor
@@ -80,15 +81,16 @@ class MovingAverage(nn.Module):
 
 
 class DeadCodes(nn.Module):
-    """Replaces codes whose hits over a window fall below a share of the uniform rate.
+    """Replacement of codes whose hits over a window fall below a share of the uniform rate.
 
-    The window is counted in vectors, not steps, and the threshold is relative: with 256 vectors a step and 1,024
-    codes the uniform rate is 0.25 hits a step, so that no absolute number of hits a step can tell dead from alive.
+    The window is counted in vectors instead of steps, and the threshold is relative. With 256 vectors per step and
+    1,024 codes the uniform rate is 0.25 hits per step, so no absolute number of hits per step separates dead codes from
+    live ones.
 
     Args:
-        num_codes: K.
+        num_codes: Number K of codes.
         threshold: Share of the uniform rate below which a code is dead.
-        window: Length of the window in vectors a code; 64 is about an epoch of the named protocols.
+        window: Length of the window in vectors per code; 64 is about an epoch of the named protocols.
     """
 
     hits: Tensor
@@ -108,7 +110,7 @@ class DeadCodes(nn.Module):
             hits: (K, 1) hits of the batch.
 
         Returns:
-            (K, 1) which codes were dead; all false until the window is full.
+            (K, 1) whether each code was dead; all false until the window is full.
         """
         self.hits.add_(hits)
         mean = self.hits.mean()

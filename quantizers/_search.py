@@ -1,4 +1,4 @@
-"""Ranges that search spaces are made of: two decades around a published value, whatever the parameter."""
+"""Ranges of search spaces: two decades around a published value, for every parameter."""
 
 from typing import TYPE_CHECKING
 
@@ -7,10 +7,10 @@ if TYPE_CHECKING:
 
 
 def decades(trial: "BaseTrial", name: str, centre: float, *, below: float = float("inf")) -> float:
-    """From a tenth of a value to ten times it, logarithmically; never above `below`."""
+    """Draw a number from a tenth of `centre` to ten times it, on a log scale and never above `below`."""
     return trial.suggest_float(name, centre / 10, min(10 * centre, below), log=True)
 
 
 def kept_share(trial: "BaseTrial", name: str, centre: float) -> float:
-    """The same for what is lost each step, 1 - `centre`, where `centre` is the share kept."""
+    """Draw a share that a step keeps: `decades` for the share that it loses, 1 - `centre`."""
     return 1 - decades(trial, f"1 - {name}", 1 - centre, below=0.999)

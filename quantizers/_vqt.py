@@ -1,4 +1,4 @@
-"""What the adapters to vector-quantize-pytorch share."""
+"""Shared parts of the adapters to vector-quantize-pytorch."""
 
 import importlib
 from abc import ABC
@@ -13,10 +13,10 @@ DISTRIBUTION = "vector-quantize-pytorch"
 
 
 def peer(name: str, **arguments: Any) -> Any:
-    """An instance of one of that package's classes.
+    """Build an instance of a class of vector-quantize-pytorch.
 
     Raises:
-        ValueError: The package is not installed; the message says how to get it.
+        ValueError: The package is not installed; the message gives the command.
     """
     try:
         library = importlib.import_module("vector_quantize_pytorch")
@@ -28,35 +28,35 @@ def peer(name: str, **arguments: Any) -> Any:
 
 
 class Peer(Quantizer, ABC):
-    """A module of that package that takes z (1, B, D) and returns vectors, indices and, mostly, a loss.
+    """Adapter to a module that takes z (1, B, D) and returns vectors, indices and, mostly, a loss.
 
-    Its moving averages learn in its forward pass in training, so that `update` has nothing to do.
+    Its moving averages learn in the forward pass in training, so that `update` has nothing to do.
     """
 
     vectorised: ClassVar[bool] = False
-    peer: Any  # a module that tells mypy nothing about itself
+    peer: Any  # a module without type hints
 
     def initialise(self, z: Tensor) -> None:
-        """Nothing: it starts as that package starts it."""
+        """Keep the initial values of the package."""
 
     def encode(self, z: Tensor) -> Tensor:
-        """Its indices, with nothing learned from z."""
+        """Indices of the peer, which learns nothing from z."""
         with torch.no_grad():
             return self._call(z, learn=False)[1]
 
     def forward(self, z: Tensor) -> Quantized:
-        """Its own forward pass; outside training exactly the code vectors."""
+        """Forward pass of the peer; outside training the result is exactly the code vectors."""
         vectors, codes, loss = self._call(z, learn=self.training)
         return Quantized(vectors if self.training else self.decode(codes), codes, loss)
 
     def _call(self, z: Tensor, learn: bool) -> Quantized:
-        """What that package returns for z (B, D); without `learn` its state stays as it is."""
+        """Call the peer on z (B, D); without `learn` its state does not change."""
         vectors, codes, *losses = self.peer(z[None])
         return Quantized(vectors[0], codes[0].long(), losses[0].sum() if losses else z.new_zeros(()))
 
 
 class Averaged(Peer, ABC):
-    """One whose moving averages move in every forward pass in training that does not freeze them."""
+    """Adapter to a module whose moving averages move in every forward pass that does not freeze them."""
 
     def _call(self, z: Tensor, learn: bool) -> Quantized:
         vectors, codes, losses = self.peer(z[None], freeze_codebook=not learn)
@@ -67,8 +67,8 @@ class Averaged(Peer, ABC):
 
 
 def start(layer: Any, vectors: Tensor) -> None:
-    """Make vectors (k, D) the codebook of a `VectorQuantize`, each with the weight of one hit as it gives new ones."""
+    """Set the codebook of a `VectorQuantize` to vectors (k, D), each with the weight of one hit."""
     book = layer._codebook
-    for held in (book.embed, book.embed_avg):
-        held.copy_(vectors[None])
+    for buffer in (book.embed, book.embed_avg):
+        buffer.copy_(vectors[None])
     book.cluster_size.fill_(1.0)

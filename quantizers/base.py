@@ -1,4 +1,4 @@
-"""What a quantizer is: a plain module for one codebook, on vectors (B, D)."""
+"""Contract of a quantizer: a plain module for one codebook, on vectors (B, D)."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -11,17 +11,17 @@ from quantizers.nearest import nearest as nearest
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-FARTHEST = 2**24  # of a lattice position from 0: squares of distances are exact in float64
+FARTHEST = 2**24  # largest distance of a lattice position from 0: squares of distances are exact in float64
 
 
 class Quantized(NamedTuple):
-    """What `Quantizer.forward` returns.
+    """Result of `Quantizer.forward`.
 
     Attributes:
-        quantized: (B, D). In training the straight-through estimate, whose gradient reaches z; in eval exactly the
-            code vectors.
-        codes: (B,) int64.
-        loss: () what the quantizer adds to the reconstruction loss.
+        quantized: (B, D) vectors. In training mode the straight-through estimate, whose gradient reaches z; in
+            evaluation mode exactly the code vectors.
+        codes: (B,) int64 indices of the codes.
+        loss: () term that the quantizer adds to the reconstruction loss.
     """
 
     quantized: Tensor
@@ -33,19 +33,30 @@ class Quantizer(nn.Module, ABC):
     """A codebook of K vectors in D dimensions and the rule that learns it.
 
     The trainer may run many replicas of one family at once under `torch.func.vmap`, and replay a step as a CUDA graph.
-    It asks of a family: no Python branching on the values of tensors, nothing kept from step to step but in buffers,
-    those changed in place, and no random numbers: the rows of every `z` come in random order, so that `z[:n]` is a
-    random sample. A family that cannot sets `vectorised = False`.
+    A family that supports this
+
+    - does not branch in Python on the values of tensors,
+    - keeps its state from step to step in buffers, which it changes in place, and
+    - draws no random numbers: the rows of every `z` come in random order, so that `z[:n]` is a random sample.
+
+    Any other family sets `vectorised = False`.
+
+    Args:
+        num_codes: Number K of codes, at least 1.
+        code_dim: Dimension D of the code vectors, at least 1.
+        positions: (K, g) integer places of the codes on a lattice, or None.
 
     Attributes:
-        num_codes: K; every code k satisfies 0 <= k < K.
-        code_dim: D.
-        positions: (K, g) int64 place of each code on its lattice, whatever integers were given; None for an unordered
-            codebook.
-        warm_up_share: Share of the epochs, taken from the start, in which the codebook alone learns.
+        num_codes: Number K of codes; every code k satisfies 0 <= k < K.
+        code_dim: Dimension D of the code vectors.
+        positions: (K, g) int64 place of each code on its lattice; None for an unordered codebook.
+        warm_up_share: Share of the epochs, from the start, in which the codebook alone learns.
         vectorised: Whether replicas may be trained under vmap and steps be replayed.
-        hidden: A published hidden width of the networks around it, used where capacities are as published.
+        hidden: Published hidden width of the networks around it, used where capacities are as published.
         codebook_parameter: Name of the parameter that holds the codebook, where gradients learn it.
+
+    Raises:
+        ValueError: A size is below 1, or the positions are not (K, g) integers.
     """
 
     positions: Tensor | None
@@ -66,7 +77,7 @@ class Quantizer(nn.Module, ABC):
     @property
     @abstractmethod
     def codebook(self) -> Tensor:
-        """(K, D) code vectors; settable where they are learned."""
+        """(K, D) code vectors, which can be set where they are learned."""
 
     @abstractmethod
     def initialise(self, z: Tensor) -> None:
@@ -74,64 +85,64 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, z: Tensor) -> Tensor:
-        """Z (B, D) -> codes (B,) int64."""
+        """Index of the code of each vector: z (B, D) -> codes (B,) int64."""
 
     @abstractmethod
     def forward(self, z: Tensor) -> Quantized:
-        """Quantize z (B, D)."""
+        """Quantize z (B, D), see `Quantized`."""
 
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
         """Learn the codebook outside the gradient, after the optimiser's step.
 
         Args:
             z: (B, D) encoder outputs of the batch, before that step.
-            codes: (B,) their codes.
-            progress: () share of the training done, in [0, 1].
+            codes: (B,) int64 codes of these outputs.
+            progress: () share of the training that is done, in [0, 1].
         """
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (...,) -> code vectors (..., D)."""
+        """Look up code vectors: codes (...,) -> (..., D)."""
         return self.codebook[codes]
 
     def latents(self, z: Tensor) -> Tensor:
-        """Z (B, D) in the space where the nearest code is decided: z itself unless a family projects it first."""
+        """Map z (B, D) to the space in which the nearest code is searched; by default z itself."""
         return z
 
     @property
     def latent_codebook(self) -> Tensor:
-        """The codes in that space."""
+        """Codes in the space of `latents`, by default the codebook."""
         return self.codebook
 
     @property
     def codebook_values(self) -> int:
-        """Numbers held by the codebook, however they are learned; 0 for an implicit one."""
+        """Number of values that the codebook holds, however they are learned; 0 for an implicit one."""
         return self.num_codes * self.code_dim
 
     @property
     def network_parameters(self) -> int:
-        """Trainable parameters beside the codebook (projections): they count as the network's."""
+        """Number of trainable parameters beside the codebook (projections), which count as the network's."""
         return sum(parameter.numel() for name, parameter in self.named_parameters() if name != self.codebook_parameter)
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """The family's search space: draw the parameters that are worth tuning from an Optuna trial.
+        """Draw the parameters that are worth tuning from an Optuna trial: the search space of the family.
 
-        The same freedom for every family: at most four parameters, numbers over two decades around the published value
-        (`quantizers._search`). What depends on the codebook's size (a bandwidth to start from) is left alone, so that
-        tuned values serve other sizes. Empty where a family declares none: it cannot be tuned then.
+        Every family has the same freedom: at most four parameters, numbers over two decades around the published value
+        (`quantizers._search`). Parameters that depend on the codebook's size (an initial bandwidth) are left out, so
+        that tuned values serve other sizes. A family that returns nothing cannot be tuned.
         """
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """Facts about this instance that a table should show (levels of a lattice, sides of a grid)."""
+        """Facts about this instance for tables, such as levels of a lattice or sides of a grid."""
         return {}
 
 
 def lattice_positions(positions: Tensor, num_codes: int) -> Tensor:
-    """Lattice positions of any integer type as int64, whose differences and absolute values do not wrap around.
+    """Convert lattice positions of any integer type to int64, whose differences do not wrap around.
 
     Raises:
-        ValueError: They are not (K, g) integers, or one is too far from 0.
+        ValueError: The positions are not (K, g) integers, or one is too far from 0.
     """
     if not isinstance(positions, Tensor):
         raise ValueError(f"Expected positions to be a tensor, got {type(positions).__name__}; use torch.as_tensor.")

@@ -1,4 +1,4 @@
-"""PyTorch's defaults where modules are built."""
+"""Defaults of PyTorch while modules are built."""
 
 import contextlib
 from collections.abc import Iterator

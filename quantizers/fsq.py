@@ -1,4 +1,4 @@
-"""`fsq`: bounded rounding on a lattice, no codebook to learn."""
+"""`fsq`: bounded rounding on a lattice, without a codebook to learn."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -25,25 +25,24 @@ LEVELS = {
 }
 MARGIN = 1e-3
 LARGEST = 1 << 20
-# Of a channel: two leave a dead one, and with more than 1 / MARGIN the bound would reach beyond the last level.
+# Levels per channel: two leave a dead one, and with more than 1 / MARGIN the bound would reach beyond the last level.
 FEWEST_LEVELS, MOST_LEVELS = 3, round(1 / MARGIN)
-FAR = 0.1  # from K, of a product that is none of K codes any more
+FAR = 0.1  # relative distance from K at which a product no longer stands for K codes
 
 
 def levels_for(num_codes: int, channels: int | None = None) -> tuple[int, ...]:
-    """Levels whose product is near K: the paper's where it names K, else 5 to 8 a channel.
+    """Levels whose product is near K: the paper's where it lists K, else 5 to 8 per channel.
 
-    Among products equally near, the one with more channels; for K < 25 one channel of K levels. Vectors of fewer
-    dimensions than that has channels get one channel a dimension, of levels that are equal or one apart.
-
-    Two codes have none. The nearest lattice is of three, 58 % more bits a token: no longer the question that was asked.
+    - Among products equally near, the one with more channels is taken; for K < 25, one channel of K levels.
+    - Vectors with fewer dimensions than channels get one channel per dimension, of levels that are equal or one apart.
+    - K = 2 has no lattice: the nearest has three codes, 58 % more bits per token.
 
     Args:
-        num_codes: K.
-        channels: Most channels: D, a projection onto more would add nothing. None for any number.
+        num_codes: Number K of codes.
+        channels: Largest number of channels, which is D: a projection onto more would add nothing. None for any.
 
     Raises:
-        ValueError: No product is near K: K is 2, or too large for so few channels; or there are no channels.
+        ValueError: No product is near K, because K is 2 or too large for so few channels, or there are no channels.
 
     >>> levels_for(1024), levels_for(512), levels_for(20)
     ((8, 5, 5, 5), (8, 8, 8), (20,))
@@ -100,14 +99,15 @@ def _usual_levels(num_codes: int) -> tuple[int, ...]:
 class FSQ(Quantizer):
     """Finite scalar quantization (Mentzer et al. 2023, section 3 and Appendix A.1).
 
-    Projections lead from D to one channel a level and back; they count as the network's parameters. The bound's
-    shift is the true inverse atanh, as in later ports; the published notebook has tan.
+    Linear projections lead from D to the channels and back; they count as the network's parameters. The shift of the
+    bound is atanh, the true inverse, as in later ports; the published notebook has tan.
 
     Args:
-        num_codes: K asked for; the instance's own `num_codes` is the product of the levels.
-        code_dim: D.
-        levels: Levels a channel, each at least 3; empty takes the paper's for K, in at most D channels.
-        channels: Instead, this many equal levels, the nearest to K (2: a square grid); 0 is off.
+        num_codes: Wanted number K of codes; the attribute `num_codes` is the product of the levels.
+        code_dim: Dimension D of the code vectors.
+        levels: Numbers of levels per channel, at least 3 each; empty takes the paper's for K, in at most D channels.
+        channels: Number of channels of equal levels, with a product near K, instead of `levels` (2: a square grid); 0
+            is off.
     """
 
     reach: Tensor
@@ -148,33 +148,33 @@ class FSQ(Quantizer):
 
     @property
     def codebook(self) -> Tensor:
-        """(K, D) the lattice, projected; implicit, so it cannot be set."""
+        """(K, D) projected lattice, which is implicit and cannot be set."""
         return self.project_out(self.lattice)  # type: ignore[no-any-return]
 
     @property
     def latent_codebook(self) -> Tensor:
-        """(K, channels) the lattice in steps of one."""
+        """(K, channels) lattice in steps of one."""
         return self.lattice * self.centre
 
     @property
     def codebook_values(self) -> int:
-        """None is stored."""
+        """Number of stored codebook values, which is 0."""
         return 0
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """How the codes are laid out: the paper's levels, or two to four equal ones. It has nothing else to tune."""
+        """Draw the layout of the codes, the only choice: the paper's levels, or two to four equal ones."""
         return {"channels": trial.suggest_categorical("channels", [0, 2, 3, 4])}
 
     def describe(self) -> dict[str, Any]:
-        """The levels."""
+        """Levels of the lattice."""
         return {"levels": list(self.levels)}
 
     def initialise(self, z: Tensor) -> None:
         """Project onto the leading principal components of z, at unit variance, and back by least squares.
 
-        The counterpart of starting a codebook from the data: without it the projections would start at random in the
-        midst of a warmed-up autoencoder.
+        This corresponds to a codebook that starts from the data. Otherwise the projections would start at random in a
+        warmed-up autoencoder.
         """
         with torch.no_grad():
             # In float64 and by small symmetric systems: least squares in float32 moves with the address of its input.
@@ -195,11 +195,11 @@ class FSQ(Quantizer):
             self.project_out.bias.copy_(solution[-1])
 
     def latents(self, z: Tensor) -> Tensor:
-        """Z (B, D) -> (B, channels), projected and bounded, in steps of one."""
+        """Project and bound z (B, D) -> (B, channels), in steps of one."""
         return self._bound(self.project_in(z))
 
     def encode(self, z: Tensor) -> Tensor:
-        """Round each channel, in float64 up to there, and number the cell."""
+        """Index of the cell of each vector; projection and bound are computed in float64."""
         weight, bias = self.project_in.weight.double(), self.project_in.bias.double()
         return self._index(self._bound(F.linear(z.double(), weight, bias)).round())
 
@@ -221,5 +221,5 @@ class FSQ(Quantizer):
         return rounded / self.centre
 
     def _index(self, rounded: Tensor) -> Tensor:
-        # A NaN has no cell; any will do, because the loss that made it NaN tells of it.
+        # A NaN has no cell and gets an arbitrary one; the loss that made it NaN is reported elsewhere.
         return ((rounded.nan_to_num().long() + self.centre) * self.basis).sum(1)

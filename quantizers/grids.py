@@ -10,7 +10,7 @@ from quantizers._ema import NOTHING
 
 
 def grid_sides(num_codes: int, dimensions: int = 2) -> tuple[int, ...]:
-    """Sides of the grid for K codes: the most nearly square one in two dimensions.
+    """Sides of the grid of K codes, in two dimensions the most nearly square one.
 
     >>> grid_sides(1024), grid_sides(512), grid_sides(64, 1)
     ((32, 32), (16, 32), (64,))
@@ -31,33 +31,33 @@ def grid_positions(sides: tuple[int, ...]) -> Tensor:
 
 
 def gaussian_kernel(side: int, sigma: Tensor) -> Tensor:
-    """(side, side) exp(-d^2 / (2 sigma^2)) along one axis (SOM-VQ, Eq. 4)."""
+    """Gaussian kernel (side, side) along one axis, exp(-d^2 / (2 sigma^2)) (SOM-VQ, Eq. 4)."""
     return torch.exp(_squared_steps(side, sigma.device) * (-0.5 / sigma.square()))
 
 
 @cache
 def _squared_steps(side: int, device: torch.device) -> Tensor:
-    """(side, side) squared distances along an axis, kept because a training step is made of many such small things."""
+    """(side, side) squared distances along an axis, cached because every training step needs them."""
     line = torch.arange(side, dtype=torch.float32, device=device)
     return (line[:, None] - line).square()
 
 
 def smooth(values: Tensor, kernels: list[Tensor]) -> Tensor:
-    """Multiply per-code values (K, M) by the product of one kernel an axis.
+    """Multiply per-code values (K, M) by the product of one kernel per axis.
 
     Equal to the K x K neighbourhood matrix times `values`, at K * side instead of K * K multiplications: a Gaussian of
     the Euclidean grid distance is the product of Gaussians along the axes, and so is a box.
 
     Args:
-        values: (K, M).
-        kernels: For each axis the symmetric (side, side) kernel.
+        values: (K, M) values, M per code.
+        kernels: Symmetric (side, side) kernel of each axis.
 
     Returns:
-        (K, M).
+        (K, M) smoothed values.
     """
-    grid = values.reshape(*(len(kernel) for kernel in kernels), values.shape[1])
+    grid = values.reshape(*map(len, kernels), values.shape[1])
     for kernel in kernels:
-        # Always along the first axis, which then goes behind the others: after all of them the order is as it was.
+        # Always along the first axis, which then goes behind the others: in the end the order is restored.
         grid = (kernel @ grid.reshape(len(kernel), -1)).view(grid.shape).movedim(0, -2)
     return grid.reshape(values.shape)
 
@@ -78,16 +78,16 @@ def hard_smooth(values: Tensor, sides: tuple[int, ...], weight: Tensor) -> Tenso
 def exponential_smooth(values: Tensor, sides: tuple[int, ...], length: Tensor) -> Tensor:
     """Smooth by exp(-d / length), d the un-squared Euclidean grid distance (the KSOM code's "gaussian").
 
-    This kernel is no product over axes, so it is applied as a convolution through the Fourier transform, in float64
-    because the transform's error is relative to the largest value and would swamp far codes in float32.
+    This kernel is no product over axes, so it is applied as a convolution through the Fourier transform. The transform
+    is in float64: its error is relative to the largest value and would exceed the values of far codes in float32.
 
     Args:
-        values: (K, M), the last column not negative (hits).
+        values: (K, M) values, M per code, the last column not negative (hits).
         sides: Sides of the grid.
-        length: () length scale.
+        length: () length scale in grid steps.
 
     Returns:
-        (K, M).
+        (K, M) smoothed values.
     """
     padded = [2 * side for side in sides]
     axes = [torch.arange(width, dtype=torch.float64, device=values.device) for width in padded]
@@ -108,23 +108,23 @@ def exponential_smooth(values: Tensor, sides: tuple[int, ...], length: Tensor) -
 
 
 def geometric(start: float, end: float, progress: Tensor) -> Tensor:
-    """Start at progress 0, end at 1, with a constant ratio between."""
+    """Interpolate geometrically: `start` at progress 0, `end` at progress 1."""
     return start * (end / start) ** progress.clamp(0, 1)
 
 
 def som_step(vectors: Tensor, totals: Tensor, rate: float | Tensor) -> Tensor:
-    """One batch of Kohonen's rule.
+    """Move codes by one batch of Kohonen's rule.
 
-    e <- e + (1 - (1 - rate)^n) (S / n - e), no change where n is 0: to first order what the per-sample updates
-    e <- e + rate h (z - e) (SOM-VQ, Eq. 3) do, and stable for any batch size.
+    e <- e + (1 - (1 - rate)^n) (S / n - e), without a change where n is 0. To first order this equals the per-sample
+    updates e <- e + rate h (z - e) (SOM-VQ, Eq. 3), and it is stable for any batch size.
 
     Args:
         vectors: (K, D) codes e.
         totals: (K, D + 1) smoothed sums S and, in the last column, smoothed hits n.
-        rate: Learning rate.
+        rate: Learning rate of a sample, below 1.
 
     Returns:
-        (K, D) the moved codes.
+        (K, D) moved codes.
     """
     sums, hits = totals[:, :-1], totals[:, -1:]
     log_kept = torch.log1p(-rate) if isinstance(rate, Tensor) else math.log1p(-rate)

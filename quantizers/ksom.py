@@ -21,28 +21,29 @@ NEIGHBOURHOODS = ("none", "hard", "gaussian", "exponential")
 class KSOM(LearnedCodebook):
     """Kohonen map as a generalised moving-average quantizer (Irie, Csordas and Schmidhuber 2023, arXiv 2302.07950).
 
-    Hits and sums of a batch are smoothed over the grid before they enter the averages; without a neighbourhood it is
-    `vq`. The paper writes a Gaussian of the squared distance; its code has exp(-d / length), here "exponential". The
-    preset `paper` is the paper's main setting: hard, 2-D, tau 0.1.
+    Hits and sums of a batch are smoothed over the grid before they enter the averages; without a neighbourhood the
+    family equals `vq`. The paper writes a Gaussian of the squared distance; its code has exp(-d / length), here
+    "exponential". The preset `paper` is the paper's main setting: hard, 2-D, tau 0.1.
 
     Args:
-        num_codes: K, laid out on the most nearly square grid.
-        code_dim: D.
-        neighbourhood: "none"; "hard", the adjacent codes at one weight; "gaussian", exp(-d^2 / (2 sigma^2));
-            "exponential", exp(-d / sigma).
-        dimensions: Of the grid, 1 or 2.
-        schedule: "sigma": the bandwidth falls geometrically over training, and the hard weight is exp(-1 / (2
-            sigma^2)). "tau": the KSOM code's law in steps t, bandwidth base / (1 + tau t), hard weight 1 / (1 + tau t).
+        num_codes: Number K of codes, laid out on the most nearly square grid.
+        code_dim: Dimension D of the code vectors.
+        neighbourhood: Kind of neighbourhood: "none"; "hard", the adjacent codes at one weight; "gaussian", exp(-d^2 /
+            (2 sigma^2)); "exponential", exp(-d / sigma).
+        dimensions: Number of dimensions of the grid, 1 or 2.
+        schedule: Law of the bandwidth. "sigma": the bandwidth falls geometrically over training, and the hard weight is
+            exp(-1 / (2 sigma^2)). "tau": the KSOM code's law in steps t, bandwidth base / (1 + tau t), hard weight
+            1 / (1 + tau t).
         sigma_start: Bandwidth at the start in grid steps; 0 takes a quarter of the longer side.
-        sigma_end: Bandwidth at the end.
-        tau: Shrink step a training step.
-        base: Bandwidth at t = 0 under "tau" (the KSOM command line's 10).
-        decay: Share of the old average kept each step.
+        sigma_end: Bandwidth at the end in grid steps.
+        tau: Shrink rate per training step under "tau".
+        base: Bandwidth at t = 0 under "tau", 10 on the KSOM command line.
+        decay: Share of the old average that a step keeps.
         commitment: Weight of mean (z - sg[e])^2.
-        smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent" (the KSOM code's).
-        initial_count: N(0).
-        update_zero: Whether codes that got nothing, neighbours included, decay too ("update-0").
-        initialisation: "data" or "normal" (the KSOM paper's), where the codes start.
+        smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent" (the KSOM code's).
+        initial_count: Count N(0) with which the averages start, 0 or 1.
+        update_zero: Whether codes without a hit, neighbours included, decay too ("update-0").
+        initialisation: Start of the codes, "data" (encoder outputs) or "normal" (N(0, I), the KSOM paper's).
     """
 
     steps: Tensor
@@ -86,7 +87,7 @@ class KSOM(LearnedCodebook):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """How fast the averages move, the encoder's tie to its codes, and the kernel that they end with."""
+        """Draw decay and commitment, the kind of neighbourhood and its final bandwidth."""
         return {
             "decay": kept_share(trial, "decay", 0.99),
             "commitment": decades(trial, "commitment", 0.25),

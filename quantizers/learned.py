@@ -17,8 +17,8 @@ class LearnedCodebook(Quantizer, ABC):
     """A codebook of stored vectors, searched by Euclidean distance; families differ in how they move it.
 
     Args:
-        num_codes: K.
-        code_dim: D.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
         commitment: Weight of mean (z - sg[e])^2, which keeps the encoder near its codes.
         codebook_weight: Weight of mean (sg[z] - e)^2, which learns the codebook by gradient; 0 keeps it a buffer.
         initialisation: "data", random encoder outputs; "normal", draws from N(0, I) (the KSOM paper's).
@@ -50,7 +50,7 @@ class LearnedCodebook(Quantizer, ABC):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the lookup and its gradient are this class's own: the trainer may then write them out."""
+        """Whether a family keeps this class's lookup and gradient, which the trainer then computes in its own way."""
         cls = type(self)
         return cls.forward is LearnedCodebook.forward and cls.encode is LearnedCodebook.encode
 
@@ -69,17 +69,17 @@ class LearnedCodebook(Quantizer, ABC):
             self.restart()
 
     def restart(self) -> None:
-        """Reset what the family keeps beside the vectors, which were just set."""
+        """Reset the state that the family keeps beside the vectors, which were just set."""
 
     def initialise(self, z: Tensor) -> None:
-        """Random encoder outputs, or what was drawn when the module was built."""
+        """Start from random encoder outputs, or from the vectors that were drawn when the module was built."""
         if self.initialisation == "data":
             self.codebook = sample_rows(z, self.num_codes)
         else:
             self.restart()
 
     def encode(self, z: Tensor) -> Tensor:
-        """Nearest code (van den Oord et al. 2017, Eq. 1)."""
+        """Index of the nearest code (van den Oord et al. 2017, Eq. 1)."""
         return nearest(z, self.vectors)
 
     def forward(self, z: Tensor) -> Quantized:
@@ -94,26 +94,26 @@ class LearnedCodebook(Quantizer, ABC):
 
 
 def batch_totals(z: Tensor, codes: Tensor, num_codes: int) -> Tensor:
-    """Sum of the vectors that hit each code, and how many did.
+    """Sum of the vectors that hit each code, and their number.
 
     Args:
-        z: (B, D).
-        codes: (B,) int64.
-        num_codes: K.
+        z: (B, D) vectors of a batch.
+        codes: (B,) int64 codes of these vectors.
+        num_codes: Number K of codes.
 
     Returns:
-        (K, D + 1): the sums, then the hits in the last column.
+        (K, D + 1) sums, with the hits in the last column.
     """
     rows = torch.cat([z, torch.ones_like(z[:, :1])], dim=1)
-    # index_add says the same, but vmap would call it once a replica.
+    # index_add does the same, but vmap would call it once per replica.
     return z.new_zeros(num_codes, rows.shape[1]).index_put((codes,), rows, accumulate=True)
 
 
 def sample_rows(z: Tensor, count: int) -> Tensor:
-    """(count, D): the first rows of z, which come in random order, repeated where there are too few."""
+    """Draw (count, D) rows: the first rows of z, which come in random order, repeated where there are too few."""
     return z[torch.arange(count, device=z.device) % z.shape[0]].clone()
 
 
 def rows_at_once(num_codes: int) -> int:
-    """How many frames to compare with K codes at once, so that their distances stay below about 130 MB."""
+    """Number of frames to compare with K codes at once, so that their distances stay below about 130 MB."""
     return max(256, 2**25 // num_codes)

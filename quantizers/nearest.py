@@ -1,4 +1,4 @@
-"""The nearest code by Euclidean distance, whatever the origin and the unit of the vectors."""
+"""Search of the nearest code by Euclidean distance, whatever the origin and the unit of the vectors."""
 
 import math
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_SCORES = 2**18  # held at once: a megabyte, which stays in a core's cache
-_DIFFERENCES = 2**22  # likewise, in float64
-LEAST_SQUARE, LARGEST_SQUARE = 1e-24, 1e24  # beyond, float32's range may cut a score off
+_SCORES = 2**18  # scores held at once: a megabyte, which stays in a core's cache
+_DIFFERENCES = 2**22  # differences held at once, in float64
+LEAST_SQUARE, LARGEST_SQUARE = 1e-24, 1e24  # beyond these, a score may leave the range of float32
 
 
 def nearest(z: Tensor, vectors: Tensor) -> Tensor:
@@ -18,15 +18,15 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
     among these the sum of squared differences in float64 decides. A constant added to all vectors, another unit, or
     other rows beside a vector therefore change no code.
 
-    Under `torch.func.vmap`, and while a CUDA graph is captured, nothing may branch on values: there the product decides
-    alone, which takes codes for one another whose distances agree to about six digits.
+    Under `torch.func.vmap`, and while a CUDA graph is captured, nothing may branch on values. There the product decides
+    alone, which may confuse codes whose distances agree to about six digits.
 
     Args:
-        z: (B, D).
-        vectors: (K, D).
+        z: (B, D) vectors, floating-point or integer.
+        vectors: (K, D) code vectors.
 
     Returns:
-        (B,) int64; any code where a number of z is not finite.
+        (B,) int64 indices; an arbitrary code where a number of z is not finite.
     """
     z, vectors = z.detach(), vectors.detach()
     if z.dtype != vectors.dtype or z.dtype not in (torch.float32, torch.float64):
@@ -41,7 +41,7 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
     largest = float(squares.max())
     if not LEAST_SQUARE < largest < LARGEST_SQUARE:
         return _decide(z, vectors, torch.ones(len(z), len(vectors), dtype=torch.bool, device=z.device))
-    # Bounds what rounding may do to two scores, whose terms are at most |e|^2 and 2 |z| |e| in size (Cauchy-Schwarz).
+    # Bound on the rounding error of two scores, whose terms are at most |e|^2 and 2 |z| |e| in size (Cauchy-Schwarz).
     rounding = (z.shape[1] + 8) * torch.finfo(z.dtype).eps * math.sqrt(largest)
     blocks = []
     for rows in torch.split(z, max(1, _SCORES // len(vectors))):
@@ -59,10 +59,10 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _two_lowest(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the lowest score of each row (B, K) is, that score, which infinity replaces, and the lowest of the others.
+    """Index of the lowest score of each row (B, K), that score, and the lowest of the others.
 
-    By NumPy's argmin on a CPU, which compares 16 numbers at once where PyTorch's loop takes one: 8 times as fast, and
-    three times as fast as NumPy's own minimum along rows.
+    The lowest score is replaced by infinity. On a CPU NumPy's argmin does the work: it compares 16 numbers at once
+    where PyTorch's loop takes one, and was measured 8 times as fast.
     """
     if scores.device.type != "cpu":
         codes = scores.argmin(1)
@@ -79,7 +79,7 @@ def _two_lowest(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _decide(z: Tensor, vectors: Tensor, close: Tensor) -> Tensor:
-    """The nearest of the codes that `close` (B, K) leaves to each row of z (B, D), by differences in float64."""
+    """Nearest of the codes that `close` (B, K) leaves to each row of z (B, D), by differences in float64."""
     count = len(vectors)
     at_once = max(1, _DIFFERENCES // vectors.numel())
     decided = []
@@ -98,6 +98,6 @@ def _decide(z: Tensor, vectors: Tensor, close: Tensor) -> Tensor:
 
 
 def _has_values(z: Tensor) -> bool:
-    """Whether Python may look at numbers now."""
+    """Whether Python may read the values of tensors now."""
     capturing = z.is_cuda and torch.cuda.is_current_stream_capturing()
     return not (z.is_meta or capturing or torch._C._are_functorch_transforms_active())

@@ -1,4 +1,4 @@
-"""Names -> families of quantizers."""
+"""Registry of quantizers: names and families, ours and those that plug-ins add."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ class Family:
     """A registered quantizer.
 
     Attributes:
-        name: On the command line.
-        cls: Its class.
-        paper: Source, one line.
-        presets: Preset name -> parameters that differ from the defaults.
+        name: Name on the command line.
+        cls: Class of the quantizer.
+        paper: Citation of the source, one line.
+        presets: Name of a preset -> parameters that differ from the defaults.
         requires: Distribution whose code it runs and that quantizer-bench does not bring; "" for none.
     """
 
@@ -53,11 +53,17 @@ def register(
 ) -> Callable[[Class], Class]:
     """Class decorator that adds a quantizer under `name`.
 
-    One that `requires` another distribution is not among those that `all` stands for, and that distribution's version
-    is part of its results' keys.
+    A quantizer that `requires` another distribution is not among those that `all` stands for, and the version of that
+    distribution is part of its results' keys.
+
+    Args:
+        name: Name on the command line, without any of ":,=.+@".
+        paper: Citation of the source, one line.
+        presets: Name of a preset -> parameters that differ from the defaults.
+        requires: Distribution whose code the quantizer runs; "" for none.
 
     Raises:
-        ValueError: The name is taken or cannot be one, or the class is not what `Quantizer` asks for.
+        ValueError: The name is taken or malformed, or the class breaks the contract of `Quantizer`.
     """
     check_name(name)
 
@@ -75,10 +81,10 @@ def register(
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that the command line could not say.
+    """Refuse a name that the command line could not take.
 
     Raises:
-        ValueError: It holds a sign with a meaning there, or means something else.
+        ValueError: The name holds a sign with a meaning there, or means something else.
     """
     if not name or name != name.strip() or any(sign in name for sign in ":,=.+@") or name == "all":
         raise ValueError(f"Expected a quantizer name without any of ':,=.+@' and not 'all', got {name!r}.")
@@ -98,8 +104,8 @@ def check_methods(cls: type[Quantizer]) -> None:
         try:
             signature.bind(None, *arguments)
         except TypeError:
-            asked = f"{cls.__name__}.{method}(self, {', '.join(arguments)})"
-            raise ValueError(f"Expected {asked}, got {cls.__name__}.{method}{signature}.") from None
+            expected = f"{cls.__name__}.{method}(self, {', '.join(arguments)})"
+            raise ValueError(f"Expected {expected}, got {cls.__name__}.{method}{signature}.") from None
 
 
 def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
@@ -110,10 +116,8 @@ def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
     """
     for parameter in inspect.signature(cls).parameters.values():
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            is_parameter = parameter.name not in (
-                *reserved,
-                "positions",
-            )  # which a class without its own __init__ inherits
+            # A class without its own __init__ inherits `positions`.
+            is_parameter = parameter.name not in (*reserved, "positions")
             if is_parameter and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
                 raise ValueError(
                     f"Expected {cls.__name__}.__init__ to take {parameter.name} by keyword only, after a *."
@@ -126,12 +130,12 @@ def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
 
 
 def families() -> dict[str, Family]:
-    """The families that need no other distribution, by name, ours first: what `all` stands for."""
+    """Families that need no other distribution, by name, ours first; `all` stands for these."""
     return {name: family for name, family in _FAMILIES.items() if not family.requires}
 
 
 def names() -> list[str]:
-    """Every registered name."""
+    """Registered names, ours first."""
     return list(_FAMILIES)
 
 
@@ -139,7 +143,7 @@ def get(label: str) -> tuple[Family, dict[str, Any]]:
     """Family and parameters that `name` or `name:preset` stands for, defaults included.
 
     Raises:
-        ValueError: Unknown name or preset.
+        ValueError: The name or the preset is unknown.
     """
     name, colon, preset = label.partition(":")
     if name not in _FAMILIES:
@@ -157,10 +161,10 @@ def registered(name: str) -> type[Quantizer]:
 
 
 def load_plugin(name: str, plugin: Any) -> None:
-    """Register what an entry point of that name led to: a class, decorated or not.
+    """Register the class that an entry point of that name leads to, decorated or not.
 
     Raises:
-        ValueError: The name is taken, or it is not what `Quantizer` asks for.
+        ValueError: The name is taken, or the class breaks the contract of `Quantizer`.
     """
     if name not in _FAMILIES or _FAMILIES[name].cls is not plugin:  # its own decorator may have just registered it
         register(name)(plugin)
@@ -169,8 +173,14 @@ def load_plugin(name: str, plugin: Any) -> None:
 def create(label: str, /, *, num_codes: int, code_dim: int, **parameters: Any) -> Quantizer:
     """Build a quantizer: `create("som-vq:paper", num_codes=1024, code_dim=8)`.
 
+    Args:
+        label: Name of the family, or `name:preset`.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
+        **parameters: Parameters that differ from those of the family or preset.
+
     Raises:
-        ValueError: Unknown name, preset or parameter, or a value out of range.
+        ValueError: A name, preset or parameter is unknown, or a value is out of range.
     """
     family, values = get(label)
     for name in parameters:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 class SOMHard(LearnedCodebook):
     """Kohonen's map (Kohonen 2001) with a Gaussian neighbourhood that narrows over training.
 
-    "Hard" because nothing but the map moves the codes: the SOM-VQ paper's baseline without stage 2 (its Eq. 5).
+    It is called "hard" because only the map moves the codes: the SOM-VQ paper's baseline without stage 2 (its Eq. 5).
 
     Args:
-        num_codes: K, laid out on the most nearly square grid.
-        code_dim: D.
+        num_codes: Number K of codes, laid out on the most nearly square grid.
+        code_dim: Dimension D of the code vectors.
         rate: Learning rate of the per-sample rule, applied to batches.
         sigma_start: Bandwidth at the start in grid steps; 0 takes half the longer side.
-        sigma_end: Bandwidth at the end.
+        sigma_end: Bandwidth at the end in grid steps.
         commitment: Weight of mean (z - sg[e])^2.
         warm_up_share: Share of the epochs in which the map alone learns.
     """
@@ -50,7 +50,7 @@ class SOMHard(LearnedCodebook):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """How fast and how long the map learns, how stiff it ends, and the encoder's tie to it."""
+        """Draw the rate and the warm-up share of the map, its final bandwidth, and the commitment."""
         return {
             "rate": decades(trial, "rate", 0.1, below=0.999),
             "sigma_end": decades(trial, "sigma_end", 0.5),
@@ -60,7 +60,7 @@ class SOMHard(LearnedCodebook):
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
-        """One batch of Kohonen's rule (SOM-VQ, Eqs. 3 and 4)."""
+        """Move the codes by one batch of Kohonen's rule (SOM-VQ, Eqs. 3 and 4)."""
         sigma = geometric(self.sigma_start, self.sigma_end, progress)
         totals = gaussian_smooth(batch_totals(z, codes, self.num_codes), self.sides, sigma)
         self.vectors.copy_(som_step(self.vectors, totals, self.rate))

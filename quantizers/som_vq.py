@@ -1,4 +1,4 @@
-"""`som-vq`: a self-organising map whose winner also tracks its vectors, with an encoder and a decoder around it."""
+"""`som-vq`: a self-organising map whose winner also tracks its vectors."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 class SOMVQ(LearnedCodebook):
     """SOM-VQ (Londei, Lanzieri and Benati 2026, section 2.2 and Appendix A).
 
-    Phase 1, the warm-up share: Kohonen's rule alone, its bandwidth narrowing. Phase 2: stage 1, the same rule at a
-    fixed bandwidth (Eq. 3), then stage 2, each code hit moves towards the mean of its vectors (Eq. 5). The values
-    were lost from the published text: the preset `paper` holds those fitted to its figures, with which half of all
-    frames have their two nearest codes apart on the grid; the defaults keep an ordered map.
+    In phase 1, the warm-up share, Kohonen's rule alone moves the codes, with a narrowing bandwidth. A step of phase 2
+    has two stages: the same rule at a fixed bandwidth (Eq. 3), then every code that was hit moves towards the mean of
+    its vectors (Eq. 5). The published text lacks the values of the parameters. The preset `paper` holds values fitted
+    to its figures, with which half of all frames have their two nearest codes apart on the grid; the defaults keep an
+    ordered map.
 
     Args:
-        num_codes: K, laid out on the most nearly square grid.
-        code_dim: D.
+        num_codes: Number K of codes, laid out on the most nearly square grid.
+        code_dim: Dimension D of the code vectors.
         warm_up_rate: Learning rate of phase 1.
-        sigma_start: Bandwidth at its start in grid steps; 0 takes half the longer side.
-        sigma_end: Bandwidth at its end.
+        sigma_start: Bandwidth at the start of phase 1 in grid steps; 0 takes half the longer side.
+        sigma_end: Bandwidth at the end of phase 1 in grid steps.
         rate: Learning rate of stage 1 in phase 2 (eta).
-        sigma: Bandwidth of phase 2.
-        commitment_rate: Rate of stage 2 (alpha).
+        sigma: Bandwidth of phase 2 in grid steps.
+        commitment_rate: Learning rate of stage 2 (alpha).
         commitment: Weight of mean (z - sg[e])^2 (beta, Eq. 6).
         warm_up_share: Share of the epochs spent in phase 1.
     """
@@ -62,7 +63,7 @@ class SOMVQ(LearnedCodebook):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """Both stages of phase 2, and the encoder's tie to the map; phase 1 only has to order it."""
+        """Draw the parameters of both stages of phase 2, and the commitment."""
         return {
             "rate": decades(trial, "rate", 0.05),
             "sigma": decades(trial, "sigma", 1.0),
@@ -72,7 +73,7 @@ class SOMVQ(LearnedCodebook):
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
-        """One batch of either phase."""
+        """Move the codes by one batch, in phase 1 or phase 2."""
         totals = batch_totals(z, codes, self.num_codes)
         warming = progress < self.warm_up_share
         annealed = geometric(self.sigma_start, self.sigma_end, progress / max(self.warm_up_share, 1e-9))

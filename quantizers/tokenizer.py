@@ -1,13 +1,14 @@
-"""A trained tokenizer on its own: frames in data units -> codes -> frames, without the harness that trained it.
+"""Trained tokenizer without the harness that trained it: frames in data units -> codes -> frames.
 
 frames --(x - mean) / scale--> z-scores --(z - centre) components^T--> --encoder--> --quantizer--> codes, and back.
 
-A folder holds `tokenizer.safetensors` (every array) and `tokenizer.json` (what they are). Nothing in it is run.
+A folder holds `tokenizer.safetensors` (all arrays) and `tokenizer.json` (their description). Nothing in it is run.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,13 +23,13 @@ from quantizers.checks import suggestion
 from quantizers.defaults import usual_defaults
 from quantizers.learned import rows_at_once
 from quantizers.precise import apply_precisely
-from quantizers.registry import create, families
+from quantizers.registry import create, names
 
 FORMAT = 1
 TENSORS, FACTS = "tokenizer.safetensors", "tokenizer.json"
 TRANSFORM = ("mean", "scale", "centre", "components")
 EXACT = 2**53
-LARGEST = 1 << 20  # codes, or features: more is a damaged file
+LARGEST = 1 << 20  # largest number of codes or features; a file with more is damaged
 
 Values = TypeVar("Values", NDArray[Any], Tensor)
 Layers = Sequence[tuple[int, int]]
@@ -43,17 +44,17 @@ class Tokenizer(nn.Module):
 
     Args:
         name: Family of the quantizer, without a preset.
-        parameters: Of the quantizer, all of them.
-        num_codes: K asked of the family; a lattice has the nearest product.
-        code_dim: D, what the encoder gives.
-        features: F, numbers in a frame in data units.
-        layers: Sizes (in, out) of the linear layers of the encoder and of the decoder, ReLU between them; none is the
-            identity.
-        about: What people should know: data, unit, protocol; values that JSON can hold.
-        plugin: Where the family comes from, if not from this package.
+        parameters: All parameters of the quantizer, by name.
+        num_codes: Wanted number K of codes; a lattice has the nearest product.
+        code_dim: Dimension D of the encoder's output.
+        features: Number F of features of a frame in data units.
+        layers: Sizes (in, out) of the linear layers of the encoder and of the decoder, with ReLU between them; no layer
+            is the identity.
+        about: Facts for people, such as data, unit and protocol, as values that JSON can hold.
+        plugin: Name of the plug-in that the family comes from; "" for this package.
 
     Raises:
-        TokenizerError: There is no such family, or it refuses its parameters.
+        TokenizerError: The family is unknown, or refuses its parameters.
     """
 
     mean: Tensor
@@ -74,9 +75,9 @@ class Tokenizer(nn.Module):
         plugin: str = "",
     ) -> None:
         super().__init__()
-        if name not in families():
+        if name not in names():
             origin = f"it comes from the plug-in {plugin}: import that first" if plugin else None
-            raise TokenizerError(f"unknown quantizer {name!r}; {origin or suggestion(name, list(families()))}")
+            raise TokenizerError(f"unknown quantizer {name!r}; {origin or suggestion(name, names())}")
         width = layers[0][0][0] if layers[0] else code_dim
         with usual_defaults():
             try:
@@ -101,17 +102,17 @@ class Tokenizer(nn.Module):
 
     @property
     def num_codes(self) -> int:
-        """K: every code k satisfies 0 <= k < K."""
+        """Number K of codes; every code k satisfies 0 <= k < K."""
         return self.quantizer.num_codes
 
     @property
     def features(self) -> int:
-        """F: numbers in a frame."""
+        """Number F of features per frame."""
         return len(self.mean)
 
     @property
     def codebook(self) -> Tensor:
-        """(K, D) code vectors, as the decoder gets them."""
+        """(K, D) code vectors, the inputs of the decoder."""
         return self.quantizer.codebook.detach()
 
     @property
@@ -122,7 +123,7 @@ class Tokenizer(nn.Module):
     @property
     @torch.no_grad()
     def prototypes(self) -> Tensor:
-        """(K, F) float64 the frame in data units that each code stands for."""
+        """(K, F) float64 frame in data units that each code decodes to."""
         everything = torch.arange(self.num_codes, device=self.mean.device)
         projected = self.decoder(self.quantizer.decode(everything))
         frames: Tensor = (projected.double() @ self.components + self.centre) * self.scale + self.mean
@@ -130,12 +131,12 @@ class Tokenizer(nn.Module):
 
     @torch.no_grad()
     def encode(self, frames: Values) -> Values:
-        """Frames (..., F) in data units -> codes (...) int64: arrays give an array, tensors a tensor.
+        """Encode frames (..., F) in data units as codes (...) int64; arrays give an array, tensors a tensor.
 
-        Real numbers of every kind are taken, in any byte order and layout.
+        Real numbers of every kind are accepted, in any byte order and layout.
 
         Raises:
-            ValueError: Frames of another width, or numbers that are not finite.
+            ValueError: The frames have another width, or numbers that are not finite.
         """
         given = _real(frames)
         if given.ndim < 1 or given.shape[-1] != self.features:
@@ -156,10 +157,10 @@ class Tokenizer(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Values) -> Values:
-        """Codes (...) -> frames (..., F) float64 in data units.
+        """Decode codes (...) as frames (..., F) float64 in data units.
 
         Raises:
-            ValueError: They are no integers from 0 to K - 1.
+            ValueError: The codes are not integers from 0 to K - 1.
         """
         given = _integers(codes)
         if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < self.num_codes:
@@ -167,7 +168,7 @@ class Tokenizer(nn.Module):
         return _like(self.prototypes[given.to(self.mean.device)], codes)
 
     def forward(self, frames: Values) -> Values:
-        """Frames (..., F) -> what is left of them after coding."""
+        """Encode and decode frames (..., F)."""
         return self.decode(self.encode(frames))
 
     def _encode(self, frames: Tensor) -> Tensor:
@@ -179,10 +180,10 @@ class Tokenizer(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into an existing folder."""
-        arrays = {
-            f"{'transform.' if name in TRANSFORM else ''}{name}": value for name, value in self.state_dict().items()
-        }
-        # For readers without this package: what a family may hold in another form, or compute.
+        arrays = {}
+        for name, value in self.state_dict().items():
+            arrays[f"transform.{name}" if name in TRANSFORM else name] = value
+        # For readers without this package, because a family may store these in another form, or compute them.
         arrays["codebook"] = self.codebook
         if self.positions is not None:
             arrays["positions"] = self.positions
@@ -193,14 +194,14 @@ class Tokenizer(nn.Module):
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """A tokenizer that `bench export` wrote.
+    """Load a tokenizer that `bench export` wrote.
 
     tokenizer = quantizers.load_tokenizer("my-tokenizer")
     codes = tokenizer.encode(frames)  # (T, F) or (n, T, F) in data units -> (T,) or (n, T)
     again = tokenizer.decode(codes)
 
     Raises:
-        FileNotFoundError: There is no such folder, or it lacks a file.
+        FileNotFoundError: The folder is absent, or lacks a file.
         TokenizerError: The files are damaged or of another version, or the family is not registered.
     """
     folder = Path(folder)
@@ -231,7 +232,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
 
 
 def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
-    """Put arrays in place."""
+    """Load arrays into a tokenizer."""
     if not all(value.isfinite().all() for value in arrays.values()):
         raise TokenizerError("numbers that are not finite")
     codebook = arrays.pop("codebook", torch.empty(0))
@@ -242,7 +243,7 @@ def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
 
 
 def _read_facts(path: Path) -> dict[str, Any]:
-    """What tokenizer.json tells, every value of the type that it should have."""
+    """Read tokenizer.json, and check the type of every value."""
     try:
         facts: Any = json.loads(path.read_bytes())  # UTF-8 or UTF-16, with a byte order mark or without
     except UnicodeDecodeError as error:
@@ -254,12 +255,15 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise TokenizerError(f"Expected format {FORMAT} in {path}, got {version!r}: export the tokenizer again")
     try:
         family = facts["quantizer"]
+        layers = [*facts["encoder"], *facts["decoder"]]
+        mappings = family, family["parameters"], facts["about"]
+        texts = family["name"], facts["plugin"], facts["sha256"]
+        sizes = family["num_codes"], family["code_dim"], facts["features"], *chain(*layers)
         sound = (
-            all(isinstance(value, dict) for value in (family, family["parameters"], facts["about"]))
-            and all(isinstance(value, str) for value in (family["name"], facts["plugin"], facts["sha256"]))
-            and all(_is_size(value) for value in (family["num_codes"], family["code_dim"], facts["features"]))
-            and all(_is_size(size) for part in ("encoder", "decoder") for layer in facts[part] for size in layer)
-            and all(len(layer) == 2 for part in ("encoder", "decoder") for layer in facts[part])
+            all(isinstance(value, dict) for value in mappings)
+            and all(isinstance(value, str) for value in texts)
+            and all(map(_is_size, sizes))
+            and all(len(layer) == 2 for layer in layers)
         )
     except (KeyError, TypeError) as error:
         raise TokenizerError(f"{path} lacks what a tokenizer needs ({type(error).__name__}: {error})") from error
@@ -273,7 +277,7 @@ def _is_size(value: object) -> bool:
 
 
 def _network(layers: Layers, inputs: int, outputs: int) -> nn.Sequential:
-    ends = [inputs, *(size for layer in layers for size in layer), outputs]
+    ends = [inputs, *chain(*layers), outputs]
     if ends[::2] != ends[1::2]:
         raise TokenizerError(f"Expected layers that lead from {inputs} to {outputs}, got {[tuple(n) for n in layers]}")
     modules: list[nn.Module] = []
@@ -283,7 +287,7 @@ def _network(layers: Layers, inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _real(values: NDArray[Any] | Tensor) -> Tensor:
-    """Real numbers of any kind -> float64."""
+    """Convert real numbers of any kind to float64."""
     if isinstance(values, Tensor):
         if values.is_complex() or values.dtype == torch.bool:
             raise ValueError(f"Expected real numbers, got a tensor of {values.dtype}.")
@@ -304,7 +308,7 @@ def _exact(values: Tensor, *, integral: bool) -> Tensor:
 
 
 def _integers(values: NDArray[Any] | Tensor) -> Tensor:
-    """Integers of any kind -> int64."""
+    """Convert integers of any kind to int64."""
     kind = np.asarray(values).dtype if not isinstance(values, Tensor) else values.dtype
     integral = kind.kind in "iu" if isinstance(kind, np.dtype) else not (kind.is_floating_point or kind.is_complex)
     if not integral or kind == torch.bool:

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 class VQ(LearnedCodebook):
     """Vector quantization learned by exponential moving averages (van den Oord et al. 2017, Appendix A.1).
 
-    The defaults of decay, commitment and smoothing were found by tuning (docs/results/tuning.md); usual are 0.99, 0.25
-    and "transient".
+    The defaults of decay, commitment and smoothing come from tuning (docs/results/tuning.md). The usual values are
+    0.99, 0.25 and "transient".
 
     Args:
-        num_codes: K.
-        code_dim: D.
-        decay: Share of the old average kept each step.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
+        decay: Share of the old average that a step keeps.
         commitment: Weight of mean (z - sg[e])^2.
-        smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent".
-        initial_count: N(0).
+        smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent".
+        initial_count: Count N(0) with which the averages start, 0 or 1.
         update_zero: Whether codes without a hit decay too.
-        initialisation: "data" or "normal", where the codes start.
+        initialisation: Start of the codes, "data" (encoder outputs) or "normal" (draws from N(0, I)).
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class VQ(LearnedCodebook):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """How fast the averages move, the encoder's tie to its codes, and two switches of the averages."""
+        """Draw decay and commitment, and two switches of the moving averages."""
         return {
             "decay": kept_share(trial, "decay", 0.99),
             "commitment": decades(trial, "commitment", 0.25),

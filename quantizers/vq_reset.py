@@ -17,18 +17,19 @@ class VQReset(LearnedCodebook):
     """Moving-average vector quantization with dead-code reset.
 
     The reset follows Jukebox (Dhariwal et al. 2020, section 3.1) with the threshold as a share of the uniform rate.
-    The defaults were found by tuning (docs/results/tuning.md); usual are a decay of 0.99 and a commitment of 0.25.
+    The defaults come from tuning (docs/results/tuning.md). The usual values are a decay of 0.99 and a commitment of
+    0.25.
 
     Args:
-        num_codes: K.
-        code_dim: D.
-        decay: Share of the old average kept each step.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
+        decay: Share of the old average that a step keeps.
         commitment: Weight of mean (z - sg[e])^2.
-        smoothing: Laplace smoothing of the counts: "none", "transient" or "persistent".
-        initial_count: N(0).
+        smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent".
+        initial_count: Count N(0) with which the averages start, 0 or 1.
         update_zero: Whether codes without a hit decay too.
         reset_threshold: Share of the uniform rate below which a code is dead.
-        reset_window: Vectors a code over which hits are counted; 64 is about an epoch.
+        reset_window: Window over which hits are counted, in vectors per code; 64 is about an epoch.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class VQReset(LearnedCodebook):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """How fast the averages move, the encoder's tie to its codes, and when a code is dead."""
+        """Draw decay and commitment, and the threshold and the window of the reset."""
         return {
             "decay": kept_share(trial, "decay", 0.99),
             "commitment": decades(trial, "commitment", 0.25),
@@ -59,7 +60,7 @@ class VQReset(LearnedCodebook):
         }
 
     def restart(self) -> None:
-        """Start the averages from the codebook, and the window."""
+        """Start the averages from the codebook, and the window from zero."""
         self.average.restart(self.vectors)
         self.dead_codes.hits.zero_()
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class VQVAE(LearnedCodebook):
     """VQ-VAE with the codebook loss (van den Oord et al. 2017, Eq. 3).
 
-    The preset `paper` is what the SOM-VQ paper calls VQ-VAE: hidden width 512, moving averages in place of the
-    codebook loss (`codebook_weight` 0), dead codes reset. The defaults were found by tuning (docs/results/tuning.md);
-    published are weights of 1 and 0.25 without a reset.
+    The preset `paper` is the VQ-VAE of the SOM-VQ paper: hidden width 512, moving averages in place of the codebook
+    loss (`codebook_weight` 0), and a reset of dead codes. The defaults come from tuning (docs/results/tuning.md). The
+    published weights are 1 and 0.25, without a reset.
 
     Args:
-        num_codes: K.
-        code_dim: D.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
         codebook_weight: Weight of mean (sg[z] - e)^2; 0 learns the codebook by moving averages instead.
         commitment: Weight of mean (z - sg[e])^2.
-        decay: Share of the old average kept each step, where moving averages learn the codebook.
+        decay: Share of the old average that a step keeps, where moving averages learn the codebook.
         reset_threshold: Share of the uniform rate below which a code is replaced by an encoder output; 0 never does.
-        reset_window: Vectors a code over which hits are counted; 64 is about an epoch.
+        reset_window: Window over which hits are counted, in vectors per code; 64 is about an epoch.
         hidden: Hidden width that the publication gives this family; 0 takes the protocol's.
     """
 
@@ -51,7 +51,7 @@ class VQVAE(LearnedCodebook):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """Both pulls between codes and encoder, and whether and when dead codes start again."""
+        """Draw both weights of the loss, and whether and after which window dead codes start again."""
         reset = trial.suggest_categorical("reset", [True, False])
         return {
             "codebook_weight": decades(trial, "codebook_weight", 1.0),
@@ -61,7 +61,7 @@ class VQVAE(LearnedCodebook):
         }
 
     def restart(self) -> None:
-        """Start the averages from the codebook, and the window."""
+        """Start the averages from the codebook, and the window from zero."""
         if self.average is not None:
             self.average.restart(self.vectors)
         if self.dead_codes is not None:
@@ -69,7 +69,7 @@ class VQVAE(LearnedCodebook):
 
     @torch.no_grad()
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> None:
-        """Nothing, unless moving averages or the reset are switched on."""
+        """Move averages and reset dead codes, where these are switched on."""
         if self.average is None and self.dead_codes is None:
             return
         totals = batch_totals(z, codes, self.num_codes)

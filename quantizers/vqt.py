@@ -1,8 +1,8 @@
-"""`vqt-*`: quantizers of vector-quantize-pytorch behind our contract, to be compared with what people run today.
+"""`vqt-*`: quantizers of vector-quantize-pytorch behind our contract.
 
-https://github.com/lucidrains/vector-quantize-pytorch. Defaults are that package's own, but for gradients, which pass
-straight through where the rotation trick is not asked for; a codebook that it learns by moving averages starts from
-encoder outputs, as every one here does. The package is imported when one of them is built.
+https://github.com/lucidrains/vector-quantize-pytorch. Defaults are those of the package, with two exceptions: gradients
+pass straight through where the rotation trick is not asked for, and codebooks of moving averages start from encoder
+outputs, as all families here do. The package is imported when a quantizer is built.
 """
 
 import math
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _averaging(trial: "BaseTrial") -> dict[str, Any]:
-    """How fast the averages move, and the encoder's tie to its codes: two decades about that package's values."""
+    """Draw decay and commitment, over two decades around the package's values."""
     return {
         "decay": kept_share(trial, "decay", 0.8),
         "commitment": decades(trial, "commitment", 1.0),
@@ -33,11 +33,12 @@ class VqtVQ(Averaged):
     """`VectorQuantize`: a moving-average codebook (van den Oord et al. 2017).
 
     Args:
-        num_codes: K.
-        code_dim: D.
-        decay: Share of the old average kept each step.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
+        decay: Share of the old average that a step keeps.
         commitment: Weight of mean (z - sg[e])^2.
-        rotation: Pass gradients by the rotation trick (Fifty et al. 2024, arXiv 2410.06424), not straight through.
+        rotation: Whether gradients pass by the rotation trick (Fifty et al. 2024, arXiv 2410.06424) instead of
+            straight through.
     """
 
     def __init__(
@@ -67,26 +68,27 @@ class VqtVQ(Averaged):
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """Search space of `bench tune`."""
+        """Draw decay and commitment."""
         return _averaging(trial)
 
     def initialise(self, z: Tensor) -> None:
-        """Random encoder outputs."""
+        """Start from random encoder outputs."""
         self.codebook = sample_rows(z, self.num_codes)
 
 
 class VqtRVQ(Averaged):
-    """`ResidualVQ` (Zeghidour et al. 2021, arXiv 2107.03312, Algorithm 1): stages that each quantize what is left.
+    """`ResidualVQ` (Zeghidour et al. 2021, arXiv 2107.03312, Algorithm 1): every stage quantizes the residual.
 
-    Its stages' codes are the digits of one code, the first stage's the least significant, so that K = k^stages for the
-    k that brings K nearest to what is asked. A stage takes the code nearest to its own residual: of all K sums that one
-    need not be the nearest to z. Each stage passes its gradient straight through, so that z gets it `stages` times.
+    The codes of the stages are the digits of one code, that of the first stage the least significant. So K = k^stages,
+    for the k that brings K nearest to the wanted number. A stage takes the code nearest to its own residual, so the
+    result need not be the nearest to z of all K sums. Each stage passes its gradient straight through, so z gets it
+    `stages` times.
 
     Args:
-        num_codes: K asked for.
-        code_dim: D.
-        stages: Codebooks, at least 2.
-        decay: Share of the old average kept each step.
+        num_codes: Wanted number K of codes; the attribute `num_codes` is the nearest power k^stages.
+        code_dim: Dimension D of the code vectors.
+        stages: Number of stages, at least 2.
+        decay: Share of the old average that a step keeps.
         commitment: Weight of each stage's mean (z - sg[e])^2.
     """
 
@@ -120,7 +122,7 @@ class VqtRVQ(Averaged):
 
     @property
     def codebook(self) -> Tensor:
-        """(K, D) every sum of one vector a stage; to be set stage by stage in `peer`."""
+        """(K, D) all sums of one vector per stage; they are set stage by stage in `peer`."""
         total = self.peer.codebooks.new_zeros(1, self.code_dim)
         for vectors in self.peer.codebooks:
             total = (total + vectors[:, None]).flatten(0, 1)
@@ -128,20 +130,20 @@ class VqtRVQ(Averaged):
 
     @property
     def codebook_values(self) -> int:
-        """Those of the stages: the sums are not stored."""
+        """Number of values of the stages; the sums are not stored."""
         return self.stages * self.codes_each * self.code_dim
 
     def describe(self) -> dict[str, Any]:
-        """Stages, and codes of each."""
+        """Numbers of stages and of codes per stage."""
         return {"stages": self.stages, "codes_each": self.codes_each}
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """Search space of `bench tune`."""
+        """Draw decay and commitment."""
         return _averaging(trial)
 
     def initialise(self, z: Tensor) -> None:
-        """Each stage from random rows of what the stages before it leave."""
+        """Start every stage from random rows of the residual of the stages before it."""
         with torch.no_grad():
             residual = z
             for layer in self.peer.layers:
@@ -155,14 +157,14 @@ class VqtRVQ(Averaged):
 class VqtSimVQ(Peer):
     """`SimVQ` (Zhu et al. 2024, arXiv 2411.02038): a frozen random codebook behind a learned linear map.
 
-    The map counts as the network's, the frozen vectors as the codebook's.
+    The map counts as part of the network, the frozen vectors as the codebook.
 
     Args:
-        num_codes: K.
-        code_dim: D.
+        num_codes: Number K of codes.
+        code_dim: Dimension D of the code vectors.
         commitment: Weight of its loss as a whole.
-        input_commitment: Weight in it of mean (z - sg[e])^2.
-        rotation: Pass gradients by the rotation trick, that package's default here.
+        input_commitment: Weight within the loss of mean (z - sg[e])^2.
+        rotation: Whether gradients pass by the rotation trick, which is the package's default for this quantizer.
     """
 
     def __init__(
@@ -186,12 +188,12 @@ class VqtSimVQ(Peer):
 
     @property
     def codebook(self) -> Tensor:
-        """(K, D) the frozen vectors, mapped."""
+        """(K, D) frozen vectors, mapped."""
         return self.peer.codebook  # type: ignore[no-any-return]
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """Both weights: two decades about that package's values."""
+        """Draw both weights, over two decades around the package's values."""
         return {
             "commitment": decades(trial, "commitment", 1.0),
             "input_commitment": decades(trial, "input_commitment", 0.25),
@@ -199,12 +201,12 @@ class VqtSimVQ(Peer):
 
 
 class VqtFSQ(Peer):
-    """`FSQ` (Mentzer et al. 2023, arXiv 2309.15505), its projections started at random as that package does.
+    """`FSQ` (Mentzer et al. 2023, arXiv 2309.15505), whose projections start at random as in the package.
 
     Args:
-        num_codes: K asked for; the instance's own is the product of the levels.
-        code_dim: D.
-        levels: Levels a channel, each at least 3; empty takes the paper's for K, as `fsq` does.
+        num_codes: Wanted number K of codes; the attribute `num_codes` is the product of the levels.
+        code_dim: Dimension D of the code vectors.
+        levels: Numbers of levels per channel, at least 3 each; empty takes the paper's for K, as `fsq` does.
     """
 
     positions: Tensor
@@ -223,38 +225,38 @@ class VqtFSQ(Peer):
 
     @property
     def codebook(self) -> Tensor:
-        """(K, D) the lattice, projected."""
+        """(K, D) projected lattice."""
         return self.peer.project_out(self.peer.implicit_codebook)  # type: ignore[no-any-return]
 
     @property
     def codebook_values(self) -> int:
-        """None is stored."""
+        """Number of stored codebook values, which is 0."""
         return 0
 
     def latents(self, z: Tensor) -> Tensor:
-        """Z (B, D) -> (B, channels), projected and bounded as `bound` does before it rounds, in steps of one."""
+        """Project z (B, D) -> (B, channels), bounded as `bound` does before it rounds, in steps of one."""
         reach = (self.peer._levels - 1) * (1 + 1e-3) / 2
         offset = torch.where(self.peer._levels % 2 == 0, 0.5, 0.0)
         return (self.peer.project_in(z) + (offset / reach).atanh()).tanh() * reach - offset  # type: ignore[no-any-return]
 
     @property
     def latent_codebook(self) -> Tensor:
-        """(K, channels) the lattice in steps of one."""
+        """(K, channels) lattice in steps of one."""
         return self.peer.implicit_codebook * (self.peer._levels // 2)  # type: ignore[no-any-return]
 
     def describe(self) -> dict[str, Any]:
-        """The levels."""
+        """Levels of the lattice."""
         return {"levels": list(self.levels)}
 
 
 class VqtLFQ(Peer):
-    """`LFQ` (Yu et al. 2023, arXiv 2310.05737): the signs of log2 K channels, kept in use by an entropy loss.
+    """`LFQ` (Yu et al. 2023, arXiv 2310.05737): signs of log2 K channels, with an entropy loss for utilisation.
 
     Args:
-        num_codes: K asked for; the instance's own is the nearest power of two.
-        code_dim: D.
+        num_codes: Wanted number K of codes; the attribute `num_codes` is the nearest power of two.
+        code_dim: Dimension D of the code vectors.
         entropy: Weight of the entropy loss.
-        diversity: Weight in it of the entropy of all codes against that of each vector's own.
+        diversity: Weight within it of the entropy over all codes, relative to that of the codes of each vector.
         commitment: Weight of mean (z - sg[e])^2 in the channels.
     """
 
@@ -284,30 +286,30 @@ class VqtLFQ(Peer):
 
     @property
     def codebook(self) -> Tensor:
-        """(K, D) the corners of a cube, projected."""
+        """(K, D) projected corners of a cube."""
         return self.peer.project_out(self.peer.codebook)  # type: ignore[no-any-return]
 
     @property
     def codebook_values(self) -> int:
-        """None is stored."""
+        """Number of stored codebook values, which is 0."""
         return 0
 
     def latents(self, z: Tensor) -> Tensor:
-        """Z (B, D) -> (B, log2 K) channels."""
+        """Project z (B, D) to (B, log2 K) channels."""
         return self.peer.project_in(z)  # type: ignore[no-any-return]
 
     @property
     def latent_codebook(self) -> Tensor:
-        """(K, log2 K) the corners."""
+        """(K, log2 K) corners of the cube."""
         return self.peer.codebook  # type: ignore[no-any-return]
 
     def describe(self) -> dict[str, Any]:
-        """How many channels."""
+        """Number of channels."""
         return {"bits": self.num_codes.bit_length() - 1}
 
     @classmethod
     def suggest(cls, trial: "BaseTrial") -> dict[str, Any]:
-        """Both weights of the entropy loss: two decades about that package's values."""
+        """Draw both weights of the entropy loss, over two decades around the package's values."""
         return {
             "entropy": decades(trial, "entropy", 0.1),
             "diversity": decades(trial, "diversity", 1.0),

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import quantizers
 from quantizers.tokenizer import FACTS, TENSORS, Tokenizer, TokenizerError
 
-FAMILIES = {name: family.parameters for name, family in quantizers.families().items()}
+FAMILIES = {name: quantizers.get(name)[1] for name in quantizers.names()}
 FEATURES, WIDTH, HIDDEN, CODES = 7, 4, 9, 16
 LAYERS = ([(WIDTH, HIDDEN), (HIDDEN, WIDTH)], [(WIDTH, HIDDEN), (HIDDEN, WIDTH)])
 
