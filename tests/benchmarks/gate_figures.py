@@ -1,6 +1,6 @@
-"""How often the gate cries wolf, and what it sees: the figures of docs/ci.md.
+"""False alarms and detected losses of the gate: the figures of docs/ci.md.
 
-python tests/bench/gate_figures.py BASELINE
+python tests/benchmarks/gate_figures.py BASELINE
 
 The trainings of BASELINE are a pool from which each trial draws a baseline and a run. "normal" trials draw noise with
 the pool's covariance over rows and metrics, and PAIRS null pairs; "real" ones draw trainings without replacement, the
