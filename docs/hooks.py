@@ -43,6 +43,16 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuse a page that would load something from another address: the site works without a network."""
+    from mkdocs.exceptions import PluginError
+
+    for tag in re.findall(r"<(?:script|img|iframe|link)\b[^>]*>", output):
+        if re.search(r"(?:src|href)=[\"']?(?:https?:)?//", tag) and 'rel="canonical"' not in tag:
+            raise PluginError(f"{page.file.src_uri} would load from another address: {tag}")
+    return output
+
+
 def notebook(path: Path) -> str:
     """A notebook as Markdown: its text, and its code without outputs."""
     parts = []
