@@ -1,4 +1,4 @@
-"""What an executor costs the driver, measured: `python tests/benchmarks/executors_benchmark.py local|dask|threads|dask:URL`.
+"""What an executor costs the driver: `python tests/benchmarks/executors_benchmark.py local|dask|threads|dask:URL`.
 
 Runs a plan of 10,000 cells whose children are replaced by a function that writes files of the usual size, so that what
 is left is the project's own: planning, handing over, collecting, storing, showing. Prints for each executor
