@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""Inputs of a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,31 +12,31 @@ class Results:
     """A run as tables and plain values.
 
     Attributes:
-        table: One row a cell (results.csv).
-        summary: One row a (quantizer, dataset) (summary.csv).
+        table: Table with one row per cell (results.csv).
+        summary: Table with one row per (quantizer, dataset) (summary.csv).
         rankings: Per dataset and metric, each family against the best (rankings.csv).
-        claims: The tests of the SOM-VQ paper's claims (claims.csv).
+        claims: Tests of the SOM-VQ paper's claims (claims.csv).
         nulls: Grid metrics against their values on shuffled grids (nulls.csv).
-        metrics: The catalogue: name, direction, target, summary, needs.
-        protocol: Its values.
+        metrics: Catalogue of metrics: name, direction, target, summary, needs.
+        protocol: Values of the protocol, by name.
         capacities: Rows of the capacity table.
-        parameters: Row -> the values it was run with.
-        sources: Dataset -> the values it was made with.
+        parameters: Row -> parameters that it was run with.
+        sources: Dataset -> parameters that it was made with.
         notes: Dataset -> facts about its data.
         units: Dataset -> unit of `error_units`.
-        stand_ins: Dataset that is not real -> what it stands in for.
+        stand_ins: Dataset that is not real -> the dataset that it stands in for.
         failures: Cells that are not done, with their cause.
-        planned: Cells in the plan.
+        planned: Number of cells in the plan.
         environments: Versions and machines that the shown cells were made with.
-        made: When and in what time.
-        command: What was typed.
+        made: Date and duration of the run, as a sentence.
+        command: Command that was typed.
         folder: Name of the run folder.
-        published_tables: Which published tables to set beside the results.
-        columns: Of the results' tables; the usual ones unless told.
-        title: Of the page.
-        profile: One row a cell and part of its work (profile.csv), to be told; None where it is not.
+        published_tables: Names of the published tables to set beside the results.
+        columns: Metrics in the tables of results; `selection.MAIN` where empty.
+        title: Title of the page.
+        profile: Table with one row per cell and part of its work (profile.csv); None where it is not shown.
         eager: Rows whose training was not replayed as CUDA graphs: quantizer, dataset, reason.
-        unreadable: Files of codes that figures lack, and why they could not be read.
+        unreadable: File of codes that figures lack -> reason why it could not be read.
     """
 
     table: pd.DataFrame

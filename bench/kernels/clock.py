@@ -1,4 +1,4 @@
-"""What a piece of work costs."""
+"""Clock for the cost of a piece of work."""
 
 import time
 

@@ -66,7 +66,7 @@ class Trained:
 
     Attributes:
         data: Dataset, of which the split `data.frames["test"]` is measured.
-        num_codes: Codebook size K.
+        num_codes: Number K of codes in the codebook.
         tokens: Split -> (n_sequences, time) int64 codes.
         prototypes: Frames (K, width) that the codes decode to.
         decoded: Reconstruction (n_sequences, time, width) of the test frames.

@@ -152,7 +152,8 @@ class DatasetTestCase:
             expect(
                 train_error <= max(other, 1e-3),
                 f"Expected the {what} of the standardised train split to be nearest to {wanted:g}, got "
-                f"{train_error:.3g} off where all splits together are {other:.3g} off; fit mean and scale on the train split alone.",
+                f"{train_error:.3g} off where all splits together are {other:.3g} off; fit mean and scale on the "
+                "train split alone.",
             )
         centre = np.abs(data.transform.centre - flat["train"].mean(axis=0)).max()
         expect(

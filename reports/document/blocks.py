@@ -1,4 +1,4 @@
-"""A report as a tree of plain blocks: said once, then written as markdown, as HTML or as LaTeX.
+"""Blocks of a report: a tree that is made once, then written as markdown, as HTML or as LaTeX.
 
 Every text in it is inline markdown as `reports.document.text` makes it: code spans, `**strong**`, `*emphasis*` and
 escapes.
@@ -41,12 +41,13 @@ class Code:
 
 @dataclass(frozen=True)
 class Grid:
-    """What the interactive grid of one row on one dataset shows; only HTML has it.
+    """Contents of the interactive grid of one row on one dataset; only HTML has it.
 
     Attributes:
-        data: `dataset`, `row`, `unit`, `sides` (rows, columns), `kind`, for poses `edges` (pairs of joints), and lists
-            over cells, row by row: `use` (test frames), `umatrix` and `values`, None where nothing is known. A value is
-            the coordinates of a "point", or a "pose" as a text of two digits to the right and two upwards a joint.
+        data: Mapping of `dataset`, `row`, `unit`, `sides` (rows, columns), `kind`, for poses `edges` (pairs of
+            joints), and lists over cells, row by row: `use` (test frames), `umatrix` and `values`, None where nothing
+            is known. A value is the coordinates of a "point", or a "pose" as a text that has two digits to the right
+            and two upwards per joint.
     """
 
     data: Mapping[str, Any]
@@ -57,12 +58,12 @@ class TableCell:
     """A cell of a table.
 
     Attributes:
-        text: What it shows; blank where nothing applies.
-        value: What its column is sorted by; None goes last.
-        letter: The group of rows that it belongs to.
-        tag: A remark to the text, such as "stand-in".
+        text: Text as inline markdown; blank where nothing applies.
+        value: Value that its column is sorted by; None goes last.
+        letter: Letter of the group of rows that it belongs to.
+        tag: Remark to the text, such as "stand-in".
         failed: Whether a result is missing here that should be there.
-        span: Columns that it fills.
+        span: Number of columns that it fills.
     """
 
     text: str = ""
@@ -78,9 +79,9 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: Its heading.
-        numeric: Whether it holds numbers.
-        hint: What it means.
+        title: Heading of the column.
+        numeric: Whether the column holds numbers.
+        hint: Meaning of the column, shown where there is room.
     """
 
     title: str
@@ -93,11 +94,11 @@ class Table:
     """A table. The first cell of a row names the row.
 
     Attributes:
-        name: Of its LaTeX file, without ending; "" for none.
-        caption: What it holds, in one line.
-        columns: From left to right.
-        rows: Each as wide as the columns.
-        notes: Sentences to be read with it.
+        name: Name of its LaTeX file without the ending; "" for none.
+        caption: Contents of the table, in one line.
+        columns: Columns from left to right.
+        rows: Rows, with one cell per column.
+        notes: Sentences to be read with the table.
         sortable: Whether its rows may be put into another order.
     """
 
@@ -111,11 +112,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it.
+    """A heading and the blocks under it.
 
     Attributes:
-        title: Heading.
-        blocks: What it holds, sections of the next level too.
+        title: Heading of the section.
+        blocks: Blocks under the heading, sections of the next level among them.
         detail: Whether it is for looking things up: folded in HTML, and left out of markdown that grows too long.
     """
 
@@ -132,8 +133,8 @@ class Page:
     """A whole report.
 
     Attributes:
-        title: Of the page.
-        blocks: What it holds.
+        title: Title of the page.
+        blocks: Blocks of the page, in their order.
     """
 
     title: str
@@ -141,7 +142,7 @@ class Page:
 
 
 def walk(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Every block, depth first."""
+    """Iterate over all blocks, depth first."""
     for block in blocks:
         yield block
         if isinstance(block, Section):
@@ -155,20 +156,13 @@ def table_of(
     notes: tuple[str, ...] = (),
     sortable: bool = True,
 ) -> Table:
-    """A table of rows with the same keys; a column holds numbers where one of its cells is sorted by a number."""
-    lines = [
-        [TableCell(cell, cell or None) if isinstance(cell, str) else cell for cell in row.values()] for row in rows
-    ]
-    columns = [
-        Column(title, any(isinstance(line[index].value, int | float) for line in lines))
-        for row in rows[:1]
-        for index, title in enumerate(row)
-    ]
-    return Table(
-        name=name,
-        caption=caption,
-        columns=tuple(columns),
-        rows=tuple(map(tuple, lines)),
-        notes=notes,
-        sortable=sortable,
-    )
+    """Table of rows with the same keys; a column holds numbers where one of its cells is sorted by a number."""
+    lines = [tuple(map(_cell, row.values())) for row in rows]
+    columns = []
+    for title, cells in zip(rows[0] if rows else (), zip(*lines, strict=True), strict=True):
+        columns.append(Column(title, any(isinstance(cell.value, int | float) for cell in cells)))
+    return Table(name=name, caption=caption, columns=tuple(columns), rows=tuple(lines), notes=notes, sortable=sortable)
+
+
+def _cell(content: TableCell | str) -> TableCell:
+    return TableCell(content, content or None) if isinstance(content, str) else content

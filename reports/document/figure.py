@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A drawing with what it says in words.
+    """A drawing with its content in words.
 
     Attributes:
-        name: Of its file, without ending; unique in a run.
-        title: One line of plain text.
-        alt: Plain text made from the data: what a person who cannot see it should know; the drawing carries it, too.
-        section: Where it belongs: "overview", "dataset:NAME" or "row:DATASET:ROW".
+        name: Name of its file without the ending; unique in a run.
+        title: Title, one line of plain text.
+        alt: Description for a person who cannot see the drawing, plain text made from the data. The drawing carries
+            it, too.
+        section: Place in the report: "overview", "dataset:NAME" or "row:DATASET:ROW".
         svg: One `<svg>` element that needs nothing outside itself. What is black in it takes the colour of the text
             around it; families' colours are the CSS variables of `reports.figures.drawing.palette`, with a value for
             where nobody sets them.

@@ -1,4 +1,4 @@
-"""A page as one HTML file that needs nothing else: no network, no other file."""
+"""HTML writer: one file that needs nothing else, neither network nor another file."""
 
 import math
 import re
@@ -19,7 +19,7 @@ DIGITS = 4  # of the numbers behind an interactive grid: it is looked at, not co
 
 
 def write(page: Page) -> str:
-    """The whole page, style and script included."""
+    """Write a page as HTML, style and script included."""
     anchors = _anchors(page)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -52,19 +52,23 @@ def _inline(text: str) -> Markup:
 
 
 def _figures(text: str) -> Markup:
-    """In a cell, which may be broken before its interval where a page is narrow."""
+    """Text of a cell, which may be broken before its interval where a page is narrow."""
     return Markup(inline.html(text.replace("± ", "±\N{NO-BREAK SPACE}")))
 
 
 def _nested(block: Bullets) -> list[tuple[str, Bullets | None]]:
-    """Each item with the list that belongs to it."""
-    following = [*block.items[1:], ""]
-    pairs = zip(block.items, following, strict=True)
-    return [(item, under if isinstance(under, Bullets) else None) for item, under in pairs if isinstance(item, str)]
+    """Pairs of an item and the list that belongs to it, if any."""
+    pairs: list[tuple[str, Bullets | None]] = []
+    for item in block.items:
+        if isinstance(item, str):
+            pairs.append((item, None))
+        else:
+            pairs[-1] = pairs[-1][0], item
+    return pairs
 
 
 def _anchors(page: Page) -> dict[int, str]:
-    """The identity of each section -> where a link to it leads."""
+    """Identity of a section -> its anchor."""
     anchors: dict[int, str] = {}
     taken: Counter[str] = Counter()
     for block in walk(page.blocks):
@@ -81,9 +85,9 @@ def _source(name: str) -> str:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
+        return {name: _rounded(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
+        return list(map(_rounded, value))
     if not isinstance(value, float):
         return value
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None  # JSON knows no other

@@ -1,4 +1,4 @@
-"""The inline markdown of a page, read again: for the formats that are not markdown."""
+"""Reader of the inline markdown of a page, for the formats that are not markdown."""
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -15,14 +15,14 @@ def tokens(text: str) -> list[Token]:
 
 
 def html(text: str) -> str:
-    """As HTML; HTML in it shows as text. Code spans that fit into a narrow line have the class "short"."""
-    found = tokens(text)
-    for token in found:
+    """Convert to HTML; HTML in the text shows as text. Code spans that fit a narrow line have the class "short"."""
+    parsed = tokens(text)
+    for token in parsed:
         if token.type == "code_inline" and len(token.content) <= SHORT:
             token.attrSet("class", "short")
-    return str(_PARSER.renderer.render(found, _PARSER.options, {}))
+    return str(_PARSER.renderer.render(parsed, _PARSER.options, {}))
 
 
 def plain(text: str) -> str:
-    """Without any mark."""
+    """Convert to plain text, without any mark."""
     return "".join(token.content for token in tokens(text))

@@ -1,4 +1,4 @@
-"""Tables of a page as LaTeX that needs the package booktabs and nothing else."""
+"""LaTeX writer: tables of a page, which need the package booktabs and nothing else."""
 
 import itertools
 import re
@@ -35,14 +35,16 @@ _UNKNOWN = re.compile("[^ -~À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]")  # beyond what p
 
 def tables(page: Page) -> dict[str, str]:
     """File name -> LaTeX, for every named table of a page."""
-    found = [block for block in walk(page.blocks) if isinstance(block, Table) and block.name and block.rows]
-    return {f"{table.name}.tex": write(table) for table in found}
+    files = {}
+    for block in walk(page.blocks):
+        if isinstance(block, Table) and block.name and block.rows:
+            files[f"{block.name}.tex"] = write(block)
+    return files
 
 
 def write(table: Table) -> str:
-    """A `table` environment; a table that is wider than a page is set in parts, one above the other."""
-    numbers = [index for index, column in enumerate(table.columns) if column.numeric]
-    names = list(range(numbers[0] if numbers else len(table.columns)))
+    """Write a `table` environment; a table that is wider than a page is set in parts, one above the other."""
+    names = list(itertools.takewhile(lambda index: not table.columns[index].numeric, range(len(table.columns))))
     others = range(len(names), len(table.columns))
     parts = [_part(table, names, list(others[at : at + WIDEST])) for at in range(0, max(len(others), 1), WIDEST)]
     lines = [
@@ -74,9 +76,11 @@ def _part(table: Table, names: list[int], others: list[int]) -> str:
 
 
 def _cells(row: Sequence[TableCell], shown: Sequence[int]) -> Iterator[str]:
-    """The cells in the shown columns; one that fills several columns stands once over those of them."""
-    filled = [(number, cell) for number, cell in enumerate(row) for _ in range(cell.span)]
-    for (_, cell), group in itertools.groupby(filled[index] for index in shown):
+    """Cells in the shown columns; one that fills several columns stands once over those of them."""
+    filled: list[tuple[int, TableCell]] = []
+    for number, cell in enumerate(row):
+        filled += [(number, cell)] * cell.span
+    for (_, cell), group in itertools.groupby(map(filled.__getitem__, shown)):
         yield f"\\multicolumn{{{len(list(group))}}}{{l}}{{{_cell(cell)}}}" if cell.span > 1 else _cell(cell)
 
 
@@ -94,7 +98,7 @@ def _text(inline: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(_sign(sign) for sign in text)
+    return "".join(map(_sign, text))
 
 
 def _sign(sign: str) -> str:

@@ -1,4 +1,4 @@
-"""A page as markdown that can be pasted into a pull request."""
+"""Markdown writer: a page that can be pasted into a pull request."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,22 +25,22 @@ LONGEST = 65_536  # characters of a comment on GitHub
 
 
 def write(page: Page) -> str:
-    """The whole page; without its details where it would be too long for a comment on GitHub."""
+    """Write a page, without its details where it would be too long for a comment on GitHub."""
     title = f"# {page.title}"
     whole = "\n\n".join([title, text(page.blocks)]) + "\n"
     if len(whole) <= LONGEST:
         return whole
     left_out = [block.title for block in walk(page.blocks) if isinstance(block, Section) and block.detail]
-    told = f"Left out, because a comment on GitHub holds no more, and found in report.html: {', '.join(left_out)}."
-    return "\n\n".join([title, text(page.blocks, detail=False), told]) + "\n"
+    note = f"Left out, because a comment on GitHub holds no more, and found in report.html: {', '.join(left_out)}."
+    return "\n\n".join([title, text(page.blocks, detail=False), note]) + "\n"
 
 
 def text(blocks: Iterable[Block], level: int = 2, *, detail: bool = True) -> str:
     """Blocks as markdown.
 
     Args:
-        blocks: What to write.
-        level: Of the headings of the sections among them.
+        blocks: Blocks to write, in their order.
+        level: Level of the headings of the sections among them.
         detail: Whether to write the sections that are details, too.
     """
     return "\n\n".join(filter(None, (_block(block, level, detail) for block in blocks)))
@@ -48,7 +48,8 @@ def text(blocks: Iterable[Block], level: int = 2, *, detail: bool = True) -> str
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows with the same keys as a table."""
-    return text([table_of("", "", [{name: str(value) for name, value in row.items()} for row in rows])])
+    shown = [dict(zip(row, map(str, row.values()), strict=True)) for row in rows]
+    return text([table_of("", "", shown)])
 
 
 def _block(block: Block, level: int, detail: bool) -> str:
@@ -81,11 +82,24 @@ def _bullets(block: Bullets, indent: str) -> Iterable[str]:
 
 
 def _table(table: Table) -> str:
-    """Not padded: a page must stay short enough for a comment."""
-    lines = [[column.title for column in table.columns]]
-    lines.append(["--:" if column.numeric else ":--" for column in table.columns])
-    lines += [[text for cell in row for text in (_cell(cell), *[""] * (cell.span - 1))] for row in table.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Table without padding: a page must stay short enough for a comment."""
+    titles, rules = [], []
+    for column in table.columns:
+        titles.append(column.title)
+        rules.append("--:" if column.numeric else ":--")
+    return "\n".join(map(_line, [titles, rules, *map(_texts, table.rows)]))
+
+
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _texts(row: Sequence[TableCell]) -> list[str]:
+    """Texts of a row, one per column."""
+    texts = []
+    for cell in row:
+        texts += [_cell(cell), *[""] * (cell.span - 1)]
+    return texts
 
 
 def _cell(cell: TableCell) -> str:

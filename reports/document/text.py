@@ -1,4 +1,4 @@
-"""Values as inline markdown in which whatever users name shows as text."""
+"""Conversion of values to inline markdown, in which names that users chose show as text."""
 
 import hashlib
 import math
@@ -33,7 +33,7 @@ def listed(items: Sequence[str]) -> str:
 
 
 def number(value: float, precision: float | None = None) -> str:
-    """Three significant digits, or as many decimals as the two leading digits of a precision justify."""
+    """Number with three significant digits, or as many decimals as two leading digits of a precision justify."""
     scale = abs(precision if precision else value)
     if scale == 0 or not math.isfinite(scale):
         return f"{value:.3g}"
@@ -48,7 +48,7 @@ def spread(mean: float, half: float | None) -> str:
 
 
 def interval(row: Mapping[str, Any], name: str) -> str:
-    """A metric's mean and half of its 95 % interval in a row of the summary; blank without a value."""
+    """Mean of a metric and half of its 95 % confidence interval in a row of the summary; blank without a value."""
     mean = known(row, name)
     if mean is None:
         return ""
@@ -57,18 +57,18 @@ def interval(row: Mapping[str, Any], name: str) -> str:
 
 
 def known(row: Mapping[str, Any], name: str) -> float | None:
-    """A number in a row, or None where it is missing or blank."""
+    """Number in a row, or None where it is missing or blank."""
     value = row.get(name)
     return None if value is None or pd.isna(value) else float(value)
 
 
 def records(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
-    """The rows of a table; none of no table."""
+    """Rows of a table; none where there is no table."""
     return [] if frame is None else [{str(key): row[key] for key in row} for row in frame.to_dict("records")]
 
 
 def is_family(row: Mapping[str, Any]) -> bool:
-    """Whether a row is one of those that are ranked."""
+    """Whether a row is ranked."""
     role = row.get("role")
     return role is None or role == FAMILY or bool(pd.isna(role))
 
@@ -79,7 +79,7 @@ def slug(text: str) -> str:
 
 
 def file_name(*parts: str) -> str:
-    """A name that every file system takes, and that no other parts give.
+    """File name that every file system takes, and that no other parts give.
 
     >>> file_name("use", "lorenz", "som-vq")
     'use--lorenz--som-vq'

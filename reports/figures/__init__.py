@@ -16,8 +16,7 @@ def draw(run: RunData) -> Iterator[Figure]:
     """Every figure that the run has data for: those of a dataset, then those of its rows.
 
     Args:
-        run: What to draw. A cell that failed, a metric that no row has or data that are not on this machine leave out
-            what they would have shown.
+        run: Run to draw. Failed cells, metrics that no row has and data that are not on this machine are left out.
     """
     from reports.figures import attractor, curves, intervals, pareto, planes, poses, use, walk
     from reports.figures.tokenizer import tokenizers

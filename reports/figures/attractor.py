@@ -81,15 +81,15 @@ def _by_places(tokenizer: TokenizerView, tokens: NDArray[np.int64]) -> dict[str,
     lattice = tokenizer.lattice
     if lattice is None:
         return {}
-    found = {}
+    colours = {}
     for axis, side in enumerate(lattice.sides[:AXES]):
         name = f"by {ORDINALS[axis]}" if len(lattice.sides) == 2 else f"by axis {axis + 1}"
-        found[name] = sequential(lattice.positions[tokens, axis] / max(1, side - 1))
-    return found
+        colours[name] = sequential(lattice.positions[tokens, axis] / max(1, side - 1))
+    return colours
 
 
 def _order(tokenizer: TokenizerView, tokens: NDArray[np.int64], points: NDArray[np.float64]) -> str:
-    """How much of where a frame lies in the picture its row and column tell, by linear regression."""
+    """Sentence on the share of a frame's place in the picture that row and column explain, by linear regression."""
     lattice = tokenizer.lattice
     if lattice is None:
         return ""

@@ -1,10 +1,13 @@
 """Learning curves: of the tokenizers, and of the readers of their tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from statistics import fmean
 
 from matplotlib.ticker import MaxNLocator
 
 from reports.document.figure import Figure
+from reports.document.rows import pluck
 from reports.document.text import file_name, listed, number
 from reports.figures.data import ROWS, Curve, RunData
 from reports.figures.drawing.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
@@ -38,17 +41,18 @@ def draw(run: RunData, dataset: str) -> Iterator[Figure]:
 
 def _lines(run: RunData, dataset: str, kind: str) -> Lines:
     """Row -> a line for each seed that has at least two points."""
-    found: dict[str, list[list[tuple[float, float]]]] = {}
-    for row in [row["quantizer"] for row in run.rows[dataset] if (dataset, row["quantizer"]) in run.done][:ROWS]:
+    lines: dict[str, list[list[tuple[float, float]]]] = {}
+    done = [name for name in pluck(run.rows[dataset], "quantizer") if (dataset, name) in run.done]
+    for row in done[:ROWS]:
         for seed in run.done[dataset, row]["seed"].tolist()[:SEEDS]:
             line = _positive(run.curves.get((dataset, row, seed), {}).get(kind, ()))
             if len(line) > 1:
-                found.setdefault(row, []).append(line)
-    return found
+                lines.setdefault(row, []).append(line)
+    return lines
 
 
 def _positive(curve: Curve) -> list[tuple[float, float]]:
-    """Without points that a logarithmic axis has no place for."""
+    """Points that a logarithmic axis has a place for."""
     return [(x, y) for x, y in curve if y is not None and 0.0 < y < float("inf")]
 
 
@@ -57,11 +61,14 @@ def _curves(run: RunData, dataset: str, kind: str, title: str, lines: Lines, x: 
     legend_top = TOP + SIDE + FOOT
     canvas = Canvas(WIDTH, legend_top + legend_height(12, WIDTH, [*lines]) + 4)
     axes = canvas.axes(LEFT, TOP, WIDTH - LEFT - 14, SIDE)
-    for row, own in lines.items():
-        for line in own:
+    values: list[float] = []
+    for row, of_seeds in lines.items():
+        for line in of_seeds:
             look = run.looks[row]
-            axes.plot(*zip(*line, strict=True), color=look.colour, linestyle=look.line, linewidth=1.0, alpha=0.75)
-    log_scale(axes, "y", [value for own in lines.values() for line in own for _, value in line])
+            x_values, y_values = zip(*line, strict=True)
+            axes.plot(x_values, y_values, color=look.colour, linestyle=look.line, linewidth=1.0, alpha=0.75)
+            values += y_values
+    log_scale(axes, "y", values)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -76,14 +83,16 @@ def _curves(run: RunData, dataset: str, kind: str, title: str, lines: Lines, x: 
     return canvas.finish(name, title, _alt(title, kind, lines, x), f"dataset:{dataset}")
 
 
-def _alt(title: str, kind: str, lines: Lines, x: str) -> str:
-    told = []
-    for row, own in lines.items():
-        first, last = (sum(line[end][1] for line in own) / len(own) for end in (0, -1))
-        told.append(f"{row} from {number(first)} to {number(last)}")
-        if kind == "seq_ppl":
-            there = [value for line in own for at, value in line if at == PUBLISHED_POINT]
-            told[-1] += f" ({number(sum(there) / len(there))} at {PUBLISHED_POINT})" if there else ""
-    counts = sorted({len(own) for own in lines.values()})
-    seeds = f"{listed([str(count) for count in counts])} seed{'' if counts == [1] else 's'} a row"
-    return f"{title} by {x}, {seeds}, a line each; means of the first and last points: {'; '.join(told)}."
+def _alt(title: str, kind: str, lines: Lines, x_label: str) -> str:
+    sentences = []
+    for row, of_seeds in lines.items():
+        first = fmean(line[0][1] for line in of_seeds)
+        last = fmean(line[-1][1] for line in of_seeds)
+        sentence = f"{row} from {number(first)} to {number(last)}"
+        published = [value for x, value in chain(*of_seeds) if x == PUBLISHED_POINT]
+        if kind == "seq_ppl" and published:
+            sentence += f" ({number(fmean(published))} at {PUBLISHED_POINT})"
+        sentences.append(sentence)
+    counts = sorted(set(map(len, lines.values())))
+    seeds = f"{listed(list(map(str, counts)))} seed{'' if counts == [1] else 's'} a row"
+    return f"{title} by {x_label}, {seeds}, a line each; means of the first and last points: {'; '.join(sentences)}."

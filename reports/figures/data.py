@@ -1,10 +1,11 @@
-"""What figures are drawn from, and what they are: plain values, no models, and no matplotlib."""
+"""Inputs of figures: plain values, without models and without matplotlib."""
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,15 @@ TURN = math.radians(25.0)  # about the vertical, so that limbs that reach forwar
 
 @dataclass(frozen=True, kw_only=True)
 class SourceData:
-    """A dataset with one data seed, as far as figures show it.
+    """A dataset with one data seed, reduced to what figures show.
 
     Attributes:
         frames: (n, time, F) test frames in data units, as they were before PCA.
         points: (P, c) indices of the features that form one spatial point each.
-        unit: Of the points, "" where there is none.
+        unit: Unit of the points, "" where there is none.
         joints: Name of each point where the points are the joints of a body with y up, else empty.
         edges: Pairs of joints that a bone joins.
-        rate: Frames a second, or None.
+        rate: Frames per second, None where unknown.
     """
 
     frames: NDArray[Any]
@@ -52,13 +53,13 @@ class SourceData:
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """A run, as far as figures show it.
+    """A run, reduced to what figures show.
 
     Attributes:
-        summary: One row a (quantizer, dataset): summary.csv.
-        table: One row a cell: results.csv.
-        rankings: Which row stands where in which metric: rankings.csv.
-        metrics: The catalogue: name, direction, target.
+        summary: Table with one row per (quantizer, dataset): summary.csv.
+        table: Table with one row per cell: results.csv.
+        rankings: Standing of each row per metric: rankings.csv.
+        metrics: Catalogue of metrics: name, direction, target.
         families: Row -> its family; rows of one family share a colour.
         units: Dataset -> unit of `error_units`.
         curves: (dataset, row, seed) -> name -> (x, value) at each point. "epochs" or "updates" is the tokenizer's error
@@ -66,7 +67,7 @@ class RunData:
             updates. A value that was not finite is None.
         codes: (dataset, row, seed) -> tokens of each split as "codes.SPLIT" (n, time), "prototypes" (K, F) in data
             units and, where there are any, "positions" (K, g); None where nothing is stored.
-        source: (dataset, seed) -> the data, or None where they are not on this machine.
+        source: (dataset, seed) -> its data, or None where they are not on this machine.
     """
 
     summary: pd.DataFrame
@@ -82,25 +83,28 @@ class RunData:
     @cached_property
     def rows(self) -> dict[str, list[Row]]:
         """Dataset -> its rows of the summary, the ranked ones first."""
-        found: dict[str, list[Row]] = {}
-        for row in sorted(records(self.summary), key=lambda row: not is_family(row)):
-            found.setdefault(row["dataset"], []).append(row)
-        return {dataset: found[dataset] for dataset in dict.fromkeys(self.summary["dataset"])} if found else {}
+        rows: dict[str, list[Row]] = {}
+        for row in records(self.summary):
+            rows.setdefault(row["dataset"], []).append(row)
+        for of_dataset in rows.values():
+            of_dataset.sort(key=lambda row: not is_family(row))
+        return rows
 
     @cached_property
     def looks(self) -> dict[str, Look]:
-        """Row -> how it is drawn."""
-        return looks(
-            self.families, {row["quantizer"]: str(row.get("role")) for rows in self.rows.values() for row in rows}
-        )
+        """Row -> its colour, marker and line."""
+        roles = {}
+        for row in chain(*self.rows.values()):
+            roles[row["quantizer"]] = str(row.get("role"))
+        return looks(self.families, roles)
 
     @cached_property
     def done(self) -> dict[tuple[str, str], pd.DataFrame]:
         """(dataset, row) -> its cells that are done, by seed."""
         cells = self.table[self.table["status"] == "done"].sort_values("seed", kind="stable")
-        return {(str(dataset), str(row)): own for (dataset, row), own in cells.groupby(["dataset", "quantizer"])}
+        return {(str(dataset), str(row)): group for (dataset, row), group in cells.groupby(["dataset", "quantizer"])}
 
 
 def plain(text: object) -> str:
-    """Text without what XML cannot hold."""
+    """Text without the characters that XML cannot hold."""
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", str(text))

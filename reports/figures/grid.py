@@ -1,4 +1,4 @@
-"""What the page's interactive grids show when one hovers over a cell, small enough to lie in the page."""
+"""Data of the interactive grids, small enough to lie in the page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,25 +15,27 @@ DIGITS = 3
 
 
 def grid_data(run: RunData) -> list[dict[str, Any]]:
-    """For each (dataset, row) with positions in two dimensions, its first seed that is done.
+    """Grids of all (dataset, row) with positions in two dimensions, each of its first seed that is done.
 
     Returns:
-        A dictionary each, of values that JSON can hold:
+        One dictionary per grid, of values that JSON can hold:
 
         - `dataset`, `row`, `seed`, `section` (of its figures), `unit`, `sides` (rows and columns);
-        - lists over cells, row by row, so that row r and column c have place r * columns + c: `use`, test frames;
-          `umatrix`, mean distance between what a code and its neighbours decode to, or None; `values`, what the code
-          decodes to, None where no frame of any split has it or the cell is empty;
+        - lists over cells, row by row, so that row r and column c have place r * columns + c: `use`, number of test
+          frames; `umatrix`, mean distance between the frames that a code and its neighbours decode to, or None;
+          `values`, the frame that the code decodes to, None where no frame of any split has the code or the cell is
+          empty;
         - `kind`: "point", where a value is the coordinates of the (last) point; "pose", where it is a text of four
           digits a joint, two for x to the right and two for y upwards (a list of numbers would take twice the room),
           and `edges` are [joint, joint].
     """
-    return [
-        _grid(tokenizer, tokenizer.lattice)
-        for dataset in run.rows
-        for tokenizer in tokenizers(run, dataset)
-        if tokenizer.lattice is not None and len(tokenizer.lattice.sides) == 2
-    ]
+    grids = []
+    for dataset in run.rows:
+        for tokenizer in tokenizers(run, dataset):
+            lattice = tokenizer.lattice
+            if lattice is not None and len(lattice.sides) == 2:
+                grids.append(_grid(tokenizer, lattice))
+    return grids
 
 
 def _grid(tokenizer: TokenizerView, lattice: Lattice) -> dict[str, Any]:
@@ -43,9 +45,11 @@ def _grid(tokenizer: TokenizerView, lattice: Lattice) -> dict[str, Any]:
     kind: dict[str, Any] = {"kind": "point"}
     if source is not None and source.joints:
         shown = _texts(source.from_front(tokenizer.prototypes), tokenizer.seen)
-        kind = {"kind": "pose", "edges": [list(edge) for edge in source.edges]}
+        kind = {"kind": "pose", "edges": list(map(list, source.edges))}
     elif source is not None:
-        shown = [[_short(value) for value in point] for point in tokenizer.prototypes[:, source.points[-1]]]
+        shown = [list(map(_short, point)) for point in tokenizer.prototypes[:, source.points[-1]]]
+    for code in np.flatnonzero(~tokenizer.seen):
+        shown[code] = None
     return {
         "dataset": tokenizer.dataset,
         "row": tokenizer.row,
@@ -55,7 +59,7 @@ def _grid(tokenizer: TokenizerView, lattice: Lattice) -> dict[str, Any]:
         "sides": list(lattice.sides),
         "use": _by_cell(lattice, tokenizer.hits.tolist(), 0),
         "umatrix": _by_cell(lattice, [_short(value) if np.isfinite(value) else None for value in far], None),
-        "values": _by_cell(lattice, [v if seen else None for v, seen in zip(shown, tokenizer.seen, strict=True)], None),
+        "values": _by_cell(lattice, shown, None),
     } | kind
 
 
@@ -71,7 +75,7 @@ def _short(value: float) -> float:
 
 
 def _texts(poses: NDArray[np.float64], seen: NDArray[np.bool_]) -> list[str]:
-    """Poses (n, joints, 2) as texts, in a square that all seen ones fit into."""
+    """Convert poses (n, joints, 2) to texts, in a square that all poses of used codes fit into."""
     low, high = poses[seen].min(axis=(0, 1)), poses[seen].max(axis=(0, 1))
     scale = POSE / max(float((high - low).max()), 1e-9)
     placed = (poses - (low + high) / 2) * scale + POSE / 2

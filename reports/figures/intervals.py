@@ -1,9 +1,10 @@
-"""Means with their 95 % t intervals and the seeds behind them, a figure a metric."""
+"""Means with their 95 % t intervals and the seeds behind them, one figure per metric."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reports.document.figure import Figure
+from reports.document.rows import having, pluck, select
 from reports.document.text import file_name, interval, is_family, known, listed, number, records
 from reports.figures.data import ROWS, Row, RunData
 from reports.figures.drawing.canvas import CHARACTER, FAINT, PALE, SMALL, Canvas, marker, shortened, styled
@@ -18,18 +19,23 @@ BETTER = {"lower": "lower is better", "higher": "higher is better"}
 
 def draw(run: RunData, dataset: str) -> Iterator[Figure]:
     """One figure for each main metric that any row has on a dataset."""
-    best = _not_told_apart(run, dataset)
+    best = _tied_with_the_best(run, dataset)
     for name in MAIN:
         rows = [r for r in run.rows[dataset] if known(r, name) is not None or (is_family(r) and r["done"] == 0)]
-        if any(known(row, name) is not None for row in rows[:ROWS]):
+        if having(rows[:ROWS], name):
             yield _intervals(run, dataset, name, rows[:ROWS], len(rows[ROWS:]), best.get(name, []))
 
 
 @styled
 def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more: int, best: Sequence[str]) -> Figure:
-    notes = [f"{MARK} cannot be told from the best"] if best else []
-    notes += [f"{more} more rows: in the tables"] if more else []
-    labels = [f"{shortened(row['quantizer'])}{f' {MARK}' if row['quantizer'] in best else ''}" for row in rows]
+    notes = []
+    if best:
+        notes.append(f"{MARK} cannot be told from the best")
+    if more:
+        notes.append(f"{more} more rows: in the tables")
+    labels = []
+    for quantizer in pluck(rows, "quantizer"):
+        labels.append(f"{shortened(quantizer)} {MARK}" if quantizer in best else shortened(quantizer))
     left = 12 + CHARACTER * max(map(len, labels))
     canvas = Canvas(WIDTH, TOP + LINE * len(rows) + FOOT + KEY * len(notes))
     for place, note in enumerate(reversed(notes)):
@@ -57,7 +63,7 @@ def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more:
         ends = known(row, f"{name}_low"), known(row, f"{name}_high")
         values = run.done[dataset, row["quantizer"]][name].dropna()
         _row(axes, place, look, mean, ends, values[values.between(*limits)])
-    ranked = sum(is_family(row) for row in rows)
+    ranked = sum(map(is_family, rows))
     if 0 < ranked < len(rows):
         axes.axhline(ranked - 0.5, color=INK, alpha=PALE, linewidth=0.8)
     metric = next((metric for metric in run.metrics if metric["name"] == name), {})
@@ -73,36 +79,41 @@ def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more:
     return canvas.finish(file_name("intervals", dataset, name), title, alt, f"dataset:{dataset}")
 
 
-def _not_told_apart(run: RunData, dataset: str) -> dict[str, list[str]]:
-    """Metric -> the rows that cannot be told from its best, where any row was tested against it."""
-    rows = records(run.rankings[run.rankings["dataset"] == dataset]) if len(run.rankings) else []
-    tested = {row["metric"] for row in rows if row["standing"] not in ("best", "untested")}
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        if row["metric"] in tested and row["standing"] in ("best", "tied", "identical"):
-            found.setdefault(row["metric"], []).append(row["quantizer"])
-    return found
+def _tied_with_the_best(run: RunData, dataset: str) -> dict[str, list[str]]:
+    """Metric -> rows that do not differ significantly from its best, where any row was tested against it."""
+    tied: dict[str, list[str]] = {}
+    tested = set()
+    for row in select(records(run.rankings), dataset=dataset):
+        if row["standing"] in ("best", "tied", "identical"):
+            tied.setdefault(row["metric"], []).append(row["quantizer"])
+        if row["standing"] not in ("best", "untested"):
+            tested.add(row["metric"])
+    return {metric: rows for metric, rows in tied.items() if metric in tested}
 
 
 def _limits(rows: Sequence[Row], name: str) -> tuple[float, float]:
-    """Of the axis: families and published rows whole; what lies far beyond (a control, say) gets an arrow instead."""
-    spans = []
-    for row in rows:
-        mean = known(row, name)
-        if mean is not None:
-            ends = (known(row, f"{name}{end}") for end in ("", "_low", "_high"))
-            spans.append((str(row.get("role")), [end for end in ends if end is not None]))
-    core = [end for role, ends in spans if role in CORE for end in ends] or [end for _, ends in spans for end in ends]
-    low, high = min(core), max(core)
+    """Limits of the axis: families and published rows are whole; a row far beyond (a control, say) gets an arrow."""
+    measured = having(rows, name)
+    core = [row for row in measured if str(row.get("role")) in CORE]
+    low, high = _extent(core or measured, name)
     span = high - low or abs(high) or 1.0
-    near = [end for _, ends in spans for end in ends if low - span <= ends[0] <= high + span]
-    low, high = min(low, *near), max(high, *near)
+    near = [row for row in measured if low - span <= row[name] <= high + span]
+    if near:
+        near_low, near_high = _extent(near, name)
+        low, high = min(low, near_low), max(high, near_high)
     margin = 0.04 * (high - low or span)
     return low - margin, high + margin
 
 
+def _extent(rows: Sequence[Row], name: str) -> tuple[float, float]:
+    """Lowest and highest of the means and of the ends of their intervals."""
+    ends = [known(row, name + end) for row in rows for end in ("", "_low", "_high")]
+    values = [end for end in ends if end is not None]
+    return min(values), max(values)
+
+
 def _row(axes: Any, place: int, look: Look, mean: float, ends: tuple[float | None, float | None], values: Any) -> None:
-    """Of small dots a seed each, the interval, and the mean on top."""
+    """Draw a small dot per seed, the interval, and the mean on top."""
     axes.plot(values, [place] * len(values), ".", color=look.colour, alpha=0.45, markersize=5, mew=0, clip_on=False)
     low, high = ends
     if low is not None and high is not None:
@@ -111,8 +122,12 @@ def _row(axes: Any, place: int, look: Look, mean: float, ends: tuple[float | Non
 
 
 def _alt(title: str, better: str, name: str, rows: Sequence[Row], more: int, best: Sequence[str]) -> str:
-    told = [f"{row['quantizer']} {interval(row, name) or 'no result'}" for row in rows]
-    told += [f"{more} more"] if more else []
-    few = [] if any(known(row, f"{name}_high") is not None for row in rows) else ["One seed, so there are no intervals"]
-    tied = [f"Cannot be told from the best: {listed([*best])}"] if best else []
-    return ". ".join([f"{title}{f' ({better})' if better else ''}: {'; '.join(told)}", *few, *tied]) + "."
+    values = [f"{row['quantizer']} {interval(row, name) or 'no result'}" for row in rows]
+    if more:
+        values.append(f"{more} more")
+    sentences = [f"{title}{f' ({better})' if better else ''}: {'; '.join(values)}"]
+    if not having(rows, f"{name}_high"):
+        sentences.append("One seed, so there are no intervals")
+    if best:
+        sentences.append(f"Cannot be told from the best: {listed([*best])}")
+    return ". ".join(sentences) + "."

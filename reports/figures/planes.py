@@ -1,6 +1,7 @@
-"""U-matrix and component planes of a lattice of codes, in what the codes decode to."""
+"""U-matrix and component planes of a lattice of codes, over the frames that the codes decode to."""
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from reports.figures.drawing.maps import KEY, gradient, paper_size, pixels
 from reports.figures.tokenizer import TokenizerView
 
 GAP, HEAD, FOOT = 14, 34, 30
-WIDE, ROOM = 440, 148  # px: of a map alone in its row, and of one among others
+WIDE, ROOM = 440, 148  # px: width of a map alone in its row, and of one among others
 HEIGHTS_OF = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 MOST = 4  # planes of features that have no name
 UNSEEN = 0.3  # opacity of codes that no frame uses: nothing says where they lie
@@ -31,12 +32,14 @@ def components(tokenizer: TokenizerView) -> list[tuple[str, int]]:
     if source is None:
         return [(f"feature {feature}", feature) for feature in range(min(MOST, tokenizer.prototypes.shape[1]))]
     if source.joints:
-        ends = [name for name in HEIGHTS_OF if name in source.joints]
-        return [
-            (f"height of {name.replace('_', ' ')}", int(source.points[source.joints.index(name), 1])) for name in ends
-        ]
-    last = [int(feature) for feature in source.points[-1][:MOST]]
-    names = "xyz" if len(last) <= 3 else [f"coordinate {index}" for index in range(1, len(last) + 1)]
+        heights = []
+        for name in HEIGHTS_OF:
+            if name in source.joints:
+                feature = int(source.points[source.joints.index(name), 1])
+                heights.append((f"height of {name.replace('_', ' ')}", feature))
+        return heights
+    last = list(map(int, source.points[-1][:MOST]))
+    names = "xyz" if len(last) <= 3 else map("coordinate {}".format, count(1))
     return list(zip(names, last, strict=False))
 
 
@@ -64,9 +67,9 @@ def _planes(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
 
 
 def _range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Of the finite values, never empty: a map of one value is all at the low end."""
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    """Range of the finite values, never empty: a map of one value is all at the low end."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     return low, high if high > low else low + 1.0
 
 
@@ -75,19 +78,20 @@ def _finish(
 ) -> Figure:
     title = f"U-matrix and component planes: {tokenizer.what}"
     sides = " x ".join(map(str, lattice.sides))
-    told = []
+    ranges = []
     for name, values in maps:
         low, high = _range(values[tokenizer.seen])
-        told.append(f"{name} from {number(low)} to {number(high)}{tokenizer.unit}")
+        ranges.append(f"{name} from {number(low)} to {number(high)}{tokenizer.unit}")
     slices = ", its slices side by side" if len(lattice.sides) > 2 else ""
     alt = (
-        f"{title}, seed {tokenizer.seed}, lattice {sides}{slices}. {'; '.join(told)}. {_smoothness(tokenizer, lattice)}"
+        f"{title}, seed {tokenizer.seed}, lattice {sides}{slices}. {'; '.join(ranges)}. "
+        f"{_smoothness(tokenizer, lattice)}"
     )
     return canvas.finish(file_name("planes", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
 
 
 def _smoothness(tokenizer: TokenizerView, lattice: Lattice) -> str:
-    """How near neighbours are against any two codes, among those that frames use."""
+    """Sentence on the distances of neighbours and of any two codes, among the used ones."""
     pairs = lattice.pairs()
     pairs = pairs[tokenizer.seen[pairs].all(axis=1)]
     used = np.flatnonzero(tokenizer.seen)
@@ -95,5 +99,6 @@ def _smoothness(tokenizer: TokenizerView, lattice: Lattice) -> str:
         return "No two neighbours are both used."
     # Every used code against the one half the list away: as many pairs as codes say enough for a sentence.
     others = np.stack([used, np.roll(used, len(used) // 2)], axis=1)
-    near, far = (number(float(tokenizer.distances(each).mean())) for each in (pairs, others))
+    near = number(float(tokenizer.distances(pairs).mean()))
+    far = number(float(tokenizer.distances(others).mean()))
     return f"Used neighbours lie {near}{tokenizer.unit} apart on average, other used codes {far}."

@@ -1,6 +1,7 @@
 """Motion: poses of the codes laid out on their lattice, and original against reconstructed poses over time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,14 +20,14 @@ from reports.figures.tokenizer import TokenizerView
 WIDTH, GAP, HEAD, FOOT = 480, 14, 14, 30
 MOST = 10  # poses along a side of the grid
 MOMENTS = 8
-FILLED = 0.94  # of a pose's box
+FILLED = 0.94  # share of a pose's box
 CURVE = 70  # height of the error's axes, px
 
 Floats = NDArray[np.float64]
 
 
 def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
-    """Both figures for a tokenizer of a body's motion; the first needs a lattice."""
+    """Figures of a tokenizer of a body's motion: poses on the lattice, where it has one, and poses over time."""
     source = tokenizer.source
     if source is None or not source.joints:
         return
@@ -36,18 +37,21 @@ def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
 
 
 def chosen(lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
-    """Codes to show, (n, 2) where, and the places along the axes beyond the second at which the slice is cut.
+    """Choose the codes to show.
 
-    Of a side longer than MOST every n-th place; of a line of codes as many as fill a square, in reading order.
+    A side longer than MOST shows every n-th place; a line of codes shows as many as fill a square, in reading order.
+
+    Returns:
+        (n,) codes, their (n, 2) rows and columns in the figure, and the places along the axes beyond the second at
+        which the slice is cut.
     """
     if len(lattice.sides) == 1:
         count = min(MOST * MOST, lattice.sides[0])
         across = min(count, MOST)
         wanted = np.linspace(0, lattice.sides[0] - 1, count).round().astype(np.int64)
-        place = {int(at): divmod(index, across) for index, at in enumerate(wanted)}
-        codes = np.array([code for code, (at,) in enumerate(lattice.positions.tolist()) if at in place], dtype=np.int64)
-        where = np.array([place[at] for at in lattice.positions[codes, 0].tolist()], dtype=np.int64)
-        return codes, where.reshape(-1, 2), []
+        at = lattice.positions[:, 0]
+        codes = np.flatnonzero(np.isin(at, wanted))
+        return codes, np.stack(np.divmod(np.searchsorted(wanted, at[codes]), across), axis=1), []
     cut = [side // 2 for side in lattice.sides[2:]]
     kept = (lattice.positions[:, 2:] == cut).all(axis=1)
     where = np.full((len(lattice.positions), 2), -1, dtype=np.int64)
@@ -64,17 +68,19 @@ def chosen(lattice: Lattice) -> tuple[NDArray[np.int64], NDArray[np.int64], list
 @styled
 def _on_lattice(tokenizer: TokenizerView, lattice: Lattice, source: SourceData) -> Figure:
     codes, where, cut = chosen(lattice)
-    rows, columns = (int(side) + 1 for side in where.max(axis=0))
+    rows, columns = (where.max(axis=0) + 1).tolist()
     cell = (WIDTH - 2 * GAP) / columns if columns >= 5 else 80.0
     canvas = Canvas(WIDTH, HEAD + cell * rows + FOOT)
     poses = source.from_front(tokenizer.prototypes[codes])
-    placed = _placed(poses, [(GAP + cell * (column + 0.5), HEAD + cell * (row + 0.5)) for row, column in where], cell)
+    placed = _placed(poses, (where[:, ::-1] + 0.5) * cell + (GAP, HEAD), cell)
     unused = ~tokenizer.seen[codes]
     _bodies(canvas.page, placed[unused], source, INK, INK, PALE)
     _bodies(canvas.page, placed[~unused], source, tokenizer.look.colour, INK, 1.0)
     canvas.text(GAP, canvas.height - 12, "coloured: the left arm and leg; faint: codes that no frame uses")
     title = f"Poses of the codes on their lattice: {tokenizer.what}"
-    slices = f" of the slice with {' and '.join(f'axis {a} at {at}' for a, at in enumerate(cut, 3))}" if cut else ""
+    slices = ""
+    if cut:
+        slices = " of the slice with " + " and ".join(map("axis {} at {}".format, count(3), cut))
     alt = (
         f"{title}, seed {tokenizer.seed}: {len(codes)} of {len(lattice.positions)} codes{slices}, {rows} rows and "
         f"{columns} columns, each decoded to its pose seen from the front. {int(unused.sum())} of them are used "
@@ -108,7 +114,8 @@ def _over_time(tokenizer: TokenizerView, source: SourceData) -> Figure:
     ):
         above = top + row * (tall + HEAD + 4)
         canvas.text(GAP, above - 8, name, size=SIZE)
-        centres = [(GAP + cell * (index + 0.5), above + tall / 2) for index in range(len(moments))]
+        across = GAP + cell * (np.arange(len(moments)) + 0.5)
+        centres = np.stack([across, np.full(len(moments), above + tall / 2)], axis=1)
         _bodies(canvas.page, _placed(source.from_front(poses[moments]), centres, tall), source, left, INK, 1.0)
     axes = canvas.axes(52, canvas.height - CURVE - 38, WIDTH - 52 - GAP, CURVE)
     axes.plot(seconds, apart, color=tokenizer.look.colour, linewidth=1.1)
@@ -127,24 +134,26 @@ def _over_time(tokenizer: TokenizerView, source: SourceData) -> Figure:
     return canvas.finish(file_name("reconstruction", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)
 
 
-def _placed(poses: Floats, centres: Sequence[tuple[float, float]], room: float) -> Floats:
-    """Poses (n, joints, 2) brought to px around their centres, all by one scale, so that nearly all fit their room."""
+def _placed(poses: Floats, centres: Floats, room: float) -> Floats:
+    """Poses (n, joints, 2) in px around their centres (n, 2), by one scale with which nearly all fit their room."""
     if not len(poses):
         return poses
     middle = (poses.max(axis=1, keepdims=True) + poses.min(axis=1, keepdims=True)) / 2
     extent = float(np.quantile((poses.max(axis=1) - poses.min(axis=1)).max(axis=1), 0.9))
     scale = FILLED * room / max(extent, 1e-9)
-    placed: Floats = np.array(centres)[:, None] + (poses - middle) * scale * np.array([1.0, -1.0])
+    placed: Floats = centres[:, None] + (poses - middle) * scale * np.array([1.0, -1.0])
     return placed
 
 
 def _bodies(axes: Axes, placed: Floats, source: SourceData, left: str, other: str, alpha: float) -> None:
-    """All bodies as two outlines, the left limbs and the rest: an element a bone would take ten times the room."""
+    """Draw all bodies as two outlines, left limbs and the rest; one element per bone would take ten times the room."""
     if not len(placed):
         return
-    of_left = [all(source.joints[joint].startswith("left") for joint in edge) for edge in source.edges]
-    for colour, is_left in ((other, False), (left, True)):
-        edges = [edge for edge, own in zip(source.edges, of_left, strict=True) if own is is_left]
+    sides: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
+    for start, end in source.edges:
+        is_left = source.joints[start].startswith("left") and source.joints[end].startswith("left")
+        sides[is_left].append((start, end))
+    for colour, edges in ((other, sides[False]), (left, sides[True])):
         points, codes = [], []
         for body in placed:
             at = None

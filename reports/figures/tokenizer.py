@@ -1,4 +1,4 @@
-"""A row's stored tokenizer on one dataset, as the figures of that row look at it."""
+"""Stored tokenizer of a row on one dataset, as the figures of that row use it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,29 +7,30 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.document.rows import pluck
 from reports.figures.data import RunData, SourceData
 from reports.figures.drawing.lattice import Lattice, neighbour_means
 from reports.figures.drawing.palette import Look
 
-SHOWN = 12  # of a dataset: more would make the page too long to send
+SHOWN = 12  # tokenizers per dataset: more would make the page too long to send
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerView:
-    """The first seed of a row that is done and whose codes are stored.
+    """Tokenizer of the first seed of a row that is done and whose codes are stored.
 
     Attributes:
-        dataset: Its name.
-        row: Its name.
-        seed: The cell's.
-        look: Of the row.
-        tokens: (n, time) of the test split.
-        hits: (K,) test frames that have each code.
-        seen: (K,) whether any frame of any split has it.
-        prototypes: (K, F) what each code decodes to, in data units.
-        lattice: Where the codes lie, or None.
-        source: The data, or None.
+        dataset: Name of the dataset.
+        row: Name of the row.
+        seed: Seed of the cell.
+        look: Colour, marker and line of the row.
+        tokens: (n, time) codes of the test split.
+        hits: (K,) number of test frames per code.
+        seen: (K,) whether any frame of any split has the code.
+        prototypes: (K, F) frame that each code decodes to, in data units.
+        lattice: Lattice that the codes lie on, None where they have none.
+        source: Data of the cell, None where they are not on this machine.
     """
 
     dataset: str
@@ -45,17 +46,17 @@ class TokenizerView:
 
     @property
     def section(self) -> str:
-        """Of its figures."""
+        """Place of its figures in the report."""
         return f"row:{self.dataset}:{self.row}"
 
     @property
     def what(self) -> str:
-        """How titles and descriptions name it."""
+        """Name in titles and descriptions."""
         return f"{self.row} on {self.dataset}"
 
     @property
     def unit(self) -> str:
-        """Of its points, with a space before it."""
+        """Unit of its points, with a space before it; blank where there is none."""
         return f" {self.source.unit}" if self.source and self.source.unit else ""
 
     def distances(self, pairs: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -63,22 +64,22 @@ class TokenizerView:
         features = self.prototypes.shape[1]
         points = np.arange(features)[None] if self.source is None else self.source.points
         difference = (self.prototypes[pairs[:, 0]] - self.prototypes[pairs[:, 1]])[:, points]
-        found: NDArray[np.float64] = np.sqrt((difference**2).sum(axis=-1)).mean(axis=-1)
-        return found
+        means: NDArray[np.float64] = np.sqrt((difference**2).sum(axis=-1)).mean(axis=-1)
+        return means
 
     def u_matrix(self, lattice: Lattice) -> NDArray[np.float64]:
-        """(K,) mean distance in data units between what a code and its neighbours on the lattice decode to; or NaN.
+        """(K,) mean distance in data units between the frames that a code and its lattice neighbours decode to.
 
-        Ultsch and Siemon's (1990) distances are of code vectors; of a lattice such as FSQ's those are equal by
-        construction, and what differs is what the decoder makes of them.
+        NaN for a code without neighbours. Ultsch and Siemon (1990) take distances of code vectors. On a lattice such
+        as FSQ's these are equal by construction, and only the decoded frames differ.
         """
         return neighbour_means(lattice, self.distances(lattice.pairs()))
 
 
 def tokenizers(run: RunData, dataset: str) -> Iterator[TokenizerView]:
-    """Those of a dataset, ranked rows first, at most SHOWN."""
-    found = (_first(run, dataset, row["quantizer"]) for row in run.rows[dataset])
-    return islice((tokenizer for tokenizer in found if tokenizer is not None), SHOWN)
+    """Tokenizers of a dataset, ranked rows first, at most SHOWN."""
+    first_of_rows = (_first(run, dataset, name) for name in pluck(run.rows[dataset], "quantizer"))
+    return islice(filter(None, first_of_rows), SHOWN)
 
 
 def _first(run: RunData, dataset: str, row: str) -> TokenizerView | None:

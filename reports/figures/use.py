@@ -1,4 +1,4 @@
-"""How often each code is used: on the lattice where there is one, else by rank."""
+"""Utilisation of the codes: on the lattice where there is one, else by rank."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ from reports.figures.drawing.palette import INK
 from reports.figures.tokenizer import TokenizerView
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 360, 48, 10, 150, 42
-PAPER = 340, 300  # px: most of a lattice
+PAPER = 340, 300  # px: largest size of a lattice
 
 
 def draw(tokenizer: TokenizerView) -> Iterator[Figure]:
-    """One figure."""
+    """Figure of a tokenizer."""
     if tokenizer.lattice is None:
         yield _ranked(tokenizer)
     else:
@@ -41,7 +41,7 @@ def _on_lattice(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
 
 @styled
 def _ranked(tokenizer: TokenizerView) -> Figure:
-    """As one outline, not K bars, which would look the same and be fifty times as long."""
+    """Draw one outline instead of K bars, which would look the same and take fifty times the room."""
     percent = 100.0 * np.sort(tokenizer.hits)[::-1] / max(1, tokenizer.hits.sum())
     canvas = Canvas(WIDTH, TOP + SIDE + FOOT)
     axes = canvas.axes(LEFT, TOP, WIDTH - LEFT - 14, SIDE)

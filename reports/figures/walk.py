@@ -40,7 +40,7 @@ def _walk(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
     room = WIDTH - 2 * GAP if stacked else (WIDTH - 3 * GAP) / 2
     width, height = (room, LINE) if line else paper_size(lattice, room, 1.6 * room)
     canvas = Canvas(WIDTH, (2 if stacked else 1) * (HEAD + height) + FOOT)
-    told = []
+    moves = []
     for index, (name, walk) in enumerate(orders.items()):
         left = GAP if stacked else GAP + index * (room + GAP)
         top = HEAD + (index * (HEAD + height) if stacked else 0)
@@ -59,12 +59,12 @@ def _walk(tokenizer: TokenizerView, lattice: Lattice) -> Figure:
         for at, filled in ((0, False), (-1, True)):
             dot = marker(Look(colour=INK, marker="o", line="-", filled=filled), 6)
             canvas.page.plot(x[[at]], y[[at]], linestyle="none", clip_on=False, **dot)
-        told.append(f"{name} {step}")
+        moves.append(f"{name} {step}")
     ends = "hollow: the first frame; filled: the last"
     canvas.text(GAP, canvas.height - 10, f"{ends}; to the right: time, up and down: the place" if line else ends)
     title = f"A sequence of tokens walking the lattice: {tokenizer.what}"
     alt = (
         f"{title}, seed {tokenizer.seed}: the first {len(tokens)} tokens of a test sequence, which take "
-        f"{len(np.unique(tokens))} codes. {'; '.join(told)} (mean distance on the lattice between different tokens)."
+        f"{len(np.unique(tokens))} codes. {'; '.join(moves)} (mean distance on the lattice between different tokens)."
     )
     return canvas.finish(file_name("walk", tokenizer.dataset, tokenizer.row), title, alt, tokenizer.section)

@@ -16,15 +16,15 @@ def card(
     dataset: Mapping[str, Any],
     environment: Mapping[str, Any],
 ) -> str:
-    """The whole card, as markdown.
+    """Model card of a tokenizer, as markdown.
 
     Args:
-        tokenizer: Its features and num_codes.
+        tokenizer: Description of the tokenizer: `features` and `num_codes`.
         cell: Row, quantizer, parameters, dataset, its parameters, seed, protocol and capacity.
-        metrics: The catalogue: name, summary.
-        record: The cell's metrics, training time and key.
-        dataset: Source, licence, what a frame is, its unit, whether it is real, and facts.
-        environment: What it was made on.
+        metrics: Catalogue of metrics: `name` and `summary` of each.
+        record: Metrics, training time, device and key of the cell.
+        dataset: Source, licence, meaning and unit of a frame, whether it is real, and facts.
+        environment: Versions and machine of the training.
     """
     features, codes = tokenizer["features"], tokenizer["num_codes"]
     capacity = cell["capacity"]
@@ -64,22 +64,17 @@ again = tokenizer.decode(codes)  # and back, in data units
         f"{escape(record['device'])}. Cell {code(record['key'])}.",
         _listed({name: value for name, value in environment.items() if not isinstance(value, Mapping)}),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _metrics(metrics: Sequence[Mapping[str, Any]], values: Mapping[str, float | None], unit: str) -> str:
-    known = [(metric, values.get(metric["name"])) for metric in metrics]
-    return markdown.table(
-        [
-            {
-                "metric": code(metric["name"]),
-                "value": number(value) + (f" {escape(unit)}" if metric["name"] == "error_units" else "").rstrip(),
-                "": escape(metric["summary"]),
-            }
-            for metric, value in known
-            if value is not None
-        ]
-    )
+    rows = []
+    for metric in metrics:
+        name, value = metric["name"], values.get(metric["name"])
+        if value is not None:
+            in_units = f" {escape(unit)}".rstrip() if name == "error_units" else ""
+            rows.append({"metric": code(name), "value": number(value) + in_units, "": escape(metric["summary"])})
+    return markdown.table(rows)
 
 
 def _inline(values: Mapping[str, Any]) -> str:

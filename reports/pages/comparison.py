@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports.document.blocks import Block, Bullets, Code, Column, Facts, Page, Prose, Section, Table, TableCell
+from reports.document.rows import by_name
 from reports.document.text import code, escape, file_name, known, listed, number, records, spread
 from reports.inputs import Results
 from reports.sections.facts import seeds_of, source_title
@@ -30,10 +31,10 @@ class Difference:
     """A value in which two runs differ.
 
     Attributes:
-        what: Its name.
-        first: What it was in the first.
-        second: And in the second.
-        rows: Which rows it holds for; none for all of them.
+        what: Name of the value.
+        first: Value in the first run.
+        second: Value in the second run.
+        rows: Names of the rows that it holds for; none for all of them.
     """
 
     what: str
@@ -43,27 +44,27 @@ class Difference:
 
 
 def page(first: Results, second: Results, changes: pd.DataFrame, differences: Sequence[Difference]) -> Page:
-    """The whole page.
+    """Page that sets two runs side by side.
 
     Args:
-        first: The run that is compared with.
-        second: The other.
-        changes: One row a (dataset, quantizer, metric), second against first (`bench.analysis.changes.changes`).
-        differences: What differs in how they were made.
+        first: Run that is compared with.
+        second: Run that is compared.
+        changes: Table with one row per (dataset, quantizer, metric), second against first
+            (`bench.analysis.changes.changes`).
+        differences: Values in which the making of the two differs.
     """
-    metrics = {metric["name"]: metric for metric in first.metrics}
+    metrics = by_name(first.metrics, "name")
     stand_ins = {**first.stand_ins, **second.stand_ins}
     columns = first.columns or second.columns or MAIN
     units = {**first.units, **second.units}
     tables: list[Block] = []
     for dataset in dict.fromkeys(changes["dataset"]):
-        own = changes[changes["dataset"] == dataset]
-        table = _table(own, dataset, columns, metrics, units.get(dataset, ""), dataset in stand_ins)
+        compared = changes[changes["dataset"] == dataset]
+        table = _table(compared, dataset, columns, metrics, units.get(dataset, ""), dataset in stand_ins)
         tables.append(Section(source_title(dataset, stand_ins), (table,)))
+    pair = (("First", _described(first)), ("Second", _described(second)))
     blocks = (
-        Section(
-            "What is compared", (Facts((("First", _told(first)), ("Second", _told(second)))), *_alone(first, second))
-        ),
+        Section("What is compared", (Facts(pair), *_alone(first, second))),
         Section("What differs between them", (_differences(differences),)),
         Section("What changed", (*_summary(changes), *tables)),
         Section("Reproduce", (Code(first.command), Code(second.command))),
@@ -71,7 +72,7 @@ def page(first: Results, second: Results, changes: pd.DataFrame, differences: Se
     return Page(f"quantizer-bench: {escape(second.folder)} against {escape(first.folder)}", blocks)
 
 
-def _told(run: Results) -> str:
+def _described(run: Results) -> str:
     seeds = ", ".join(map(str, seeds_of(run.table)))
     done = int((run.table["status"] == "done").sum())
     return f"{code(run.folder)}: {escape(run.title)}, {done} of {run.planned} cells done, seeds {seeds}"
@@ -79,30 +80,35 @@ def _told(run: Results) -> str:
 
 def _alone(first: Results, second: Results) -> list[Block]:
     """Rows that only one of the two has."""
-    pairs = [dict.fromkeys(zip(run.table["quantizer"], run.table["dataset"], strict=True)) for run in (first, second)]
     blocks: list[Block] = []
-    for name, own, other in (("first", pairs[0], pairs[1]), ("second", pairs[1], pairs[0])):
-        rows = [f"{code(row)} on {code(dataset)}" for row, dataset in own if (row, dataset) not in other]
+    for name, run, other in (("first", first, second), ("second", second, first)):
+        others = _places(other)
+        rows = [f"{code(row)} on {code(dataset)}" for row, dataset in _places(run) if (row, dataset) not in others]
         if rows:
             blocks.append(Prose(f"Only in the {name}: {listed(rows)}."))
     return blocks
 
 
-def _differences(found: Sequence[Difference]) -> Block:
-    if not found:
+def _places(run: Results) -> dict[tuple[str, str], None]:
+    """Pairs (row, dataset) of a run, in their order."""
+    return dict.fromkeys(zip(run.table["quantizer"], run.table["dataset"], strict=True))
+
+
+def _differences(differences: Sequence[Difference]) -> Block:
+    if not differences:
         return Prose("Nothing: the same rows, made in the same way.")
     lines = []
-    for each in found:
-        rows = f" ({listed([escape(row) for row in each.rows])})" if each.rows else ""
-        lines.append(f"{code(each.what)}: {escape(each.first)} against {escape(each.second)}{rows}")
+    for difference in differences:
+        rows = f" ({listed(list(map(escape, difference.rows)))})" if difference.rows else ""
+        values = f"{escape(difference.first)} against {escape(difference.second)}"
+        lines.append(f"{code(difference.what)}: {values}{rows}")
     return Bullets(tuple(lines))
 
 
 def _summary(changes: pd.DataFrame) -> list[Block]:
-    """How many comparisons came out which way, and which were told apart."""
-    counts = {str(name): int(count) for name, count in changes["outcome"].value_counts().items()}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    blocks: list[Block] = [Prose(f"{len(changes)} comparisons: {told}.")]
+    """Number of comparisons per outcome, and those that are statistically significant."""
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in changes["outcome"].value_counts().items())
+    blocks: list[Block] = [Prose(f"{len(changes)} comparisons: {counts}.")]
     for outcome in CHANGED:
         rows = records(changes[changes["outcome"] == outcome])
         if rows:
@@ -127,14 +133,14 @@ def _table(
     unit: str,
     stand_in: bool,
 ) -> Table:
-    lines = {(row["quantizer"], row["metric"]): row for row in records(rows)}
-    names = [name for name in columns if any(metric == name for _, metric in lines)]
+    compared = set(rows["metric"])
+    names = [name for name in columns if name in compared]
     body = []
-    for quantizer in dict.fromkeys(rows["quantizer"]):
-        own = [lines.get((quantizer, name)) for name in names]
-        n = max((row["n"] for row in own if row), default=0)
-        head = TableCell(escape(quantizer), quantizer, tag=STAND_IN if stand_in else "")
-        body.append((head, TableCell(str(n), n), *map(_cell, own)))
+    for quantizer, group in rows[rows["metric"].isin(names)].groupby("quantizer", sort=False):
+        lines = by_name(records(group), "metric")
+        n = int(group["n"].max())
+        head = TableCell(escape(quantizer), str(quantizer), tag=STAND_IN if stand_in else "")
+        body.append((head, TableCell(str(n), n), *map(_cell, map(lines.get, names))))
     heads = (Column("quantizer", numeric=False), Column("n"), *(heading(name, metrics, unit) for name in names))
     return Table(
         name=f"compare-{file_name(dataset)}",

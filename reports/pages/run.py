@@ -1,10 +1,11 @@
-"""A run as a page: what was run, what can be said, the tables behind it, and how to do it again."""
+"""Page of a run: facts, verdict, the tables behind it, and the command to repeat it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.document.blocks import Block, Code, Facts, Page, Prose, Section
 from reports.document.figure import Figure
+from reports.document.rows import by_name
 from reports.document.text import code, escape, records
 from reports.inputs import Results
 from reports.sections import facts, published, tables
@@ -20,14 +21,14 @@ ARROWS = (
 
 
 def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping[str, Any]] = ()) -> Page:
-    """The whole page.
+    """Page that reports a run.
 
     Args:
-        run: What it tells.
-        figures: What is drawn of it.
-        grids: What its interactive grids show.
+        run: Results of the run.
+        figures: Figures drawn from the run.
+        grids: Contents of the interactive grids.
     """
-    metrics = {metric["name"]: metric for metric in run.metrics}
+    metrics = by_name(run.metrics, "name")
     ran = facts.what_was_run(
         run.table, run.protocol, run.stand_ins, run.environments, run.planned, run.made, run.folder
     )
@@ -43,10 +44,7 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
         "Published figures beside ours": compared,
         "Figures": _figures(run, figures),
         "Row by row": by_row,
-        "Data": [
-            Section(facts.source_title(name, run.stand_ins), (facts.values({**run.sources.get(name, {}), **notes}),))
-            for name, notes in run.notes.items()
-        ],
+        "Data": _data(run),
         "Protocol": [facts.values(run.protocol)],
         "Where the time goes": [] if run.profile is None else where_the_time_goes(run.profile, run.eager),
         "Environment": [Prose(escape(run.made)), *map(facts.values, run.environments)],
@@ -54,6 +52,14 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
     }
     blocks = tuple(Section(title, tuple(inside)) for title, inside in sections.items() if inside)
     return Page(f"quantizer-bench: {escape(run.title)}{_caveat(run.protocol)}", blocks)
+
+
+def _data(run: Results) -> list[Block]:
+    sections: list[Block] = []
+    for name, notes in run.notes.items():
+        values = facts.values({**run.sources.get(name, {}), **notes})
+        sections.append(Section(facts.source_title(name, run.stand_ins), (values,)))
+    return sections
 
 
 def _caveat(protocol: Mapping[str, Any]) -> str:
@@ -91,13 +97,14 @@ def _legend(run: Results) -> list[Block]:
 
 
 def _figures(run: Results, figures: Sequence[Figure]) -> list[Block]:
-    """All but those of single rows: of the whole run, then of each dataset."""
-    datasets = list(dict.fromkeys(run.table["dataset"]))
-    blocks: list[Block] = [figure for figure in figures if figure.section == "overview"]
-    for dataset in datasets:
-        own = tuple(figure for figure in figures if figure.section == f"dataset:{dataset}")
-        if own:
-            blocks.append(Section(facts.source_title(dataset, run.stand_ins), own))
+    """Figures of the whole run, then those of each dataset; those of rows stand row by row."""
+    by_section: dict[str, list[Figure]] = {}
+    for figure in figures:
+        by_section.setdefault(figure.section, []).append(figure)
+    blocks: list[Block] = [*by_section.get("overview", [])]
+    for dataset in dict.fromkeys(run.table["dataset"]):
+        if drawn := by_section.get(f"dataset:{dataset}"):
+            blocks.append(Section(facts.source_title(dataset, run.stand_ins), tuple(drawn)))
     if run.unreadable:
         files = "; ".join(f"{code(name)} ({escape(reason)})" for name, reason in run.unreadable.items())
         blocks.append(Prose(f"Figures lack codes that could not be read: {files}."))

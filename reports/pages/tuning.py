@@ -1,10 +1,11 @@
-"""The page that tells whether tuning was worth it."""
+"""Page of a tuning: tuned parameters against the defaults."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 from typing import Any
 
 from reports.document import markdown
-from reports.document.rows import unique
+from reports.document.rows import select, unique
 from reports.document.text import code, escape, listed, number, spread
 
 INTRODUCTION = (
@@ -26,32 +27,34 @@ def report(
     commands: Sequence[str],
     made: str,
 ) -> str:
-    """The whole page in markdown.
+    """Page that compares tuned parameters with the defaults, in markdown.
 
     Args:
-        rows: One a candidate, dataset and metric, with `default` and `value` as estimates.
-        beaten: (quantizer, candidate) that should become defaults.
-        objective: What was tuned for.
-        constraint: What winners were to keep, or "".
-        protocol: Name.
-        seeds: Of the comparison.
-        commands: What was typed.
-        made: On what and when.
+        rows: One row per candidate, dataset and metric, with `default` and `value` as estimates.
+        beaten: Pairs (quantizer, candidate) that should become defaults.
+        objective: Metric or metrics that were tuned for.
+        constraint: Bound that winners had to keep, or "".
+        protocol: Name of the protocol.
+        seeds: Seeds of the comparison.
+        commands: Commands that were typed.
+        made: Machine and date, as a sentence.
     """
-    told = f"objective {code(objective)}" + (
-        f" under {code(constraint)} for families with a grid" if constraint else ""
-    )
+    goal = f"objective {code(objective)}"
+    if constraint:
+        goal += f" under {code(constraint)} for families with a grid"
     names = [f"{code(quantizer)} ({escape(candidate)})" for quantizer, candidate in beaten]
-    verdict = f"Better than the defaults on some dataset and worse on none: {listed(names)}." if names else ""
+    verdict = "No default is beaten."
+    if names:
+        verdict = f"Better than the defaults on some dataset and worse on none: {listed(names)}."
     parts = [
         "# Tuned parameters against the defaults",
         INTRODUCTION,
-        f"Protocol {code(protocol)}, {told}, {len(seeds)} seeds ({', '.join(map(str, seeds))}).",
-        verdict or "No default is beaten.",
+        f"Protocol {code(protocol)}, {goal}, {len(seeds)} seeds ({', '.join(map(str, seeds))}).",
+        verdict,
     ]
     for dataset in unique(rows, "dataset"):
-        parts += [f"## {escape(dataset)}", markdown.table([_row(row) for row in rows if row["dataset"] == dataset])]
-    parts += ["## Parameters", _parameters(rows), "## Reproduce", made, "\n".join(f"    {each}" for each in commands)]
+        parts += [f"## {escape(dataset)}", markdown.table(list(map(_row, select(rows, dataset=dataset))))]
+    parts += ["## Parameters", _parameters(rows), "## Reproduce", made, indent("\n".join(commands), "    ")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -72,17 +75,16 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _estimate(found: Any) -> str:
-    return spread(found.mean, None if found.high is None else found.high - found.mean)
+def _estimate(estimate: Any) -> str:
+    return spread(estimate.mean, None if estimate.high is None else estimate.high - estimate.mean)
 
 
 def _parameters(rows: Sequence[Mapping[str, Any]]) -> str:
-    told = {(row["quantizer"], row["candidate"]): row["parameters"] for row in rows}
-    return "\n".join(
-        f"- {code(quantizer)} {escape(candidate)}: "
-        + ", ".join(f"{escape(name)} {_shown(value)}" for name, value in parameters.items())
-        for (quantizer, candidate), parameters in told.items()
-    )
+    lines: dict[tuple[str, str], str] = {}
+    for row in rows:
+        shown = ", ".join(f"{escape(name)} {_shown(value)}" for name, value in row["parameters"].items())
+        lines[row["quantizer"], row["candidate"]] = f"- {code(row['quantizer'])} {escape(row['candidate'])}: {shown}"
+    return "\n".join(lines.values())
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The section of a report that tells where the time went."""
+"""Section about costs: where the time went."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -25,10 +25,10 @@ CLOCK = (
 
 
 def where_the_time_goes(profile: pd.DataFrame, eager: Sequence[Mapping[str, str]] = ()) -> list[Block]:
-    """Phases, then metrics; nothing where nothing is done.
+    """Tables of the phases and of the metrics; nothing where nothing is done.
 
     Args:
-        profile: One row a cell and part (profile.csv): quantizer, dataset, seed, kind, part, seconds.
+        profile: Table with one row per cell and part (profile.csv): quantizer, dataset, seed, kind, part, seconds.
         eager: Rows whose training was not replayed as CUDA graphs: quantizer, dataset, reason.
     """
     if profile.empty:
@@ -37,25 +37,31 @@ def where_the_time_goes(profile: pd.DataFrame, eager: Sequence[Mapping[str, str]
     total = float(profile["seconds"].sum())
     blocks: list[Block] = [Prose(f"{cells} cells took {number(total)} s. {CLOCK}"), _phases(profile, total, cells)]
     blocks.append(_metrics(profile, total))
-    told = [
+    if eager:
+        blocks.append(Bullets(tuple(map(_reason, eager))))
+    return blocks
+
+
+def _reason(row: Mapping[str, str]) -> str:
+    return (
         f"{code(row['quantizer'])} on {escape(row['dataset'])}: its steps were not replayed as CUDA graphs: "
         f"{escape(row['reason'])}"
-        for row in eager
-    ]
-    return [*blocks, Bullets(tuple(told))] if told else blocks
+    )
 
 
 def _phases(profile: pd.DataFrame, total: float, cells: int) -> Table:
     phases = profile[profile["kind"] == "phase"].groupby("part")["seconds"].sum()
     kinds = profile.groupby("kind")["seconds"].sum()
-    lines = [(name, what, phases.get(name, 0.0)) for name, what in PHASES.items()]
-    lines += [(what, "see below", kinds.get(kind, 0.0)) for kind, what in KINDS.items()]
-    rows = [{"part": name, "what it is": what, **_cost(float(spent), total, cells)} for name, what, spent in lines]
+    rows: list[dict[str, TableCell | str]] = []
+    for name, meaning in PHASES.items():
+        rows.append({"part": name, "what it is": meaning, **_cost(float(phases.get(name, 0.0)), total, cells)})
+    for kind, name in KINDS.items():
+        rows.append({"part": name, "what it is": "see below", **_cost(float(kinds.get(kind, 0.0)), total, cells)})
     return table_of("time-by-part", "Time by part", rows)
 
 
 def _metrics(profile: pd.DataFrame, total: float) -> Table:
-    """Every metric, the dearest first, with the row where a cell of it cost most."""
+    """Table of the metrics, the dearest first, with the row where a cell cost most."""
     rows = []
     measured = profile[profile["kind"] != "phase"]
     for name, group in measured.groupby("part", sort=False):
@@ -65,8 +71,8 @@ def _metrics(profile: pd.DataFrame, total: float) -> Table:
         spent = float(group["seconds"].sum())
         row = {"metric": TableCell(code(name), str(name)), **_cost(spent, total, len(group)), "dearest cell": dearest}
         rows.append((spent, row))
-    dearest_first = [row for _, row in sorted(rows, key=lambda each: -each[0])]
-    return table_of("time-by-metric", "Time by metric", dearest_first)
+    rows.sort(key=lambda row: -row[0])
+    return table_of("time-by-metric", "Time by metric", [row for _, row in rows])
 
 
 def _cost(spent: float, total: float, cells: int) -> dict[str, TableCell | str]:

@@ -1,4 +1,4 @@
-"""What was run, on what, and what came of it: everything of a report but its results."""
+"""Facts of a run: protocol, data, seeds, machines, failures and capacity; everything but results."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from reports.document.blocks import Block, Facts, Prose, Table, TableCell, table_of
+from reports.document.rows import codes, unique
 from reports.document.text import FEW_SEEDS, code, escape, listed
 from reports.sections.tables import STAND_IN
 
@@ -18,20 +19,21 @@ CAPACITY = {
 
 
 def source(dataset: str, stand_ins: Mapping[str, str]) -> TableCell:
-    """A dataset's name in a table."""
+    """Name of a dataset, as a cell of a table."""
     return TableCell(escape(dataset), dataset, tag=STAND_IN if dataset in stand_ins else "")
 
 
 def source_title(dataset: str, stand_ins: Mapping[str, str]) -> str:
-    """A dataset's name in a heading."""
-    original = stand_ins.get(dataset)
-    told = f" (stand-in, synthetic{f': not {escape(original)}' if original else ''})"
-    return escape(dataset) + (told if dataset in stand_ins else "")
+    """Name of a dataset, as a heading."""
+    if dataset not in stand_ins:
+        return escape(dataset)
+    original = stand_ins[dataset]
+    return f"{escape(dataset)} (stand-in, synthetic{f': not {escape(original)}' if original else ''})"
 
 
 def seeds_of(table: pd.DataFrame) -> list[int]:
-    """The seeds of any cell."""
-    return sorted({int(seed) for seed in table["seed"]})
+    """Seeds that occur in any cell, sorted."""
+    return sorted(set(map(int, table["seed"])))
 
 
 def what_was_run(
@@ -43,19 +45,19 @@ def what_was_run(
     made: str,
     folder: str,
 ) -> list[Block]:
-    """Protocol, data, seeds, cells and hardware, and what they forbid to conclude.
+    """Protocol, data, seeds, cells and hardware, with the conclusions that they forbid.
 
     Args:
-        table: One row a cell.
-        protocol: Its values.
-        stand_ins: Dataset that is not real -> what it stands in for.
+        table: Table with one row per cell.
+        protocol: Values of the protocol, by name.
+        stand_ins: Dataset that is not real -> the dataset that it stands in for.
         environments: Versions and machines that the shown cells were made with.
-        planned: Cells in the plan.
-        made: When and in what time.
+        planned: Number of cells in the plan.
+        made: Date and duration of the run, as a sentence.
         folder: Name of the run folder.
     """
-    here = set(table.loc[table["status"] != "unavailable", "dataset"])
-    kinds = {name: "real" if name in here else "not on this machine" for name in dict.fromkeys(table["dataset"])}
+    kinds = dict.fromkeys(table["dataset"], "not on this machine")
+    kinds |= dict.fromkeys(table.loc[table["status"] != "unavailable", "dataset"], "real")
     kinds |= dict.fromkeys(stand_ins, "stand-in, generated")
     seeds = seeds_of(table)
     pairs = [
@@ -75,17 +77,16 @@ def what_was_run(
     blocks.append(Prose(few))
     for name, original in stand_ins.items():
         instead = f", not {escape(original)}" if original else ""
-        told = f"**{code(name)}: stand-in data, generated{instead}: compare no figure of it with a published one.**"
-        blocks.append(Prose(told))
+        caution = f"**{code(name)}: stand-in data, generated{instead}: compare no figure of it with a published one.**"
+        blocks.append(Prose(caution))
     return blocks
 
 
 def failures(rows: Sequence[Mapping[str, Any]], stand_ins: Mapping[str, str]) -> Table:
-    """Cells without a result, with their cause."""
-    return table_of(
-        "",
-        "Cells without a result and their cause",
-        [
+    """Table of the cells without a result, with their cause."""
+    lines: list[dict[str, TableCell | str]] = []
+    for row in rows:
+        lines.append(
             {
                 "quantizer": escape(row["quantizer"]),
                 "dataset": source(row["dataset"], stand_ins),
@@ -93,61 +94,64 @@ def failures(rows: Sequence[Mapping[str, Any]], stand_ins: Mapping[str, str]) ->
                 "status": TableCell(escape(row["status"]), row["status"], failed=True),
                 "cause": escape(row["cause"]),
             }
-            for row in rows
-        ],
-    )
+        )
+    return table_of("", "Cells without a result and their cause", lines)
 
 
 def capacity(
     rows: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any], stand_ins: Mapping[str, str]
 ) -> list[Block]:
-    """What every family may spend."""
-    told = CAPACITY[protocol["capacity"]] + (unmatched(rows) if protocol["capacity"] == "matched" else "") + TRIALS
+    """Network sizes, codebook sizes and trials of every row, with the rule that they follow."""
+    rule = CAPACITY[protocol["capacity"]]
+    if protocol["capacity"] == "matched":
+        rule += unmatched(rows)
     shown = [_capacity(row, stand_ins) for row in rows]
-    return [Prose(told), table_of("capacity", "Capacity of every row", shown)]
+    return [Prose(rule + TRIALS), table_of("capacity", "Capacity of every row", shown)]
 
 
 def unmatched(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A sentence about rows of another size than the others."""
-    names = dict.fromkeys(code(row["quantizer"]) for row in rows if row["built"] and abs(row["mismatch"]) > TOLERANCE)
-    return f" Of another size, and not ranked: {listed([*names])}." if names else ""
+    """Sentence about rows of another size than the others; blank where there are none."""
+    others = [row for row in rows if row["built"] and abs(row["mismatch"]) > TOLERANCE]
+    return f" Of another size, and not ranked: {listed(codes(unique(others, 'quantizer')))}." if others else ""
 
 
 def lattices(dataset: str, rows: pd.DataFrame, capacities: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """How far a lattice is filled: a finding that would otherwise look like a fault of the run."""
-    told = []
+    """Utilisation of the lattices, with the reason why a lattice may stay empty without a fault of the run."""
+    uses = []
     for row in capacities:
-        own = rows[rows["quantizer"] == row["quantizer"]]
-        if row["dataset"] == dataset and row.get("levels") and own["active"].notna().any():
+        active = rows.loc[rows["quantizer"] == row["quantizer"], "active"]
+        if row["dataset"] == dataset and row.get("levels") and active.notna().any():
             levels = " x ".join(map(str, row["levels"]))
-            told.append(f"{code(row['quantizer'])} ({levels}) uses {own['active'].iloc[0]:.0f} % of its codes")
-    if not told:
+            uses.append(f"{code(row['quantizer'])} ({levels}) uses {active.iloc[0]:.0f} % of its codes")
+    if not uses:
         return []
     meaning = (
         "A lattice fills as far as the data have as many dimensions as it has axes (`fsq:2d` has two); where it is "
         "full, its topographic error is 0 by construction."
     )
-    return [Prose(f"{'; '.join(told)}. {meaning}")]
+    return [Prose(f"{'; '.join(uses)}. {meaning}")]
 
 
 def identical(table: pd.DataFrame, metrics: Iterable[str]) -> list[Block]:
-    """Quantizers that gave the very same numbers for every seed."""
+    """Sentences about quantizers that gave the very same numbers for every seed."""
     alike: dict[str, list[str]] = {}
     for quantizer, group in table[table["status"] == "done"].groupby("quantizer", sort=False):
         values = group.sort_values("seed")[["seed", *metrics]].to_csv(index=False)
-        alike.setdefault(values, []).append(str(quantizer))
-    return [
-        Prose(
-            f"{', '.join(code(name) for name in names)} gave the same numbers to the last digit: what sets them apart "
-            "(a reset of dead codes, say) never came into play."
-        )
-        for names in alike.values()
-        if len(names) > 1
-    ]
+        alike.setdefault(values, []).append(code(quantizer))
+    blocks: list[Block] = []
+    for names in alike.values():
+        if len(names) > 1:
+            blocks.append(
+                Prose(
+                    f"{', '.join(names)} gave the same numbers to the last digit: what sets them apart (a reset of "
+                    "dead codes, say) never came into play."
+                )
+            )
+    return blocks
 
 
 def values(given: Mapping[str, Any]) -> Facts:
-    """Names and values, those of a mapping within it under both names."""
+    """Names and values; a value of a nested mapping stands under both names, joined by a dot."""
     return Facts(tuple(_flat(given)))
 
 
@@ -160,16 +164,18 @@ def _flat(given: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str
 
 
 def _cells(table: pd.DataFrame, planned: int) -> str:
-    counts = {str(status): int(count) for status, count in table["status"].value_counts().items()}
-    others = [f"{count} {escape(status)}" for status, count in counts.items() if status != "done"]
-    absent = planned - len(table)
-    others += [f"{absent} not run"] if absent else []
-    return "; ".join([f"{counts.get('done', 0)} of {planned} done", *others])
+    counts = table["status"].value_counts()
+    parts = [f"{counts.get('done', 0)} of {planned} done"]
+    for status, count in counts.drop("done", errors="ignore").items():
+        parts.append(f"{count} {escape(status)}")
+    if absent := planned - len(table):
+        parts.append(f"{absent} not run")
+    return "; ".join(parts)
 
 
 def _machine(facts: Mapping[str, Any]) -> str:
     parts = [facts.get("gpu"), facts.get("processor"), facts.get("cores") and f"{facts['cores']} cores"]
-    return escape(", ".join(str(part) for part in parts if part))
+    return escape(", ".join(map(str, filter(None, parts))))
 
 
 def _capacity(row: Mapping[str, Any], stand_ins: Mapping[str, str]) -> dict[str, TableCell | str]:
@@ -188,6 +194,6 @@ def _capacity(row: Mapping[str, Any], stand_ins: Mapping[str, str]) -> dict[str,
         "frames seen": TableCell("" if seen is None else f"{seen:,}", seen),
         "trials": TableCell(str(row.get("trials", 0)), row.get("trials", 0)),
     }
-    if built:
-        return line | cells
-    return line | {name: TableCell("cannot be built" if name == "hidden" else "", failed=True) for name in cells}
+    if not built:
+        cells = dict.fromkeys(cells, TableCell(failed=True)) | {"hidden": TableCell("cannot be built", failed=True)}
+    return line | cells

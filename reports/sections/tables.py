@@ -1,13 +1,14 @@
-"""The tables of results: ranked rows with their marks, and those that are never ranked."""
+"""Tables of results: ranked rows with their marks, and rows that are never ranked."""
 
 from collections.abc import Mapping, Sequence
+from itertools import filterfalse
 from typing import Any
 
 import pandas as pd
 
 from reports.document.blocks import Block, Column, Prose, Table, TableCell, table_of
-from reports.document.rows import unique
-from reports.document.text import code, escape, file_name, interval, is_family, known, listed, number, records
+from reports.document.rows import having, quantizers, select, unique
+from reports.document.text import escape, file_name, interval, is_family, known, listed, number, records
 from reports.selection import MAIN
 
 NOT_TOLD, TOLD, UNTESTED = "a", "b", "?"
@@ -40,40 +41,40 @@ def results(
     missing: Mapping[str, Sequence[str]],
     stand_in: bool,
 ) -> list[Block]:
-    """The tables of one dataset: what is ranked, and what is not.
+    """Tables of one dataset: one of ranked rows, and one of rows that are never ranked.
 
     Args:
-        rows: Its rows of the summary.
-        rankings: Which family stands where in which metric, or None.
-        metrics: Metric -> its catalogue entry.
-        unit: Of `error_units`.
-        columns: Metrics to show; MAIN unless told.
-        missing: Row -> statuses of its cells that are not done.
-        stand_in: Whether the dataset is none that its name promises.
+        rows: Rows of the summary, of this dataset.
+        rankings: Standing of each family per metric; None where nothing was ranked.
+        metrics: Name of a metric -> its catalogue entry.
+        unit: Unit of the metric `error_units`.
+        columns: Names of the metrics to show; `MAIN` by default.
+        missing: Name of a row -> statuses of its cells that are not done.
+        stand_in: Whether generated data stand in for the dataset.
     """
     lines = records(rows)
     if not lines:
         return []
     dataset = lines[0]["dataset"]
-    names = [name for name in columns or MAIN if any(known(line, name) is not None for line in lines)]
+    names = [name for name in columns or MAIN if having(lines, name)]
     letters = standing_letters(rankings, dataset)
-    ranked = [line for line in lines if is_family(line)]
-    apart = sorted((line for line in lines if not is_family(line)), key=lambda line: _place(line["role"]))
+    ranked = list(filter(is_family, lines))
+    apart = sorted(filterfalse(is_family, lines), key=lambda line: _place(line["role"]))
 
     def table(
         name: str, kind: str, shown: Sequence[Mapping[str, Any]], letters: Mapping[tuple[str, str], str]
     ) -> Table:
+        has_roles = shown is apart
         heads = [Column("quantizer", numeric=False)]
-        heads += [Column("role", numeric=False)] if shown is apart else []
-        heads += [Column("n")] + [heading(name, metrics, unit) for name in names]
-        body = [
-            (
-                TableCell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
-                *([TableCell(escape(row["role"]), row["role"])] if shown is apart else []),
-                *_line(row, names, letters, missing.get(row["quantizer"], ())),
-            )
-            for row in shown
-        ]
+        if has_roles:
+            heads.append(Column("role", numeric=False))
+        heads += [Column("n"), *(heading(metric, metrics, unit) for metric in names)]
+        body = []
+        for row in shown:
+            first = [TableCell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else "")]
+            if has_roles:
+                first.append(TableCell(escape(row["role"]), row["role"]))
+            body.append((*first, *_line(row, names, letters, missing.get(row["quantizer"], ()))))
         caption = f"{kind} on {escape(dataset)}{f' ({STAND_IN} data)' if stand_in else ''}"
         notes = (KEY,) if letters else ()
         return Table(
@@ -87,47 +88,52 @@ def results(
 
 
 def null_lines(rows: pd.DataFrame, dataset: str, *, stand_in: bool) -> list[Block]:
-    """A table of grid metrics against shuffled grids; nothing where there are none."""
-    shown: list[dict[str, TableCell | str]] = [
-        {
-            "quantizer": TableCell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
-            "metric": escape(row["metric"]),
-            "n": TableCell(str(row["n"]), row["n"]),
-            "its grid": TableCell(number(row["value"]), row["value"]),
-            "shuffled, mean": TableCell(number(row["null"]), row["null"]),
-            "shuffled, range": TableCell(f"{number(row['low'])} to {number(row['high'])}", row["low"]),
-            "p": TableCell(f"{row['p']:.2f}", row["p"]),
-        }
-        for row in records(rows)
-    ]
+    """Table of grid metrics against shuffled grids; nothing where there are none."""
+    shown: list[dict[str, TableCell | str]] = []
+    for row in records(rows):
+        shown.append(
+            {
+                "quantizer": TableCell(escape(row["quantizer"]), row["quantizer"], tag=STAND_IN if stand_in else ""),
+                "metric": escape(row["metric"]),
+                "n": TableCell(str(row["n"]), row["n"]),
+                "its grid": TableCell(number(row["value"]), row["value"]),
+                "shuffled, mean": TableCell(number(row["null"]), row["null"]),
+                "shuffled, range": TableCell(f"{number(row['low'])} to {number(row['high'])}", row["low"]),
+                "p": TableCell(f"{row['p']:.2f}", row["p"]),
+            }
+        )
     if not shown:
         return []
-    told = (
+    explanation = (
         "**Shuffled grids**: the same codes with the positions of the used ones permuted, means over seeds. p is "
         "one-sided, .05 at best with 19 permutations."
     )
     return [
-        Prose(told),
+        Prose(explanation),
         table_of(f"shuffled-grids-{file_name(dataset)}", f"Shuffled grids on {escape(dataset)}", shown),
     ]
 
 
 def standing_letters(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[str, str], str]:
     """(quantizer, metric) -> letter, for the metrics in which at least one family was tested against the best."""
-    rows = [row for row in records(rankings) if row["dataset"] == dataset]
-    tested = {row["metric"] for row in rows if row["standing"] not in ("best", "untested")}
-    return {(row["quantizer"], row["metric"]): LETTERS[row["standing"]] for row in rows if row["metric"] in tested}
+    letters: dict[tuple[str, str], str] = {}
+    tested = set()
+    for row in select(records(rankings), dataset=dataset):
+        letters[row["quantizer"], row["metric"]] = LETTERS[row["standing"]]
+        if row["standing"] not in ("best", "untested"):
+            tested.add(row["metric"])
+    return {place: letter for place, letter in letters.items() if place[1] in tested}
 
 
 def measured(row: Mapping[str, Any], name: str, letter: str = "") -> TableCell:
-    """A metric's mean and interval, with n where it has fewer values than the row; blank without a value."""
+    """Mean and interval of a metric, with n where it has fewer values than the row; blank without a value."""
     n = known(row, f"{name}_n")
     fewer = f" (n = {n:.0f})" if n and n < row["done"] else ""
     return TableCell(interval(row, name) + fewer, known(row, name), letter)
 
 
 def heading(name: str, metrics: Mapping[str, Mapping[str, Any]], unit: str = "") -> Column:
-    """A metric's column: its name, which way is better, and what it is."""
+    """Column of a metric: its name, an arrow to its better end, and its summary as a hint."""
     metric = metrics.get(name, {"direction": "none"})
     direction = metric["direction"]
     arrow = f" → {metric['target']:g}" if direction == "target" else {"lower": " ↓", "higher": " ↑"}.get(direction, "")
@@ -140,11 +146,11 @@ def _place(role: str) -> int:
 
 
 def _roles(rows: Sequence[Mapping[str, Any]]) -> str:
-    told = []
+    sentences = []
     for role in unique(rows, "role"):
-        names = listed([code(row["quantizer"]) for row in rows if row["role"] == role])
-        told.append(f"{names}: {escape(role)} rows, which {ROLES[role]}." if role in ROLES else f"{names}.")
-    return f"**Reference rows and controls: never ranked.** {' '.join(told)}"
+        names = listed(quantizers(select(rows, role=role)))
+        sentences.append(f"{names}: {escape(role)} rows, which {ROLES[role]}." if role in ROLES else f"{names}.")
+    return f"**Reference rows and controls: never ranked.** {' '.join(sentences)}"
 
 
 def _line(
@@ -153,7 +159,7 @@ def _line(
     letters: Mapping[tuple[str, str], str],
     missing: Sequence[str],
 ) -> list[TableCell]:
-    """Cells done and the metrics' means; where nothing is done, why."""
+    """Number of done cells and the metrics' means; where nothing is done, the causes."""
     done = f"{row['done']} of {row['cells']}"
     causes = ", ".join(map(escape, dict.fromkeys(missing)))
     if not row["done"] and names:

@@ -172,7 +172,9 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
     others = len(list(chain(*places.values())))
     head = f"**{aspect.title}** ({code(aspect.metric)}, {aspect.better}, {seeds(pluck(rows, 'n'))}):"
     if len(rows) == 1:
-        return " ".join([f"{head} only {shown[rows[0]['quantizer']]} can be ranked.", *_by_construction(aspect, families)])
+        return " ".join(
+            [f"{head} only {shown[rows[0]['quantizer']]} can be ranked.", *_by_construction(aspect, families)]
+        )
     if len(places["untested"]) == others:
         return f"{head} no comparison could be tested, so nothing can be concluded."
     trivial = aspect.metric == LATTICE and best in pluck(_flat(families), "quantizer")

@@ -1,9 +1,9 @@
-"""What an executor costs the driver: `python tests/benchmarks/executors_benchmark.py local|dask|threads|dask:URL`.
+"""Costs of an executor for the driver: `python tests/benchmarks/executors_benchmark.py local|dask|threads|dask:URL`.
 
-Runs a plan of 10,000 cells whose children are replaced by a function that writes files of the usual size, so that what
-is left is the project's own: planning, handing over, collecting, storing, showing. Prints for each executor
+Runs a plan of 10,000 cells whose children are replaced by a function that writes files of the usual size. The rest is
+the project's part: planning, handing over, collecting, storing, showing. Prints for each executor
 
-- CPU time and time of the driver a cell, what the replaced child takes in the driver's process taken out;
+- CPU time and wall time of the driver per cell, without the time of the replaced child in the driver's process;
 - its memory when a tenth, half and all of the cells are done, before results are written;
 - the longest time between two pictures of the live view, which asks for one twice a second.
 """
@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-executors = importlib.import_module("bench.execution.engines")
+engines = importlib.import_module("bench.execution.engines")
+engine_module = importlib.import_module("bench.execution.engine")
 spent = [0.0]  # CPU seconds of children that were replaced in this process
 guard = threading.Lock()
 
@@ -35,13 +36,14 @@ def child(self, spec, log, timeout, threads):
 
     from bench.execution.engine import Outcome
 
-    told = json.loads(spec.read_text())
-    folder = Path(told["root"]) / "cells"
+    job = json.loads(spec.read_text())
+    folder = Path(job["root"]) / "cells"
     log.touch()
-    for cell in told["cells"]:
-        metrics = dict.fromkeys(cell["missing"], 0.123456789012345)
+    for task in job["tasks"]:
+        cell = task["cell"]
+        metrics = dict.fromkeys(task["missing"], 0.123456789012345)
         record = {"schema": 3, "key": cell["key"], "status": "done", "finished": time.time(), "device": "cpu"}
-        record |= {"cell": {n: v for n, v in cell.items() if n not in ("former", "missing", "metric_keys", "ceiling")}}
+        record |= {"cell": {name: value for name, value in cell.items() if name != "metric_keys"}}
         record |= {"metric_keys": cell["metric_keys"], "metrics": metrics, "metric_seconds": metrics, "null": {}}
         record |= {"history": {"train": [0.5] * 24, "validation": [0.5] * 24}, "environment": "0" * 16}
         record |= {
@@ -98,11 +100,11 @@ def measure(name, cells):
             pictures.append(time.monotonic())
             return super()._view()
 
-    executors.Children.run = timed_child
+    engine_module.Children.run = timed_child
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         store = Store(Path(folder))
         used = {"device": "cpu", "jobs": 2, "plugins": (), "data": ()}
-        executors._installed = lambda: {"threads": Threads()}
+        engines._installed = lambda: {"threads": Threads()}
         engine = stack.enter_context(open_engine({"dask": "dask:local"}.get(name, name), store, **used))
         if name.startswith("dask"):
             engine._client.register_plugin(patch())
@@ -114,10 +116,10 @@ def measure(name, cells):
             run.run()
         cpu, wall = time.process_time() - cpu - spent[0], time.monotonic() - wall
     gap = max(after - before for before, after in itertools.pairwise(pictures))
-    told = ", ".join(f"{count}: {size:.0f}" for count, size in memory.items())
+    sizes = ", ".join(f"{count}: {size:.0f}" for count, size in memory.items())
     print(
         f"{name}: {1e3 * cpu / cells:.2f} ms of the driver's CPU and {1e3 * wall / cells:.2f} ms a cell of {cells}; "
-        f"memory {before:.0f} MiB before, after {told}; longest wait for a picture {gap:.2f} s",
+        f"memory {before:.0f} MiB before, after {sizes}; longest wait for a picture {gap:.2f} s",
         flush=True,
     )
 
@@ -135,12 +137,12 @@ def patch():
 
     class Patch(WorkerPlugin):
         def setup(self, worker):
-            importlib.import_module("bench.execution.engines").Children.run = child
+            importlib.import_module("bench.execution.engine").Children.run = child
 
     return Patch()
 
 
 if __name__ == "__main__":
     count = int(os.environ.get("CELLS", "10000"))
-    for each in sys.argv[1:] or ["local", "dask", "threads"]:
-        measure(each, count)
+    for executor in sys.argv[1:] or ["local", "dask", "threads"]:
+        measure(executor, count)

@@ -1,4 +1,4 @@
-"""Takes the figures of docs/performance.md on a machine with a GPU: `python tests/bench/gpu_benchmark.py`.
+"""Takes the figures of docs/performance.md on a machine with a GPU: `python tests/benchmarks/gpu_benchmark.py`.
 
 Three parts, about eight minutes: the tests that need a GPU, training steps, the paper protocol as a whole. What it
 prints is markdown. `--parts steps,paper` leaves one out, `--jobs 1` sets how many processes share the GPU.

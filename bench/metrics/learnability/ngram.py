@@ -123,7 +123,7 @@ def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: i
     Args:
         train: Training tokens (n, time), int64.
         test: Test tokens (m, time), int64.
-        num_codes: Codebook size K.
+        num_codes: Number K of codes in the codebook.
 
     Raises:
         ValueError: See `Trigram`.

@@ -21,7 +21,7 @@ class GRUReader(nn.Module):
     What it is by plain modules; `groups` has faster ways to the same numbers.
 
     Args:
-        num_codes: Codebook size K.
+        num_codes: Number K of codes in the codebook.
         generator: CPU generator of the initial values, so that every device starts from the same ones.
         embedding: Module from tokens (...) to (..., 64) to use in place of a free table, already initialised.
     """

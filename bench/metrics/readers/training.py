@@ -46,7 +46,7 @@ def barely_trained(
     Args:
         train: (n, time) int64 tokens.
         test: (m, time) int64 tokens.
-        num_codes: Codebook size K.
+        num_codes: Number K of codes in the codebook.
         generator: CPU generator of initial values and batch order.
         updates: Updates; the last, smaller batch of an epoch counts as one.
 
@@ -104,7 +104,7 @@ def converged(
         train: (n, time) int64 tokens.
         val: (v, time) int64 tokens that decide when to stop.
         test: (m, time) int64 tokens, read once.
-        num_codes: Codebook size K.
+        num_codes: Number K of codes in the codebook.
         generator: CPU generator of initial values, chunk offsets and batch order.
         budget: Cap, checks, patience, rate and batch.
     """

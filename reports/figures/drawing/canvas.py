@@ -26,7 +26,7 @@ from reports.figures.drawing.svg import tidy
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-SIZE = 10.5  # of text, px
+SIZE = 10.5  # px of text
 SMALL = 9.5
 CHARACTER = 5.5  # px: what a character of small text takes, on average
 FAINT, PALE = 0.6, 0.2
@@ -74,8 +74,8 @@ class Canvas:
     """A page to draw on, measured in pixels from its upper left corner.
 
     Args:
-        width: In px.
-        height: In px.
+        width: Width of the page in px.
+        height: Height of the page in px.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -89,7 +89,7 @@ class Canvas:
 
     @cached_property
     def page(self) -> Axes:
-        """Axes over everything, without ticks and in pixels: for what has no axes of its own, which cost most."""
+        """Axes over the whole page, in pixels and without ticks; drawing on them is cheaper than on new axes."""
         axes = self.axes(0, 0, self.width, self.height)
         axes.set_axis_off()
         axes.set_xlim(0, self.width)
@@ -131,7 +131,7 @@ class Canvas:
             self.text(column + 24, top + LEGEND_LINE * (row + 0.5), name)
 
     def finish(self, name: str, title: str, alt: str, section: str) -> Figure:
-        """The figure as it is handed out."""
+        """Finish the drawing as a figure of a report."""
         file = io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.drawing.savefig(file, format="svg", metadata=nothing)
@@ -144,8 +144,9 @@ LEGEND_LINE = 16
 
 
 def legend_height(left: float, width: float, names: Sequence[str]) -> float:
-    """Of `Canvas.legend`."""
-    return LEGEND_LINE * (1 + max((row for row, _ in _legend_places(left, width, names)), default=-1))
+    """Height of `Canvas.legend` in px."""
+    places = _legend_places(left, width, names)
+    return LEGEND_LINE * (1 + places[-1][0]) if places else 0
 
 
 def _legend_places(left: float, width: float, names: Sequence[str]) -> list[tuple[int, float]]:
@@ -161,26 +162,27 @@ def _legend_places(left: float, width: float, names: Sequence[str]) -> list[tupl
 
 
 def marker(look: Look, size: float = 6.0) -> dict[str, Any]:
-    """A look's marker as matplotlib's properties."""
+    """Properties of a look's marker, by matplotlib's names."""
     face = look.colour if look.filled else "none"
     return {"marker": look.marker, "markersize": size, "mfc": face, "mec": look.colour, "mew": 1.2}
 
 
 def shortened(name: str, most: int = 24) -> str:
-    """A name of at most so many characters."""
+    """Name, shortened to at most `most` characters."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def log_scale(axes: Axes, which: str, values: Iterable[float]) -> None:
-    """A logarithmic axis over positive values with few ticks, told as plain numbers."""
-    low, high = min(known := [*values]), max(known)
+    """Make an axis over positive values logarithmic, with few ticks, labelled by plain numbers."""
+    positive = list(values)
+    low, high = min(positive), max(positive)
     getattr(axes, f"set_{which}scale")("log")
     axis = axes.xaxis if which == "x" else axes.yaxis
-    exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for leading in ((1,), (1, 3), (1, 2, 5)):
-        ticks = [digit * 10.0**exponent for exponent in exponents for digit in leading]
-        if sum(low <= tick <= high for tick in ticks) >= 3:
-            axis.set_major_locator(FixedLocator(ticks))
+        ticks = np.outer(powers, leading).ravel()
+        if ((low <= ticks) & (ticks <= high)).sum() >= 3:
+            axis.set_major_locator(FixedLocator(ticks.tolist()))
             break
     else:
         axis.set_major_locator(MaxNLocator(4))

@@ -33,16 +33,17 @@ class Lattice:
 
     @classmethod
     def of(cls, positions: NDArray[np.integer] | None) -> "Lattice | None":
-        """The lattice of positions (K, g); None where there are none or they lie too far apart to be drawn."""
+        """Make a lattice of positions (K, g); None where there are none or they lie too far apart to be drawn."""
         if positions is None or positions.ndim != 2 or 0 in positions.shape:
             return None
-        own = positions.astype(np.int64) - positions.min(axis=0).astype(np.int64)
-        sides = tuple(int(side) + 1 for side in own.max(axis=0))
+        from_zero = positions.astype(np.int64) - positions.min(axis=0).astype(np.int64)
+        sides = tuple((from_zero.max(axis=0) + 1).tolist())
         if math.prod(sides) > LARGEST:
             return None
-        cells, shape = _lay_out(own, sides)
-        slices = np.indices((*(1 for _ in sides[:2]), *sides[2:])).reshape(len(sides), -1).T
-        return cls(positions=own, sides=sides, cells=cells, shape=shape, corners=_lay_out(slices, sides)[0])
+        cells, shape = _lay_out(from_zero, sides)
+        first = (1,) * min(len(sides), 2)
+        slices = np.indices((*first, *sides[2:])).reshape(len(sides), -1).T
+        return cls(positions=from_zero, sides=sides, cells=cells, shape=shape, corners=_lay_out(slices, sides)[0])
 
     @property
     def slice_shape(self) -> tuple[int, int]:
@@ -59,14 +60,14 @@ class Lattice:
         """(pairs, 2) codes that are neighbours: one step apart along one axis."""
         numbers = np.ravel_multi_index(tuple(self.positions.T), self.sides)
         order = np.argsort(numbers, kind="stable")
-        found = []
+        pairs = []
         for axis, side in enumerate(self.sides):
             first = np.flatnonzero(self.positions[:, axis] < side - 1)
             wanted = numbers[first] + math.prod(self.sides[axis + 1 :])
             place = np.searchsorted(numbers[order], wanted).clip(max=len(order) - 1)
             there = numbers[order][place] == wanted
-            found.append(np.stack([first[there], order[place[there]]], axis=1))
-        return np.concatenate(found).astype(np.int64)
+            pairs.append(np.stack([first[there], order[place[there]]], axis=1))
+        return np.concatenate(pairs).astype(np.int64)
 
 
 def _lay_out(positions: Integers, sides: tuple[int, ...]) -> tuple[Integers, tuple[int, int]]:

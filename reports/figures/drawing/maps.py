@@ -1,4 +1,4 @@
-"""Pictures of a lattice: one colour a cell."""
+"""Pictures of a lattice: one colour per cell."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ KEY = 330  # px that `gradient` takes with its words
 
 
 def pixels(lattice: Lattice, shares: NDArray[np.floating], alpha: ArrayLike = 1.0) -> NDArray[np.uint8]:
-    """Values of codes in [0, 1], NaN for nothing, and their opacity -> a raster with a pixel a cell."""
+    """Values of codes in [0, 1], NaN for nothing, and their opacity -> a raster with a pixel per cell."""
     opacity = np.broadcast_to(np.asarray(alpha, dtype=np.float64), shares.shape)
     return sequential(lattice.image(shares), np.nan_to_num(lattice.image(opacity)))
 
@@ -25,6 +25,6 @@ def paper_size(lattice: Lattice, width: float, height: float) -> tuple[float, fl
 
 
 def gradient(canvas: Canvas, left: float, top: float, words: str) -> None:
-    """The key to `sequential`, and what it means."""
+    """Draw the key to `sequential`, with its meaning in words."""
     canvas.picture(left, top, *BAR, sequential(np.linspace(0.0, 1.0, 64)[None]))
     canvas.text(left + BAR[0] + 8, top + BAR[1] / 2, words)

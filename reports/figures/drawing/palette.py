@@ -1,4 +1,4 @@
-"""One look a family in all figures: colours that read on white and on black and to the colour-blind, markers, lines.
+"""Looks of families in all figures: markers, lines, and colours for white and black pages and the colour-blind.
 
 Seven colours of middle luminance, at least 3 : 1 against white and against #111 (WCAG 2.1, 1.4.11), found by a search
 for the largest least distance in OKLab under normal sight and full protanopia, deuteranopia and tritanopia (Machado et
@@ -7,6 +7,7 @@ al. 2009). Okabe and Ito's palette has two colours that white drowns (2.3 : 1). 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle, filterfalse
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,13 +30,13 @@ _STOPS = ("#3b57c8", "#8a5cc0", "#d0607c", "#ee8a4a", "#f2b84b")
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a row is drawn.
+    """Colour, marker and line of a row.
 
     Attributes:
-        colour: Its family's; INK for references.
-        marker: Its family's.
-        line: Style of its role.
-        filled: Whether its markers are; those of presets and controls are hollow.
+        colour: Colour of its family; INK for references.
+        marker: Marker of its family, by matplotlib's name.
+        line: Line style of its role, by matplotlib's name.
+        filled: Whether its markers are filled; those of presets and controls are hollow.
     """
 
     colour: str
@@ -49,26 +50,24 @@ def looks(families: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Lo
 
     Families of plug-ins take the colours that none of ours here has, in order; after these, colours repeat.
     """
-    others = [name for name in dict.fromkeys(families.values()) if name not in FAMILIES and name not in REFERENCES]
-    index = {name: place for place, name in enumerate(FAMILIES)}
-    here = {index[family] for family in families.values() if family in index}
-    free = [colour for place, colour in enumerate(COLOURS) if place not in here] or COLOURS
-    found = {}
+    here = dict.fromkeys(families.values())
+    free = [colour for name, colour in zip(FAMILIES, COLOURS, strict=True) if name not in here] or COLOURS
+    of_families = dict(zip(FAMILIES, zip(COLOURS, MARKERS, strict=True), strict=True))
+    for name, marker in REFERENCES.items():
+        of_families[name] = INK, marker
+    others = filterfalse(of_families.__contains__, here)
+    of_families.update(zip(list(others), zip(cycle(free), cycle(OTHER_MARKERS), strict=False), strict=False))
+    looks_of_rows = {}
     for row, family in families.items():
         role = roles.get(row, "family")
-        if family in REFERENCES:
-            colour, marker = INK, REFERENCES[family]
-        elif family in index:
-            colour, marker = COLOURS[index[family]], MARKERS[index[family]]
-        else:
-            place = others.index(family)
-            colour, marker = free[place % len(free)], OTHER_MARKERS[place % len(OTHER_MARKERS)]
-        found[row] = Look(colour=colour, marker=marker, line=LINES.get(role, "-"), filled=role in ("family", "curve"))
-    return found
+        colour, marker = of_families[family]
+        filled = role in ("family", "curve")
+        looks_of_rows[row] = Look(colour=colour, marker=marker, line=LINES.get(role, "-"), filled=filled)
+    return looks_of_rows
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue of "#rrggbb", 0 to 255.
+    """Convert "#rrggbb" to red, green and blue from 0 to 255.
 
     >>> rgb("#0055ff")
     (0, 85, 255)
@@ -80,14 +79,14 @@ def sequential(values: ArrayLike, alpha: ArrayLike = 1.0) -> NDArray[np.uint8]:
     """Values in [0, 1] -> colours (..., 4) of 0 to 255, luminance rising with the value; NaN is transparent.
 
     Args:
-        values: (...) values.
+        values: (...) values in [0, 1] or NaN.
         alpha: (...) opacity in [0, 1], of one shape with the values or one for all.
     """
     shares = np.asarray(values, dtype=np.float64)
-    stops = np.array([rgb(stop) for stop in _STOPS], dtype=np.float64)
+    stops = np.array(list(map(rgb, _STOPS)), dtype=np.float64)
     places = np.linspace(0.0, 1.0, len(stops))
-    known = np.nan_to_num(shares)
-    channels = [np.interp(known, places, stops[:, channel]) for channel in range(3)]
+    finite = np.nan_to_num(shares)
+    channels = [np.interp(finite, places, channel) for channel in stops.T]
     opacity = np.where(np.isnan(shares), 0.0, 255.0 * np.broadcast_to(np.asarray(alpha), shares.shape))
     return np.stack([*channels, opacity], axis=-1).round().astype(np.uint8)
 

@@ -1,11 +1,12 @@
-"""What matplotlib writes -> a small SVG that reads on light and dark pages and can lie beside others in one page."""
+"""Conversion of matplotlib's SVG to a small one that suits light and dark pages and can lie beside others."""
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
+
+import numpy as np
 
 from reports.figures.data import plain
 from reports.figures.drawing.palette import INK, VARIABLES
@@ -17,22 +18,22 @@ _SUBPATH = re.compile(r"M[^M]*")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _MEASURES = ("x", "y", "width", "height", "stroke-width", "font-size", "transform", "stroke-dasharray")
 _NOT_KEPT = ("font-family", "font")
-_OWN = ("id", "d", "x", "y", "href", "transform", "clip-path")  # what an element never leaves to its group
+_OWN = ("id", "d", "x", "y", "href", "transform", "clip-path")  # attributes that an element never leaves to its group
 _AS_BY_DEFAULT = {"stroke-linejoin": "round", "text-anchor": "start"}
 
 
 def tidy(raw: bytes, name: str, title: str, description: str) -> str:
-    """One `<svg>` element.
+    """Convert to one `<svg>` element.
 
     Ids begin with a hash of the name, so that figures in one page do not meet; there is no style sheet, because it
     would hold for the whole page. Black becomes currentColor; a family's colour is kept for programs that know no CSS
     variables, with the variable over it.
 
     Args:
-        raw: What matplotlib wrote, with text as text.
-        name: File-safe.
-        title: Plain text.
-        description: Plain text.
+        raw: SVG file as matplotlib wrote it, with text as text.
+        name: Name of the figure, safe as a file name.
+        title: Title of the figure, plain text.
+        description: Description of the figure, plain text.
     """
     drawing = ElementTree.fromstring(raw)
     prefix = f"f{hashlib.sha256(name.encode()).hexdigest()[:10]}"
@@ -62,17 +63,23 @@ def tidy(raw: bytes, name: str, title: str, description: str) -> str:
 
 def _referenced(drawing: Element) -> frozenset[str]:
     """Ids that something refers to."""
-    values = [v for element in drawing.iter() for v in element.attrib.values() if v.startswith("#") or "url(#" in v]
-    return frozenset(found for value in values for found in _REFERENCE.findall(value))
+    names: set[str] = set()
+    for element in drawing.iter():
+        for value in element.attrib.values():
+            if value.startswith("#") or "url(#" in value:
+                names.update(_REFERENCE.findall(value))
+    return frozenset(names)
 
 
 def _convert(element: Element, prefix: str, referenced: frozenset[str]) -> Iterator[Element]:
-    """The element as it is kept: itself, its children where it is a group that says nothing, or nothing."""
+    """Iterate over what is kept: the element, its children where it is a group without attributes, or nothing."""
     tag = element.tag.rpartition("}")[2]
     if tag in ("metadata", "style"):
         return
     attributes = _attributes(element, tag, prefix, referenced)
-    children = [kept for child in element for kept in _convert(child, prefix, referenced)]
+    children: list[Element] = []
+    for child in element:
+        children += _convert(child, prefix, referenced)
     if tag in ("g", "defs") and not children:
         return
     if tag == "g" and not attributes:
@@ -90,7 +97,7 @@ def _convert(element: Element, prefix: str, referenced: frozenset[str]) -> Itera
 
 
 def _hoist(attributes: dict[str, str], children: Sequence[Element]) -> None:
-    """Give a group what all its children say alike, as markers of one line do."""
+    """Move attributes on which all children agree to their group; the markers of one line share most of them."""
     for key, value in list(children[0].attrib.items()):
         if key not in _OWN and key not in attributes and all(child.get(key) == value for child in children):
             attributes[key] = value
@@ -105,31 +112,31 @@ def _attributes(element: Element, tag: str, prefix: str, referenced: frozenset[s
         if colon:
             values[key.strip()] = value.strip()
     identity = values.pop("id", "")
-    found = {"id": f"{prefix}-{identity}"} if identity in referenced else {}
+    kept = {"id": f"{prefix}-{identity}"} if identity in referenced else {}
     styles = []
     for key, value in values.items():
         if key in _NOT_KEPT or _AS_BY_DEFAULT.get(key) == value or value.startswith("rotate(-0 "):
             continue
         if key == "d":
-            found[key] = path(value, digits=2 if identity in referenced else 1)
+            kept[key] = path(value, digits=2 if identity in referenced else 1)
         elif key == "href":
-            found[key] = f"#{prefix}-{value[1:]}" if value.startswith("#") else "".join(value.split())
+            kept[key] = f"#{prefix}-{value[1:]}" if value.startswith("#") else "".join(value.split())
         elif key in ("fill", "stroke") and value == INK:
-            found[key] = "currentColor"
+            kept[key] = "currentColor"
         elif key in ("fill", "stroke") and value in VARIABLES:
-            found[key] = value
+            kept[key] = value
             styles.append(f"{key}:var({VARIABLES[value]},{value})")
         elif "url(#" in value:
-            found[key] = value.replace("url(#", f"url(#{prefix}-")
+            kept[key] = value.replace("url(#", f"url(#{prefix}-")
         elif key in _MEASURES:
-            found[key] = _rounded(value.removesuffix("px"), 3 if key == "transform" else 1)
+            kept[key] = _rounded(value.removesuffix("px"), 3 if key == "transform" else 1)
         else:
-            found[key] = value
-    if tag == "text" and found.get("fill") == "currentColor":
-        del found["fill"]  # the root's
+            kept[key] = value
+    if tag == "text" and kept.get("fill") == "currentColor":
+        del kept["fill"]  # the root's
     if styles:
-        found["style"] = ";".join(styles)
-    return found
+        kept["style"] = ";".join(styles)
+    return kept
 
 
 def path(data: str, digits: int) -> str:
@@ -142,15 +149,15 @@ def path(data: str, digits: int) -> str:
         return "".join(command + _joined(numbers.split(), digits) for command, numbers in _COMMAND.findall(data))
     scale, parts = 10**digits, []
     for subpath in _SUBPATH.findall(data):
-        numbers = [round(float(number) * scale) for number in _NUMBER.findall(subpath)]
-        points = list(zip(numbers[::2], numbers[1::2], strict=True))
+        numbers = np.array(_NUMBER.findall(subpath), dtype=np.float64)
+        points = np.rint(numbers * scale).reshape(-1, 2)
         if len(points) < 2:
             continue
-        steps = [(x - before_x, y - before_y) for (before_x, before_y), (x, y) in pairwise(points)]
-        # What is no longer than a digit can say is left out, but for a lone dot, which a round end makes visible.
-        shown = [step for step in steps if step != (0, 0)] or steps[:1]
-        start = _joined((number / scale for number in points[0]), digits)
-        moves = _joined((number / scale for step in shown for number in step), digits)
+        steps = np.diff(points, axis=0)
+        # A step shorter than a digit can say is left out, but for a lone dot, which a round end makes visible.
+        moving = steps.any(axis=1)
+        shown = steps[moving] if moving.any() else steps[:1]
+        start, moves = (_joined((values / scale).ravel(), digits) for values in (points[0], shown))
         parts.append(f"M{start}l{moves}{'z' if 'z' in subpath else ''}")
     return "".join(parts)
 

@@ -1,16 +1,10 @@
-import doctest
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
-import bench.stats.noise
 from bench.stats.noise import POWER, Noise
-
-
-def test_examples():
-    assert doctest.testmod(bench.stats.noise).failed == 0
 
 
 def test_a_null_pair_adds_a_degree_of_freedom():
