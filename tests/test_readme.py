@@ -39,8 +39,3 @@ def test_the_two_commands_set_everything_up():
     assert commands[0].endswith(".venv/bin/python -m bench run --quantizers all --datasets lorenz,aist")
     assert commands[1].endswith(".venv/bin/python -m pytest")
     assert all(" -c constraints.txt -e " in command for command in commands)
-
-
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -1,4 +1,4 @@
-"""How often the gate cries wolf, and what it sees: the figures of docs/ci.md.
+"""False alarms and detected losses of the gate: the figures of docs/ci.md.
 
 python tests/benchmarks/gate_figures.py BASELINE
 

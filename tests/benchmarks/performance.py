@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def circumstances(load):
             f"Other programs were running when it began (load {load:.1f}). Ratios are of pairs timed in turn, on the "
             "clock of the process, and hold; seconds may be too long."
         )
-    return "\n".join(told)
+    return "\n".join(textwrap.fill(line, 120, break_long_words=False) for line in told)
 
 
 def _installed(name):
