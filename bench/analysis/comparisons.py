@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from bench.stats.estimates import FEWEST_SEEDS, SIGNIFICANCE, Paired, holm, paired
 from bench.stats.standings import standings
 from bench.vocabulary import DONE, Direction
+from reports.studies import Order, studies
 
 RANKED = "family"
 CLAIMED = ("family", "published")
@@ -47,9 +49,6 @@ NUMBERS = {"mean", "difference", "low", "high", "p", "p_holm"}
 
 GAIN, VECTOR_GAIN, SORTED = "topology_gain", "vector_gain", "vq+sorted"
 LATTICE_ERROR = "topographic_error"  # 0 on every seed is what a full lattice has by construction: not ranked
-PAPER_ROWS = ("som-vq", "som-vq:paper", "som-vq:paper cold")
-PAPER_BASELINES = ("vq", "som-hard", "vq-vae", "vq-vae:paper")
-PAPER_METRICS = ("seq_ppl_17", "seq_ppl", "bits_per_frame", "rate_excess")
 
 Seeds = dict[int, float]
 Column = dict[str, Seeds]
@@ -108,7 +107,7 @@ def claims(table: pd.DataFrame, overlaps: Mapping[str, float]) -> pd.DataFrame:
     """Comparisons fixed beforehand; differences are quantizer - against, in the metric's unit.
 
     "topology_gain": a row's gain against 0, against its own `vector_gain`, and against the gain of `vq+sorted`.
-    "paper order": `som-vq` and `som-vq:paper` against `vq`, `som-hard` and `vq-vae`, on what the paper compares.
+    Orders: rows against baselines in the metrics that a study compares (`reports.studies.Order`).
 
     Holm runs over all comparisons of one (dataset, claim, metric), whatever they are against: they are printed side
     by side and any of them may be quoted alone.
@@ -125,14 +124,17 @@ def claims(table: pd.DataFrame, overlaps: Mapping[str, float]) -> pd.DataFrame:
     Raises:
         ValueError: A quantizer has two rows of one dataset and seed.
     """
-    metrics = [name for name in (GAIN, VECTOR_GAIN, *PAPER_METRICS) if name in table]
+    orders = [study.order for study in studies() if study.order is not None]
+    read = dict.fromkeys([GAIN, VECTOR_GAIN, *chain(*(order.metrics for order in orders))])
+    metrics = [name for name in read if name in table]
     controls = dict(_columns(table[table["quantizer"] == SORTED], None, metrics))
     rows = []
     for dataset, columns in _columns(table, CLAIMED, metrics):
         control = controls.get(dataset, {}).get(GAIN, {}).get(SORTED)
         questions = [("topology_gain", GAIN, _gains(columns, control))]
-        for metric in PAPER_METRICS:
-            questions.append(("paper order", metric, _orders(columns.get(metric, {}))))
+        for order in orders:
+            for metric in order.metrics:
+                questions.append((order.name, metric, _pairs(order, columns.get(metric, {}))))
         for claim, metric, pairs in questions:
             for comparison in _tested(pairs, overlaps.get(dataset, 0.0)):
                 rows.append((dataset, claim, metric, *comparison))
@@ -152,9 +154,9 @@ def _gains(columns: Mapping[str, Column], control: Seeds | None) -> Iterator[Pai
             yield name, SORTED, gain, control
 
 
-def _orders(column: Column) -> Iterator[Pair]:
-    for name in PAPER_ROWS:
-        for against in PAPER_BASELINES:
+def _pairs(order: Order, column: Column) -> Iterator[Pair]:
+    for name in order.rows:
+        for against in order.baselines:
             if name in column and against in column:
                 yield name, against, column[name], column[against]
 

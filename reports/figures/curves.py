@@ -12,10 +12,10 @@ from reports.document.text import file_name, listed, number
 from reports.figures.data import ROWS, Curve, RunData
 from reports.figures.drawing.canvas import FAINT, SMALL, Canvas, legend_height, log_scale, styled
 from reports.figures.drawing.palette import INK, Look
+from reports.studies import studies
 
 WIDTH, LEFT, TOP, SIDE, FOOT = 440, 56, 14, 230, 44
 SEEDS = 10  # of a row: more lines say no more
-PUBLISHED_POINT = 17  # updates after which the SOM-VQ paper's perplexities are read off
 TRAINING = {"epochs": "epochs after the warm-up", "updates": "updates after the warm-up"}
 READERS = {
     "seq_ppl": "the barely trained reader",
@@ -72,15 +72,19 @@ def _curves(run: RunData, dataset: str, kind: str, title: str, lines: Lines, x: 
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    if kind == "seq_ppl":
-        axes.axvline(PUBLISHED_POINT, color=INK, alpha=FAINT, linewidth=0.9, linestyle=":")
+    for point in _reading_points(kind):
+        axes.axvline(point, color=INK, alpha=FAINT, linewidth=0.9, linestyle=":")
         place = axes.get_xaxis_transform()
-        words = f" the paper's reading point: {PUBLISHED_POINT} updates"
-        axes.text(PUBLISHED_POINT, 1.0, words, transform=place, fontsize=SMALL, va="top")
+        axes.text(point, 1.0, f" the paper's reading point: {point} updates", transform=place, fontsize=SMALL, va="top")
     shown: list[tuple[str, Look]] = [(row, run.looks[row]) for row in lines]
     canvas.legend(12, legend_top, shown, lines=True)
     name = file_name("curves", dataset, "training" if kind == "training" else f"reader_{kind}")
     return canvas.finish(name, title, _alt(title, kind, lines, x), f"dataset:{dataset}")
+
+
+def _reading_points(kind: str) -> list[int]:
+    """Updates after which papers read a learning curve off."""
+    return [study.reading_points[kind] for study in studies() if kind in study.reading_points]
 
 
 def _alt(title: str, kind: str, lines: Lines, x_label: str) -> str:
@@ -89,9 +93,9 @@ def _alt(title: str, kind: str, lines: Lines, x_label: str) -> str:
         first = fmean(line[0][1] for line in of_seeds)
         last = fmean(line[-1][1] for line in of_seeds)
         sentence = f"{row} from {number(first)} to {number(last)}"
-        published = [value for x, value in chain(*of_seeds) if x == PUBLISHED_POINT]
-        if kind == "seq_ppl" and published:
-            sentence += f" ({number(fmean(published))} at {PUBLISHED_POINT})"
+        for point in _reading_points(kind):
+            if values := [value for x, value in chain(*of_seeds) if x == point]:
+                sentence += f" ({number(fmean(values))} at {point})"
         sentences.append(sentence)
     counts = sorted(set(map(len, lines.values())))
     seeds = f"{listed(list(map(str, counts)))} seed{'' if counts == [1] else 's'} a row"

@@ -1,31 +1,25 @@
-"""What the tests of the SOM-VQ paper's claims say, as sentences."""
+"""Sentences about claims: the orders of rows that studies claim, and the worth of a grid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.document.blocks import Bullets
 from reports.document.rows import pluck, select, unique
 from reports.document.text import code, interval, known, listed, number
+from reports.studies import Order, studies
 
 Row = Mapping[str, Any]
-READERS = {
-    "seq_ppl_17": "At the paper's reading point (17 updates)",
-    "seq_ppl": "After the 50 updates of its text",
-    "bits_per_frame": "At convergence",
-    "rate_excess": "At equal reconstruction",
-}
-USE_MATTERS = ("seq_ppl_17", "seq_ppl")
 BARS = {"0": "0", "vector_gain": "`vector_gain`", "vq+sorted": "the sorted control `vq+sorted`"}
 
 
 def seeds(values: Sequence[Any]) -> str:
-    """The numbers of seeds behind a sentence."""
+    """Numbers of seeds behind a sentence."""
     low, high = int(min(values)), int(max(values))
     return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 def chance(row: Row) -> str:
-    """A Holm-corrected p."""
+    """Holm-corrected p as the end of a sentence; blank where there is none."""
     p = known(row, "p_holm")
     if p is None:
         return ""
@@ -33,7 +27,7 @@ def chance(row: Row) -> str:
 
 
 def bounds(row: Row) -> str:
-    """A difference's 95 % interval and p."""
+    """95 % confidence interval and p of a difference."""
     low, high = known(row, "low"), known(row, "high")
     if low is None or high is None:
         return chance(row).removeprefix(", ")
@@ -42,51 +36,60 @@ def bounds(row: Row) -> str:
 
 
 def papers_order(claims: Sequence[Row], summary: Sequence[Row]) -> list[str | Bullets]:
-    """Whether SOM-VQ is easier to read than the others, under each way of reading."""
-    told = []
-    for metric, when in READERS.items():
-        rows = select(claims, claim="paper order", metric=metric)
+    """Sentences on the orders that studies claim, under every way of reading."""
+    blocks: list[str | Bullets] = []
+    for study in studies():
+        sentences = [] if study.order is None else list(_order_sentences(study.order, claims, summary))
+        if study.order is not None and sentences:
+            blocks += [study.order.heading, Bullets(tuple(sentences))]
+    return blocks
+
+
+def _order_sentences(order: Order, claims: Sequence[Row], summary: Sequence[Row]) -> Iterator[str]:
+    used = {row["quantizer"]: interval(row, "active") for row in summary}
+    for metric, occasion in order.metrics.items():
+        rows = select(claims, claim=order.name, metric=metric)
         for quantizer in unique(rows, "quantizer"):
-            own = select(rows, quantizer=quantizer)
-            told.append(f"{when} ({code(metric)}), {_order(quantizer, own)}{_use(quantizer, own, metric, summary)}")
-    if not told:
-        return []
-    return ["**The paper's order** (SOM-VQ easier to read than the rest; lower is easier):", Bullets(tuple(told))]
+            compared = select(rows, quantizer=quantizer)
+            sentence = f"{occasion} ({code(metric)}), {_order(quantizer, compared)}"
+            yield sentence + (_use(quantizer, compared, used) if metric in order.falls_with_use else "")
 
 
 def topology(claims: Sequence[Row]) -> list[str | Bullets]:
-    """Whether a reader gains from the grid more than nothing, than from the codes' vectors and than sorting gives."""
+    """Sentences on the gain of a reader from the grid, against nothing, the codes' vectors and a sorted codebook."""
     rows = select(claims, claim="topology_gain")
-    outcomes: dict[str, dict[str, str]] = {}
-    told = []
+    sentences, above, partly = [], [], []
     for quantizer in unique(rows, "quantizer"):
-        own = [row for row in rows if row["quantizer"] == quantizer and row["against"] in BARS]
-        outcomes[quantizer] = {row["against"]: row["outcome"] for row in own}
-        told.append(f"{code(quantizer)} ({seeds([row['n'] for row in own])}): {'; '.join(map(_bar, own))}.")
-    if not told:
+        compared = [row for row in select(rows, quantizer=quantizer) if row["against"] in BARS]
+        sentences.append(f"{code(quantizer)} ({seeds(pluck(compared, 'n'))}): {'; '.join(map(_bar, compared))}.")
+        outcomes = {row["against"]: row["outcome"] for row in compared}
+        if [outcomes.get(bar) for bar in BARS] == ["above"] * len(BARS):
+            above.append(code(quantizer))
+        if not all(_tested(outcomes.get(bar, "untested")) for bar in BARS):
+            partly.append(code(quantizer))
+    if not sentences:
         return []
-    above = [code(name) for name, of in outcomes.items() if [of.get(bar) for bar in BARS] == ["above"] * len(BARS)]
-    partly = [code(name) for name, of in outcomes.items() if not set(BARS) <= {k for k, v in of.items() if _tested(v)}]
     head = (
         "**What the grid is worth to a reader that sees it** (`topology_gain`, bits a frame). It means something "
         f"only above 0, above `vector_gain` and above the sorted control. {listed(above) or 'No family'} "
         f"{'are' if len(above) > 1 else 'is'} above all three."
-        + (f" Not tested against all three: {listed(partly)}." if partly else "")
     )
-    return [head, Bullets(tuple(told))]
+    if partly:
+        head += f" Not tested against all three: {listed(partly)}."
+    return [head, Bullets(tuple(sentences))]
 
 
 def _order(quantizer: str, rows: Sequence[Row]) -> str:
     tested = [row for row in rows if _tested(row["outcome"])]
     below = select(tested, outcome="below")
     if not tested:
-        return f"{code(quantizer)} could not be tested ({seeds([row['n'] for row in rows])})."
+        return f"{code(quantizer)} could not be tested ({seeds(pluck(rows, 'n'))})."
     if len(below) == len(rows):
         whole = "holds"
     elif below:
         whole = "holds in part"
     else:
-        whole = "does not hold" if any(row["outcome"] == "above" for row in tested) else "is not shown"
+        whole = "does not hold" if select(tested, outcome="above") else "is not shown"
     words = {
         "below": "easier than",
         "not separable": "not separable from",
@@ -96,9 +99,8 @@ def _order(quantizer: str, rows: Sequence[Row]) -> str:
     }
     parts = []
     for outcome, text in words.items():
-        against = [_against(row) for row in rows if row["outcome"] == outcome]
-        if against:
-            parts.append(f"{text} {listed(against)}")
+        if compared := select(rows, outcome=outcome):
+            parts.append(f"{text} {listed(list(map(_against, compared)))}")
     n = seeds(pluck(tested, "n"))
     return f"{code(quantizer)} ({n}): the order {whole}. It is {'; '.join(parts)}."
 
@@ -128,11 +130,10 @@ def _tested(outcome: str) -> bool:
     return outcome != "untested"
 
 
-def _use(quantizer: str, rows: Sequence[Row], metric: str, summary: Sequence[Row]) -> str:
-    """A barely trained reader mostly learns how many codes there are, so they are told beside it."""
-    names = [quantizer, *(row["against"] for row in rows)]
-    used = {row["quantizer"]: interval(row, "active") for row in summary}
+def _use(quantizer: str, rows: Sequence[Row], used: Mapping[str, str]) -> str:
+    """Sentence on codebook utilisation, because a barely trained reader mostly learns the number of codes."""
+    names = [quantizer, *pluck(rows, "against")]
     shown = [f"{code(name)} {used[name]} %" for name in names if used.get(name)]
-    if metric not in USE_MATTERS or len(shown) < 2 or not any(_tested(row["outcome"]) for row in rows):
+    if len(shown) < 2 or not any(map(_tested, pluck(rows, "outcome"))):
         return ""
     return f" Fewer codes in use lower this figure alone; in use are {listed(shown)}."

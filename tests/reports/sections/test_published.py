@@ -6,6 +6,7 @@ import pytest
 
 from reports.document import markdown
 from reports.sections import published
+from reports.studies import study_of
 
 TABLES = ("main", "capacity", "grid")
 
@@ -35,7 +36,7 @@ def section(*rows, stand_ins=()):
 
 
 def test_the_figures_are_whole():
-    figures = published.published()
+    figures = study_of("main").figures
     assert list(figures.columns) == ["table", "dataset", "method", "grid", "metric", "mean", "std", "decimals"]
     assert figures.groupby("table").size().to_dict() == {"capacity": 32, "grid": 35, "main": 44}
     som = figures[(figures["method"] == "som-vq") & (figures["table"] == "main") & (figures["dataset"] == "lorenz")]
@@ -53,7 +54,7 @@ def test_the_figures_are_whole():
 @pytest.mark.skipif(not SHARED.exists(), reason="no other transcription beside this checkout")
 def test_two_transcriptions_agree_but_for_deviations_read_again_in_the_paper():
     key = ["table", "dataset", "method", "grid", "metric"]
-    ours = published.published().set_index(key)
+    ours = study_of("main").figures.set_index(key)
     theirs = pd.read_csv(SHARED).set_index(key)
     pd.testing.assert_series_equal(ours["mean"], theirs["mean"])
     same = np.isclose(ours["std"], theirs["std"], equal_nan=True)
