@@ -6,9 +6,10 @@ sequences.frames["train"]  # (280, 297, 8)
 walks = datasets.load("npz:walks.npz", window=60)
 """
 
-from datasets.base import SPLITS, Dataset, Sequences, Skeleton, Transform
+from datasets.base import Dataset
 from datasets.errors import DataError
 from datasets.registry import TUNING, create, draw, get, load, missing, names, parameters, register, resolve
+from datasets.sequences import SPLITS, Sequences, Skeleton, Transform
 
 __all__ = [
     "SPLITS",

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import Dataset, Sequences, require_integer, split_sizes, stream
+from datasets.base import Dataset, require_integer, split_sizes, stream
 from datasets.scaling import Scaling
+from datasets.sequences import Sequences
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 FEATURES = 6  # x, y, z and their velocities

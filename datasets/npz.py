@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets import npz_arrays, store, windows
-from datasets.base import SPLITS, Dataset, Sequences, require_integer, short_name, split_sizes
+from datasets.base import Dataset, require_integer, split_sizes
 from datasets.errors import DataError
 from datasets.scaling import Scaling
+from datasets.sequences import SPLITS, Sequences
+from datasets.text import short_name
 
 LONGEST_WINDOW = 240  # frames of a default window, as in AIST++
 SHORTEST_WINDOW = 16

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from datasets.base import Dataset, Sequences, short_name
+from datasets.base import Dataset
+from datasets.sequences import Sequences
+from datasets.text import short_name
 
 TUNING = 1 << 31
 """First data seed of the tuner, whose seeds `load` gives no test split. The seeds of runs lie below."""

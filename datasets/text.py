@@ -1,6 +1,7 @@
-"""Reading of text files of users, with any byte order mark and any line ends."""
+"""Names and text files of users: any byte order mark, line ends and undecodable bytes."""
 
 import codecs
+import re
 from pathlib import Path
 
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -23,3 +24,21 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise ValueError(f"{path} is no text in {encoding} (it holds null characters): save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def short_name(path: str) -> str:
+    """Name of a file without its endings, safe in tables, file names and on the command line.
+
+    >>> short_name("data/my walk.v2.npz")
+    'my-walk'
+    """
+    return re.sub(r"[^\w-]+", "-", _decoded(Path(path).name).partition(".")[0]).strip("-") or "file"
+
+
+def _decoded(name: str) -> str:
+    """Decode the bytes of a file name as UTF-8 where Python could not, so that it is the same under every locale."""
+    try:
+        content = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        content = name.encode("utf-8", "backslashreplace")
+    return content.decode("utf-8", "backslashreplace")

@@ -9,8 +9,9 @@ from operator import itemgetter
 
 import numpy as np
 
-from datasets.base import SPLITS, Array, split_sizes, stream
+from datasets.base import split_sizes, stream
 from datasets.errors import DataError
+from datasets.sequences import SPLITS, Array
 
 Window = tuple[str, int]
 

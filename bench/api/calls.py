@@ -23,7 +23,7 @@ from bench.planning.request import Request
 from bench.publishing import export as exporting
 from bench.publishing import finished_runs
 from bench.records.store import Store
-from bench.tuning.tuner import task_of
+from bench.tuning.task import task_of
 
 
 @dataclass(frozen=True, kw_only=True)

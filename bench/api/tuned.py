@@ -10,7 +10,8 @@ from bench.execution.runner import Options
 from bench.planning.tuned import NAME
 from bench.records.environment import environment, keep
 from bench.records.store import Store
-from bench.tuning.tuner import JOURNAL, Task, Tuner
+from bench.tuning.task import Task
+from bench.tuning.tuner import JOURNAL, Tuner
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ def tune(
     from bench.api.tuned import tune_task
     from bench.errors import LostError
     from bench.planning.request import Request
-    from bench.tuning.tuner import task_of
+    from bench.tuning.task import task_of
 
     setting = Setting(
         device=device, jobs=jobs, executor=executor, timeout=timeout, plugins=plugin or (), data_dir=data_dir

@@ -9,7 +9,7 @@ from bench.planning.protocol import Protocol
 from bench.training.autoencoder import Autoencoder, reconstruct, tokenize
 from bench.training.contract import check_codes
 from bench.training.schedule import History
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 SAMPLE = 2_000
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bench.vocabulary import Direction
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 Result = TypeVar("Result")
 Curve = tuple[tuple[int, float], ...]

@@ -26,7 +26,7 @@ from bench.records.record import SCHEMA, Record, cause
 from bench.records.store import Store
 from bench.typing import JSON
 from bench.vocabulary import DONE, UNAVAILABLE
-from datasets.base import CONSTANT, left_out_line
+from datasets.sequences import CONSTANT, left_out_line
 from reports.document import markdown
 from reports.document.blocks import Page
 from reports.document.figure import Figure

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets import store, windows
-from datasets.base import SPLITS, Dataset, Sequences, require_choice, require_integer, split_sizes, stream
+from datasets.base import Dataset, require_choice, require_integer, split_sizes, stream
 from datasets.errors import DataError
 from datasets.motion import aist_fetch, aist_import, poses
+from datasets.sequences import SPLITS, Sequences
 from datasets.windows import Window
 
 TEST_SHARE = 0.15  # share of the dances

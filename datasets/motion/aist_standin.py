@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import Dataset, Sequences, require_choice, require_integer, split_sizes, stream
+from datasets.base import Dataset, require_choice, require_integer, split_sizes, stream
 from datasets.motion import poses
 from datasets.motion.dancer import dance
+from datasets.sequences import Sequences
 
 WINDOWS_A_DANCE = 2  # AIST++ has two on average
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from datasets import store, windows
-from datasets.base import Array, Dataset, Sequences, require_choice, require_integer, split_sizes
+from datasets.base import Dataset, require_choice, require_integer, split_sizes
 from datasets.motion import poses
+from datasets.sequences import Array, Sequences
 
 FILE = Path(__file__).with_name("cmu.npz")
 # Two clips cannot fill three splits, so they are cut into pieces of four seconds, half a second apart.

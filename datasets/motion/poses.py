@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.base import SPLITS, Sequences, Skeleton
 from datasets.scaling import Scaling
+from datasets.sequences import SPLITS, Sequences, Skeleton
 
 # COCO's order; bones one limb after the other.
 BODY = Skeleton(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import datasets
-from datasets.base import Sequences
 from datasets.errors import DataError
 from datasets.npz import Npz
+from datasets.sequences import Sequences
 from datasets.store import file_sha256
 
 

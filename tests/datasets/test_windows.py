@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.base import SPLITS, split_sizes
+from datasets.base import split_sizes
 from datasets.errors import DataError
+from datasets.sequences import SPLITS
 from datasets.windows import draw, gather, sizes
 
 

@@ -15,7 +15,7 @@ from bench.execution.engines import open_engine
 from bench.planning.planner import make
 from bench.planning.request import Request
 from bench.records.store import Store
-from datasets.base import short_name
+from datasets.text import short_name
 
 UNDECODED = "caf\udce9"
 

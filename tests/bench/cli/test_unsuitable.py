@@ -12,7 +12,7 @@ from bench.errors import UnsuitableError, UsageError
 from bench.planning import pairs, planner
 from bench.planning.cells import from_values, values
 from bench.planning.request import Request
-from bench.tuning.tuner import task_of
+from bench.tuning.task import task_of
 from tests.builders import finished
 
 REASON = "Expected at least 3 codes, got 2"

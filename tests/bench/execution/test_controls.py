@@ -8,7 +8,7 @@ import torch
 
 from bench.execution.controls import PERMUTATIONS, null_values, with_shuffled_tokens, with_sorted_codes
 from bench.metrics import METRICS, Metric, Trained, topographic_error
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 from quantizers.grids import grid_positions, grid_sides
 
 

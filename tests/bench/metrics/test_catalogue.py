@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.metrics import METRICS, ConvergedBudget, ReaderBudget, Trained
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 NAMES = (
     "mse explained error_units active usage_ppl unigram_ppl trust cont trust_latent cont_latent distortion "

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from bench.metrics import METRICS, Trained
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 
 def dataset(width, seed=0):

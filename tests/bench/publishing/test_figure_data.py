@@ -18,9 +18,10 @@ from bench.planning.request import Request
 from bench.publishing.figure_data import run_data
 from bench.records.store import Store
 from datasets import registry
-from datasets.base import Skeleton, split_sizes, stream
+from datasets.base import split_sizes, stream
 from datasets.lorenz import Lorenz, initial_conditions, integrate
 from datasets.motion.poses import BODY
+from datasets.sequences import Skeleton
 
 JOINTS, EDGES = BODY.joints, BODY.bones
 CHAIN = Skeleton(joints=("top", "second", "third", "end"), bones=((0, 1), (1, 2), (2, 3)))

@@ -22,7 +22,7 @@ from bench.metrics import METRICS, ConvergedBudget, ReaderBudget, Trained
 from bench.training.autoencoder import build
 from bench.training.loop import train
 from bench.training.schedule import Schedule
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 GOLDEN = Path(__file__).with_name("golden.json")
 USUAL = {"decay": 0.99, "commitment": 0.25}  # tuning may move a default

@@ -22,7 +22,8 @@ from bench.planning.tuned import FRONT, UNCONSTRAINED, load
 from bench.records.record import SCHEMA
 from bench.records.store import Store
 from bench.tuning.study import ROUND
-from bench.tuning.tuner import GIVEN_UP, JOURNAL, Tuner, task_of
+from bench.tuning.task import task_of
+from bench.tuning.tuner import GIVEN_UP, JOURNAL, Tuner
 from bench.vocabulary import DONE, FAILED
 from tests.builders import job, work
 

@@ -5,7 +5,7 @@ import torch
 from bench.metrics import METRICS, ReaderBudget, Trained
 from bench.metrics.learnability.forecast import relative_forecast_error
 from bench.metrics.readers.gru import GRUReader
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 
 def test_repeating_the_present_frame_reads_one():

@@ -8,7 +8,7 @@ from sklearn.manifold import trustworthiness as scikit_trustworthiness
 from bench.metrics import METRICS, Trained
 from bench.metrics.topology.grid_trustworthiness import grid_neighbours
 from bench.metrics.topology.trustworthiness import preservation
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 
 def lattice(side):

@@ -16,7 +16,7 @@ from bench.metrics import METRICS, Trained
 from bench.metrics.topology.distortion import distortion_ratio
 from bench.metrics.topology.grid_correlation import grid_correlation
 from bench.metrics.topology.topographic_product import topographic_product
-from datasets.base import Sequences
+from datasets.sequences import Sequences
 
 SPACE = ("trust", "cont", "trust_latent", "cont_latent")
 GRID = (
