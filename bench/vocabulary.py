@@ -1,8 +1,12 @@
-"""Closed lists of words: statuses, roles, references, controls and directions."""
+"""Closed lists of words: directions, scales, standings, roles, references, controls and statuses."""
 
 from typing import Literal
 
 Direction = Literal["lower", "higher", "target", "none"]
+
+Scale = Literal["linear", "log", "log complement", "arcsine"]
+
+Mark = Literal["best", "behind", "equivalent", "undecided", "identical", "untested"]
 
 FAMILY, PUBLISHED, REFERENCE, CONTROL, CURVE, NULL = ROLES = (
     "family",

@@ -17,6 +17,7 @@ class Results:
         rankings: Per dataset and metric, each family against the best (rankings.csv).
         claims: Tests of the SOM-VQ paper's claims (claims.csv).
         nulls: Grid metrics against their values on shuffled grids (nulls.csv).
+        spread: Shares of the variance over seeds by their source (spread.csv).
         metrics: Catalogue of metrics: name, direction, target, summary, needs.
         protocol: Values of the protocol, by name.
         capacities: Rows of the capacity table.
@@ -36,6 +37,7 @@ class Results:
         title: Title of the page.
         profile: Table with one row per cell and part of its work (profile.csv); None where it is not shown.
         eager: Rows whose training was not replayed as CUDA graphs: quantizer, dataset, reason.
+        significance: Level of the tests; below 0.05 for one of several looks.
         unreadable: File of codes that figures lack -> reason why it could not be read.
     """
 
@@ -44,6 +46,7 @@ class Results:
     rankings: pd.DataFrame
     claims: pd.DataFrame
     nulls: pd.DataFrame
+    spread: pd.DataFrame
     metrics: Sequence[Mapping[str, Any]]
     protocol: Mapping[str, Any]
     capacities: Sequence[Mapping[str, Any]]
@@ -63,4 +66,5 @@ class Results:
     columns: Sequence[str] = ()
     profile: pd.DataFrame | None = None
     eager: Sequence[Mapping[str, str]] = ()
+    significance: float = 0.05
     unreadable: Mapping[str, str] = field(default_factory=dict)

@@ -5,13 +5,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
+from bench.metrics.base import Effect, Metric
 from bench.stats.estimates import FEWEST_SEEDS, SIGNIFICANCE, Paired, holm, paired
 from bench.stats.standings import standings
-from bench.vocabulary import DONE, Direction
+from bench.vocabulary import DONE
 from reports.studies import Order, studies
 
 RANKED = "family"
@@ -27,8 +28,12 @@ RANKINGS = (
     "low",
     "high",
     "p",
-    "p_holm",
+    "p_adjusted",
+    "p_equivalence",
+    "margin",
+    "seeds_needed",
     "standing",
+    "primary",
 )
 CLAIMS = (
     "dataset",
@@ -44,8 +49,19 @@ CLAIMS = (
     "p_holm",
     "outcome",
 )
-NUMBERS = {"mean", "difference", "low", "high", "p", "p_holm"}
+NUMBERS = {
+    *("mean", "difference", "low", "high", "p", "p_holm"),
+    *("p_adjusted", "p_equivalence", "margin", "seeds_needed"),
+}
 """Columns of numbers, which may be blank."""
+TRAIN_SECONDS = Metric(
+    "train_seconds",
+    None,
+    "lower",
+    "seconds of training; (0, inf)",
+    scale="log",
+    effect=Effect(0.1, relative=True),
+)
 
 GAIN, VECTOR_GAIN, SORTED = "topology_gain", "vector_gain", "vq+sorted"
 LATTICE_ERROR = "topographic_error"  # 0 on every seed is what a full lattice has by construction: not ranked
@@ -54,52 +70,50 @@ Seeds = dict[int, float]
 Column = dict[str, Seeds]
 
 
-class Ranked(Protocol):
-    """A metric, as a ranking sees it."""
-
-    @property
-    def name(self) -> str:
-        """Name of the column."""
-
-    @property
-    def direction(self) -> Direction:
-        """Better end of the values."""
-
-    @property
-    def target(self) -> float | None:
-        """Best value where the direction is "target"."""
-
-
-def rankings(table: pd.DataFrame, metrics: Iterable[Ranked], overlaps: Mapping[str, float]) -> pd.DataFrame:
+def rankings(
+    table: pd.DataFrame,
+    metrics: Iterable[Metric],
+    overlaps: Mapping[str, float],
+    significance: float = SIGNIFICANCE,
+) -> pd.DataFrame:
     """Compare every family with the best of its column, for every dataset and every metric with a better end.
 
     Args:
         table: One row per cell with quantizer, role, dataset, seed, status and a column per metric; blanks are None or
             NaN. Only rows of role "family" whose cell is done count.
         metrics: Metrics of the columns; those with direction "none", or that the table lacks, are left out.
-            `train_seconds` (lower) is added.
+            `train_seconds` is added.
         overlaps: Dataset -> n_test / n_train where its seeds split one finite source (see `paired`); others are 0.
+        significance: Level of the corrected tests, see `standings`.
 
     Returns:
         One row per (dataset, metric, quantizer) with a value on any seed: the fields of `Standing`, its mark as
-        `standing`. Blank cells are NaN (`best`: None).
+        `standing`, and `primary`. Blank cells are NaN (`best`: None).
 
     Raises:
         ValueError: A quantizer has two rows of one dataset and seed.
     """
-    ends: dict[str, tuple[Direction, float | None]] = {}
-    for ranked in metrics:
-        if ranked.direction != "none" and ranked.name in table:
-            ends[ranked.name] = ranked.direction, ranked.target
-    if "train_seconds" in table:
-        ends["train_seconds"] = "lower", None
+    ranked: dict[str, Metric] = {}
+    for metric in (*metrics, TRAIN_SECONDS):
+        if metric.direction != "none" and metric.name in table:
+            ranked[metric.name] = metric
     rows = []
-    for dataset, columns in _columns(table, (RANKED,), list(ends)):
-        for metric, column in columns.items():
-            if metric == LATTICE_ERROR:
-                column = {name: values for name, values in column.items() if any(values.values())}
-            for name, standing in standings(column, *ends[metric], overlaps.get(dataset, 0.0)).items():
-                rows.append((dataset, metric, name, *dataclasses.astuple(standing)))
+    for dataset, columns in _columns(table, (RANKED,), list(ranked)):
+        for name, column in columns.items():
+            metric = ranked[name]
+            if name == LATTICE_ERROR:
+                column = {quantizer: values for quantizer, values in column.items() if any(values.values())}
+            compared = standings(
+                column,
+                metric.direction,
+                metric.target,
+                overlaps.get(dataset, 0.0),
+                scale=metric.scale,
+                effect=metric.effect.of,
+                significance=significance,
+            )
+            for quantizer, standing in compared.items():
+                rows.append((dataset, name, quantizer, *dataclasses.astuple(standing), metric.primary))
     return _frame(rows, RANKINGS)
 
 

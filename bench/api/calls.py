@@ -1,137 +1,22 @@
 """Functions of the Python door: run, open, tune, check, export."""
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.api.decide import MOST_SEEDS, run_until_decided
 from bench.api.finished import Run
-from bench.api.launch import Launched, launch
-from bench.api.setup import engine_of, load_plugins, options_of, use_data, used_by
+from bench.api.preparation import Setting, prepare
 from bench.api.tuned import Tuning, tune_task
-from bench.errors import LostError, UsageError
-from bench.execution.reuse import RERUN
-from bench.execution.runner import Options
+from bench.errors import LostError
 from bench.gate import baseline as baselines
 from bench.gate.check import Verdict
 from bench.gate.check import check as compare_with_baseline
-from bench.planning import planner
-from bench.planning.cells import Plan
 from bench.planning.finished import FinishedRun, existing
 from bench.planning.request import Request
 from bench.publishing import export as exporting
 from bench.publishing import finished_runs
-from bench.records.store import Store
 from bench.tuning.task import task_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preparation:
-    """A plan that is ready to be launched, with the choices of how.
-
-    Attributes:
-        plan: Plan with the cells to run.
-        options: Choices of how to run.
-        folder: Folder that takes everything.
-        executor: Name of the executor.
-        jobs: Number of jobs at a time, where the user chose it.
-    """
-
-    plan: Plan
-    options: Options
-    folder: Path
-    executor: str = "local"
-    jobs: int | None = None
-
-    def launch(
-        self,
-        command: list[str],
-        *,
-        profile: bool = False,
-        progress: bool = True,
-        announce: Callable[[Plan], None] | None = None,
-    ) -> Launched:
-        """Run the plan, see `bench.api.launch.launch`.
-
-        Args:
-            command: Command to record, as a list of words.
-            profile: Whether the report shows where the time went.
-            progress: Whether to show the run while it goes on.
-            announce: Function that shows the plan once nothing stands in its way.
-
-        Raises:
-            UsageError: The folder cannot be used, or the executor cannot be had.
-        """
-        store = Store(self.folder)
-        with (
-            store.locked(),
-            engine_of(self.executor, used_by(self.plan), store, self.options, self.jobs) as engine,
-        ):
-            if announce is not None:
-                announce(self.plan)
-            return launch(self.plan, store, self.options, command, engine, profile=profile, progress=progress)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """Choices of `run` and `tune` that do not decide what is measured.
-
-    Attributes:
-        device: Device, "auto", "cpu" or "cuda".
-        jobs: Number of jobs at a time; None for as many as suit the device.
-        executor: Name of the executor.
-        timeout: Seconds that a job may take; None for no limit.
-        plugins: Python files or modules to register.
-        data_dir: Folder of imported data; None for that of BENCH_DATA.
-    """
-
-    device: str = "auto"
-    jobs: int | None = None
-    executor: str = "local"
-    timeout: float | None = None
-    plugins: Sequence[str] = field(default_factory=tuple)
-    data_dir: Path | str | None = None
-
-    def options(self, **more: Any) -> Options:
-        """Register plug-ins and data, and check the choices.
-
-        Raises:
-            UsageError: A value is wrong, or a plug-in cannot be loaded.
-        """
-        self.register()
-        return self.choose(device=self.device, **more)
-
-    def register(self) -> None:
-        """Use the data directory and register the plug-ins."""
-        use_data(self.data_dir)
-        load_plugins(self.plugins)
-
-    def choose(self, *, device: str, **more: Any) -> Options:
-        """Check the choices, for a device."""
-        return options_of(device, self.jobs, self.executor, self.plugins, timeout=self.timeout, **more)
-
-
-def prepare(request: Request, setting: Setting, *, out: Path | str | None, rerun: str = "missing") -> Preparation:
-    """Make the plan of a request; notes on standard error say what the user should know before it runs.
-
-    Raises:
-        UsageError: A name or a value is wrong; the message says what to use instead.
-    """
-    if rerun not in RERUN:
-        raise UsageError(f"expected --rerun to be one of {', '.join(RERUN)}, got {rerun!r}")
-    options = setting.options(rerun=rerun)
-    plan = planner.make(request)
-    for remark in plan.remarks:
-        print(f"note: {remark}", file=sys.stderr)
-    folder = Path("runs") / "-".join(filter(None, (plan.suite, plan.protocol.name)))
-    return Preparation(
-        plan=plan,
-        options=options,
-        folder=folder if out is None else Path(out),
-        executor=setting.executor,
-        jobs=setting.jobs,
-    )
 
 
 def run(
@@ -154,6 +39,8 @@ def run(
     plugins: Sequence[str] = (),
     data_dir: Path | str | None = None,
     require_real: bool = False,
+    until_decided: bool = False,
+    max_seeds: int = MOST_SEEDS,
     profile: bool = False,
     progress: bool = True,
 ) -> Run:
@@ -180,6 +67,8 @@ def run(
         plugins: Python files or modules that register quantizers, datasets or metrics.
         data_dir: Folder of imported data, from now on in this process; by default that of BENCH_DATA.
         require_real: Whether to refuse a stand-in for absent data.
+        until_decided: Whether to add seeds until no comparison of a primary column is undecided.
+        max_seeds: Largest number of seeds with `until_decided`.
         profile: Whether the report shows where the time went.
         progress: Whether to show the run while it goes on: a live table on a terminal and in a notebook with
             ipywidgets, and a line per cell elsewhere.
@@ -202,8 +91,20 @@ def run(
         params=str(params),
     )
     setting = Setting(device=device, jobs=jobs, executor=executor, timeout=timeout, plugins=plugins, data_dir=data_dir)
-    preparation = prepare(request, setting, out=out, rerun=rerun)
-    launched = preparation.launch(["bench.run"], profile=profile, progress=progress)
+    if until_decided:
+        launched = run_until_decided(
+            request,
+            setting,
+            out=out,
+            rerun=rerun,
+            max_seeds=max_seeds,
+            command=["bench.run"],
+            profile=profile,
+            progress=progress,
+        )
+    else:
+        preparation = prepare(request, setting, out=out, rerun=rerun)
+        launched = preparation.launch(["bench.run"], profile=profile, progress=progress)
     if launched.end == "interrupted":
         raise KeyboardInterrupt(f"{launched.summary}; the same call goes on from here")
     if launched.end == "lost":

@@ -46,6 +46,11 @@ class Launched:
         return self.end == "finished" and self.done == self.run.plan.size
 
     @property
+    def advice(self) -> str:
+        """Scorecards and advice as plain text; "" where nothing was tested, or the run did not end."""
+        return run_report.advice(self.run) if self.end == "finished" else ""
+
+    @property
     def summary(self) -> str:
         """One line: how many cells are done, and where the report lies."""
         return f"{self.done} of {self.run.plan.size} cells done; report: {self.run.store.root / 'report.html'}"

@@ -28,7 +28,7 @@ def baseline(
 
     Exit codes: 0 written, 3 some null pair is not done, 2 bad usage, 130 interrupted.
     """
-    from bench.api.calls import Preparation, Setting
+    from bench.api.preparation import Preparation, Setting
     from bench.gate import commands
     from bench.gate.null_pairs import device_of, finished, null_plan
     from bench.planning.finished import existing

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from bench.cli.app import EXIT_DONE, EXIT_INCOMPLETE, app
 from bench.cli.ending import end
 from bench.cli.options import DataDir, Executor, Jobs, Plugins, command
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.api.launch import Launched
 
 
 @app.command()
@@ -40,6 +43,10 @@ def run(
     rerun: Annotated[
         str, typer.Option(help="Cells with a record that run again: missing (none), failed or all.")
     ] = "missing",
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add seeds until no primary comparison is undecided.")
+    ] = False,
+    max_seeds: Annotated[int, typer.Option(help="Largest number of seeds with --until-decided.")] = 20,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that a job may take: one seed on a CPU, all seeds of a row on a GPU.")
     ] = None,
@@ -54,7 +61,8 @@ def run(
     Running the same command again resumes it. Exit codes: 0 all cells done, 3 some are not, 2 bad usage, 130
     interrupted.
     """
-    from bench.api.calls import Setting, prepare
+    from bench.api.decide import run_until_decided
+    from bench.api.preparation import Setting, prepare
     from bench.cli import preview
     from bench.planning.request import Request
 
@@ -73,6 +81,18 @@ def run(
     setting = Setting(
         device=device, jobs=jobs, executor=executor, timeout=timeout, plugins=plugin or (), data_dir=data_dir
     )
+    if until_decided and not dry_run:
+        launched = run_until_decided(
+            request,
+            setting,
+            out=out,
+            rerun=rerun,
+            max_seeds=max_seeds,
+            command=command(),
+            profile=profile,
+            announce=preview.print_capacity,
+        )
+        return _end(launched)
     preparation = prepare(request, setting, out=out, rerun=rerun)
     if dry_run:
         from bench.records.store import Store
@@ -81,7 +101,14 @@ def run(
         preview.print_capacity(preparation.plan)
         print(preview.dry_run(preparation.plan, store, preparation.options))
         return EXIT_DONE
-    return end(preparation.launch(command(), profile=profile, announce=preview.print_capacity))
+    return _end(preparation.launch(command(), profile=profile, announce=preview.print_capacity))
+
+
+def _end(launched: "Launched") -> int:
+    """Print the scorecards and the last line."""
+    if advice := launched.advice:
+        print(f"{advice}\n")
+    return end(launched)
 
 
 @app.command()
@@ -100,7 +127,7 @@ def evaluate(
     Exit codes: 0 all agree, 1 some value differs, 3 a cell cannot be measured, 2 bad usage.
     """
     from bench.analysis.agreement import differences, unmeasured
-    from bench.api.calls import Preparation, Setting
+    from bench.api.preparation import Preparation, Setting
     from bench.planning import cells
     from bench.planning.finished import existing
 

@@ -37,7 +37,7 @@ def tune(
     tuned.toml; optuna-dashboard opens DIR/study.journal. Exit codes: 0 every study has a winner, 3 some has none, 2 bad
     usage, 130 interrupted.
     """
-    from bench.api.calls import Setting
+    from bench.api.preparation import Setting
     from bench.api.tuned import tune_task
     from bench.errors import LostError
     from bench.planning.request import Request
@@ -82,7 +82,7 @@ def confirm(
 
     Exit codes: 0 all cells done, 3 some are not, 2 bad usage, 130 interrupted.
     """
-    from bench.api.calls import Preparation, Setting
+    from bench.api.preparation import Preparation, Setting
     from bench.publishing import run_report
     from bench.records.environment import environment
     from bench.records.files import write_atomically

@@ -56,7 +56,7 @@ def with_shuffled_tokens(trained: Trained) -> Trained:
         return tokens.flatten()[order].reshape(tokens.shape)
 
     tokens = {split: shuffled(codes) for split, codes in trained.tokens.items()}
-    return dataclasses.replace(trained, tokens=tokens, _shared={})
+    return dataclasses.replace(trained, tokens=tokens, encode=None, _shared={})
 
 
 def null_values(trained: Trained, metric: Metric) -> list[float]:

@@ -64,6 +64,7 @@ def trained(
         small_budget=protocol.small_reader,
         curve=tuple(history.validation),
         checks=protocol.schedule.checks(len(train_frames) * train_frames.shape[1]),
+        encode=lambda frames: tokenize(model, frames)[1],
     )
 
 

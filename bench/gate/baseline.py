@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench.errors import UsageError
-from bench.gate.effects import effect, watched
+from bench.gate.effects import effect, loss
 from bench.metrics import METRICS, Metric
 from bench.planning.cells import portable
 from bench.records.files import write_atomically
 from bench.stats.noise import Noise
-from bench.stats.standings import loss
 from bench.typing import JSON
 from datasets.text import read_text
 
@@ -83,7 +82,7 @@ class Measured:
             groups[seed] = groups.get(seed, []) + values
         losses = []
         for values in groups.values():
-            losses.append([loss(value, watched(metric), metric.target) for value in values])
+            losses.append([loss(metric, value) for value in values])
         return Noise.of(losses, self.least(metric))
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.gate.baseline import Baseline, Measured, Pair
-from bench.gate.effects import watched
+from bench.gate.effects import loss
 from bench.gate.observations import Problem, measured, undone
-from bench.metrics import METRICS, Metric
+from bench.metrics import METRICS
 from bench.planning.finished import FinishedRun
 from bench.stats.estimates import holm
 from bench.stats.noise import Noise
-from bench.stats.standings import loss
 
 FALSE_ALARMS = 0.01
 """Share of checks of unchanged quality that may report a loss: CI runs hundreds of them."""
@@ -188,7 +187,7 @@ def _compared(pair: Pair, name: str, before: Measured, after: Measured) -> Compa
         first, second = old[seed][0], new[seed][0]
         firsts.append(first)
         seconds.append(second)
-        losses.append(_loss(metric, second) - _loss(metric, first))
+        losses.append(loss(metric, second) - loss(metric, first))
     lost = _mean(losses)
     return Comparison(
         row=pair[0],
@@ -216,10 +215,6 @@ def _judged(comparisons: list[Comparison]) -> Iterator[Comparison]:
             outcome = "regressed" if comparison.loss > 0 else "improved"
         reach = comparison.noise.reach(comparison.n, FALSE_ALARMS / len(comparisons), comparison.least)
         yield replace(comparison, p=p, outcome=outcome, reach=reach)
-
-
-def _loss(metric: Metric, value: float) -> float:
-    return loss(value, watched(metric), metric.target)
 
 
 def _mean(values: list[float]) -> float:

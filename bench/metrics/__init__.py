@@ -29,6 +29,7 @@ for _module in (  # in the order of the tables' columns
     "learnability.rate_excess",
     "learnability.forecast",
     "convergence",
+    "robustness",
 ):
     importlib.import_module(f"bench.metrics.{_module}")
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from bench.vocabulary import Direction
+from bench.vocabulary import Direction, Scale
 from datasets.sequences import Sequences
 
 Result = TypeVar("Result")
@@ -80,6 +80,8 @@ class Trained:
         small_budget: Budget of every reader of an eighth of them, whatever its embedding.
         curve: Error on the validation split at every point of the learning curve of the training.
         checks: Number of updates made at each of these points.
+        encode: Function from frames (N, width) to codes (N,), as the tokenizer encodes; None where the tokens are not
+            what it gives for the frames, as in a control.
     """
 
     data: Sequences
@@ -97,6 +99,7 @@ class Trained:
     small_budget: ConvergedBudget = SMALL_READER
     curve: tuple[float, ...] = ()
     checks: tuple[int, ...] = ()
+    encode: Callable[[Tensor], Tensor] | None = None
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -175,6 +178,27 @@ class Reader:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """Size of the smallest loss of a metric that matters.
+
+    Attributes:
+        size: Size in the metric's unit, or as a share of the metric's value.
+        relative: Whether `size` is a share.
+    """
+
+    size: float
+    relative: bool = False
+
+    def of(self, value: float) -> float:
+        """Size in the metric's unit, for a loss from a value."""
+        return self.size * abs(value) if self.relative else self.size
+
+
+SHARE = Effect(0.05, relative=True)
+"""Effect of a metric that declares none: 5 % of its value."""
+
+
+@dataclass(frozen=True)
 class Metric:
     """A number about a trained tokenizer.
 
@@ -188,6 +212,9 @@ class Metric:
             of the training, "reader" and "small_reader" where it trains readers that it does not declare.
         target: Best value where the direction is "target".
         readers: Readers that the metric asks for.
+        scale: Scale on which values are compared, see `bench.stats.scales.to_scale`.
+        effect: Smallest loss that matters, for the gate and for equivalence.
+        primary: Whether the column is one of the few that a run is judged by; the others are exploratory.
     """
 
     name: str
@@ -197,6 +224,9 @@ class Metric:
     needs: tuple[str, ...] = ()
     target: float | None = None
     readers: tuple[Reader, ...] = field(default=(), kw_only=True)
+    scale: Scale = field(default="linear", kw_only=True)
+    effect: Effect = field(default=SHARE, kw_only=True)
+    primary: bool = field(default=False, kw_only=True)
 
     @property
     def budgets(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.metrics.arguments import Floats, indices, numbers
-from bench.metrics.base import Trained, as_array
+from bench.metrics.base import Effect, Trained, as_array
 from bench.metrics.registry import register
 
 
@@ -77,6 +77,9 @@ def _standardised(trained: Trained) -> tuple[Floats, Floats]:
 @register(
     "mse",
     direction="lower",
+    scale="log",
+    effect=Effect(0.03, relative=True),
+    primary=True,
     summary="mean squared error per standardised feature, PCA's loss included; [0, inf)",
 )
 def _mse(trained: Trained) -> float:
@@ -86,6 +89,8 @@ def _mse(trained: Trained) -> float:
 @register(
     "explained",
     direction="higher",
+    scale="log complement",
+    effect=Effect(0.01),
     summary="1 - sum (x - x')^2 / sum (x - mean x)^2, same features; (-inf, 1]",
 )
 def _explained(trained: Trained) -> float | None:
@@ -95,6 +100,8 @@ def _explained(trained: Trained) -> float | None:
 @register(
     "error_units",
     direction="lower",
+    scale="log",
+    effect=Effect(0.02, relative=True),
     summary="mean Euclidean error of a spatial point in data units; [0, inf)",
 )
 def _error_units(trained: Trained) -> float:

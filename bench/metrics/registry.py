@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
-from bench.metrics.base import Metric, Reader
+from bench.metrics.base import SHARE, Effect, Metric, Reader
 from bench.records.columns import LEADING, PARTS, SUMMARY, TRAILING
-from bench.vocabulary import Direction
+from bench.vocabulary import Direction, Scale
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,6 +23,9 @@ def register(
     needs: tuple[str, ...] = (),
     target: float | None = None,
     readers: tuple[Reader, ...] = (),
+    scale: Scale = "linear",
+    effect: Effect = SHARE,
+    primary: bool = False,
 ) -> Callable[[Function], Function]:
     """Decorator that makes a metric of a function `Trained` -> float, or None where it does not apply.
 
@@ -36,7 +39,19 @@ def register(
     """
 
     def decorate(function: Function) -> Function:
-        add(Metric(name, function, direction, summary, needs, target, readers=readers))
+        metric = Metric(
+            name,
+            function,
+            direction,
+            summary,
+            needs,
+            target,
+            readers=readers,
+            scale=scale,
+            effect=effect,
+            primary=primary,
+        )
+        add(metric)
         return function
 
     return decorate
@@ -96,6 +111,10 @@ def add(metric: Metric) -> None:
     if metric.direction not in get_args(Direction):
         directions = ", ".join(get_args(Direction))
         raise ValueError(f"Expected the direction of {name!r} to be one of {directions}, got {metric.direction!r}.")
+    if metric.scale not in get_args(Scale):
+        raise ValueError(
+            f"Expected the scale of {name!r} to be one of {', '.join(get_args(Scale))}, got {metric.scale!r}."
+        )
     if (metric.direction == "target") != (metric.target is not None):
         raise ValueError(f"Expected {name!r} to have a target where its direction is 'target', and only there.")
     unknown = sorted(set(metric.needs) - set(NEEDS))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.metrics.base import Trained
+from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
 
 
@@ -43,6 +43,7 @@ def unigram_perplexity(train: Tensor, test: Tensor, num_codes: int) -> float:
 @register(
     "active",
     direction="none",
+    effect=Effect(5.0),
     summary="codes used on the whole test split, percent of K; (0, 100]",
 )
 def _active(trained: Trained) -> float:

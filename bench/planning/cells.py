@@ -16,6 +16,7 @@ from bench.planning.protocol import Protocol
 from bench.planning.relocation import located
 from bench.records.record import KeptCell
 from bench.records.typecheck import check
+from bench.stats.estimates import SIGNIFICANCE
 from bench.typing import JSON
 from bench.vocabulary import REFERENCES
 
@@ -135,6 +136,7 @@ class Plan:
         published: Names of the published tables to set beside the results.
         columns: Columns of the report's table of results; empty for the usual ones.
         trials: (row, dataset) -> number of trials that tuned its parameters, for pairs with tuned parameters.
+        significance: Level of the report's tests; below 0.05 for one of several looks (`bench run --until-decided`).
     """
 
     protocol: Protocol
@@ -145,6 +147,7 @@ class Plan:
     published: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     trials: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    significance: float = SIGNIFICANCE
 
     @property
     def size(self) -> int:
@@ -176,6 +179,7 @@ def values(plan: Plan) -> JSON:
         "published": list(plan.published),
         "columns": list(plan.columns),
         "trials": [[*pair, count] for pair, count in plan.trials.items()],
+        "significance": plan.significance,
     }
 
 
@@ -198,6 +202,7 @@ def as_kept(plan_json: JSON, path: Path = Path("plan.json")) -> Plan:
             published=tuple(plan_json["published"]),
             columns=tuple(plan_json["columns"]),
             trials={(row, dataset): count for row, dataset, count in plan_json["trials"]},
+            significance=plan_json.get("significance", SIGNIFICANCE),
         )
         check(plan, Plan, "plan")
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -15,6 +15,7 @@ from bench.analysis.comparisons import claims, rankings
 from bench.analysis.costs import eager_rows, profile
 from bench.analysis.results import overlaps, results, summary
 from bench.analysis.shuffled_grids import null_lines
+from bench.analysis.spread import spread
 from bench.metrics import METRICS
 from bench.planning import cells
 from bench.planning.cells import Plan, capacity_rows
@@ -27,12 +28,13 @@ from bench.records.store import Store
 from bench.typing import JSON
 from bench.vocabulary import DONE, UNAVAILABLE
 from datasets.sequences import CONSTANT, left_out_line
-from reports.document import markdown
+from reports.document import markdown, terminal
 from reports.document.blocks import Page
 from reports.document.figure import Figure
 from reports.figures import draw, grid_data
 from reports.inputs import Results
 from reports.pages.run import report
+from reports.sections.scorecard import scorecards
 
 FORMATS = ("html", "md", "tex", "csv")
 
@@ -76,6 +78,14 @@ def write(
     return written + write_page(report(gathered, figures, grids), folder, "report", formats)
 
 
+def advice(run: FinishedRun) -> str:
+    """Scorecards and advice as plain text, from the tables that `write` left; "" where nothing was tested."""
+    table, rankings = (pd.read_csv(run.store.root / f"{name}.csv") for name in ("results", "rankings"))
+    plan = run.plan
+    blocks = scorecards(table, rankings, stand_ins(plan), plan.protocol.values(), plan.significance)
+    return terminal.write(blocks)
+
+
 def write_tables(gathered: Results, folder: Path) -> list[Path]:
     """Write the tables of a run as NAME.csv, and return the files."""
     tables = {
@@ -84,6 +94,7 @@ def write_tables(gathered: Results, folder: Path) -> list[Path]:
         "rankings": gathered.rankings,
         "claims": gathered.claims,
         "nulls": gathered.nulls,
+        "spread": gathered.spread,
     }
     if gathered.profile is not None:
         tables["profile"] = gathered.profile
@@ -136,9 +147,11 @@ def gather(run: FinishedRun, *, profiled: bool = False) -> Results:
     return Results(
         table=table,
         summary=summary(table),
-        rankings=rankings(table, METRICS.values(), shares),
+        rankings=rankings(table, METRICS.values(), shares, plan.significance),
+        significance=plan.significance,
         claims=claims(table, shares),
         nulls=null_lines(run),
+        spread=spread(run),
         metrics=metric_rows(),
         protocol=plan.protocol.values() | {"seeds": plan.seeds},
         capacities=capacity_rows(plan),

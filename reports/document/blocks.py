@@ -64,6 +64,7 @@ class TableCell:
         tag: Remark to the text, such as "stand-in".
         failed: Whether a result is missing here that should be there.
         span: Number of columns that it fills.
+        kind: Colour of the cell: "good", "bad", "open", or "" for none. The text says the same without colour.
     """
 
     text: str = ""
@@ -72,6 +73,7 @@ class TableCell:
     tag: str = ""
     failed: bool = False
     span: int = 1
+    kind: str = ""
 
 
 @dataclass(frozen=True)

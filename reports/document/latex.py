@@ -28,6 +28,11 @@ _SIGNS = {
     "→": r"$\to$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
+    "★": r"$\star$",
+    "☆": r"$\circ$",
+    "≈": r"$\approx$",
+    "▼": r"$\bigtriangledown$",
+    "†": r"\dag{}",
 }
 _MARKS = {"strong_open": r"\textbf{", "em_open": r"\emph{", "strong_close": "}", "em_close": "}"}
 _UNKNOWN = re.compile("[^ -~À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýÿ]")  # beyond what pdflatex sets without further packages

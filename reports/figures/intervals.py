@@ -19,7 +19,7 @@ BETTER = {"lower": "lower is better", "higher": "higher is better"}
 
 def draw(run: RunData, dataset: str) -> Iterator[Figure]:
     """One figure for each main metric that any row has on a dataset."""
-    best = _tied_with_the_best(run, dataset)
+    best = _not_behind(run, dataset)
     for name in MAIN:
         rows = [r for r in run.rows[dataset] if known(r, name) is not None or (is_family(r) and r["done"] == 0)]
         if having(rows[:ROWS], name):
@@ -30,7 +30,7 @@ def draw(run: RunData, dataset: str) -> Iterator[Figure]:
 def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more: int, best: Sequence[str]) -> Figure:
     notes = []
     if best:
-        notes.append(f"{MARK} cannot be told from the best")
+        notes.append(f"{MARK} not behind the best")
     if more:
         notes.append(f"{more} more rows: in the tables")
     labels = []
@@ -79,16 +79,16 @@ def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more:
     return canvas.finish(file_name("intervals", dataset, name), title, alt, f"dataset:{dataset}")
 
 
-def _tied_with_the_best(run: RunData, dataset: str) -> dict[str, list[str]]:
-    """Metric -> rows that do not differ significantly from its best, where any row was tested against it."""
-    tied: dict[str, list[str]] = {}
+def _not_behind(run: RunData, dataset: str) -> dict[str, list[str]]:
+    """Metric -> rows that are not behind its best, where any row was tested against it."""
+    rows_by_metric: dict[str, list[str]] = {}
     tested = set()
     for row in select(records(run.rankings), dataset=dataset):
-        if row["standing"] in ("best", "tied", "identical"):
-            tied.setdefault(row["metric"], []).append(row["quantizer"])
+        if row["standing"] in ("best", "undecided", "equivalent", "identical"):
+            rows_by_metric.setdefault(row["metric"], []).append(row["quantizer"])
         if row["standing"] not in ("best", "untested"):
             tested.add(row["metric"])
-    return {metric: rows for metric, rows in tied.items() if metric in tested}
+    return {metric: rows for metric, rows in rows_by_metric.items() if metric in tested}
 
 
 def _limits(rows: Sequence[Row], name: str) -> tuple[float, float]:
@@ -129,5 +129,5 @@ def _alt(title: str, better: str, name: str, rows: Sequence[Row], more: int, bes
     if not having(rows, f"{name}_high"):
         sentences.append("One seed, so there are no intervals")
     if best:
-        sentences.append(f"Cannot be told from the best: {listed([*best])}")
+        sentences.append(f"Not behind the best: {listed([*best])}")
     return ". ".join(sentences) + "."

@@ -11,6 +11,8 @@ from reports.inputs import Results
 from reports.sections import facts, published, tables
 from reports.sections.costs import where_the_time_goes
 from reports.sections.row_by_row import row_by_row
+from reports.sections.scorecard import scorecards
+from reports.sections.spread import spread_lines
 from reports.sections.verdict import verdict
 
 ARROWS = (
@@ -32,13 +34,19 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
     ran = facts.what_was_run(
         run.table, run.protocol, run.stand_ins, run.environments, run.planned, run.made, run.folder
     )
+    ran += map(Prose, spread_lines(run.spread))
     if run.failures:
         ran.append(Section("Cells without a result", (facts.failures(run.failures, run.stand_ins),)))
     compared = published.section(run.summary, run.protocol, run.stand_ins, run.published_tables)
     by_row = row_by_row(run.summary, metrics, run.parameters, run.stand_ins, figures, grids)
+    said = verdict(run.table, run.summary, run.rankings, run.claims, run.stand_ins, run.protocol)
+    decisions = scorecards(run.table, run.rankings, run.stand_ins, run.protocol, run.significance)
+    if decisions:
+        said = [Section("Every comparison", tuple(said), detail=True)]
     sections: dict[str, Sequence[Block]] = {
+        "Which one to take": decisions,
         "What was run": ran,
-        "What can be said": verdict(run.table, run.summary, run.rankings, run.claims, run.stand_ins, run.protocol),
+        "What can be said": said,
         "Results": [*_results(run, metrics), Section("How to read the tables", (*_legend(run),), detail=True)],
         "Capacity": facts.capacity(run.capacities, run.protocol, run.stand_ins),
         "Published figures beside ours": compared,

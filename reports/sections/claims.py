@@ -19,8 +19,8 @@ def seeds(values: Sequence[Any]) -> str:
 
 
 def chance(row: Row) -> str:
-    """Holm-corrected p as the end of a sentence; blank where there is none."""
-    p = known(row, "p_holm")
+    """Corrected p as the end of a sentence; blank where there is none."""
+    p = known(row, "p_adjusted" if "p_adjusted" in row else "p_holm")
     if p is None:
         return ""
     return ", p < 0.001" if p < 0.001 else f", p = {p:.3f}"

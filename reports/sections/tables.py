@@ -11,13 +11,19 @@ from reports.document.rows import having, quantizers, select, unique
 from reports.document.text import escape, file_name, interval, is_family, known, listed, number, records
 from reports.selection import MAIN
 
-NOT_TOLD, TOLD, UNTESTED = "a", "b", "?"
-LETTERS = {"best": NOT_TOLD, "tied": NOT_TOLD, "identical": NOT_TOLD, "behind": TOLD, "untested": UNTESTED}
+LETTERS = {
+    "best": "a",
+    "equivalent": "a",
+    "identical": "a",
+    "behind": "b",
+    "undecided": "?",
+    "untested": "?",
+}
 KEY = (
-    f"**{NOT_TOLD}**: the best mean of its column and what cannot be told from it; **{TOLD}**: told from the best "
-    "(paired t test over seeds, Holm within the column). Only the best was compared with the others: rows that share "
-    f"**{TOLD}** were not compared with each other. A column without letters was not ranked; **{UNTESTED}**: no test "
-    "was possible."
+    "**a**: the best mean of its column, and rows that differ from it by less than matters; **b**: significantly worse "
+    "than the best; **?**: neither is shown. The tests are paired over seeds with a moderated variance, and corrected "
+    "for the choice of the best and for the comparisons of the column. Only the best was compared with the others: "
+    "rows that share **b** were not compared with each other. A column without letters was not ranked."
 )
 STAND_IN = "stand-in"
 ROLES = {
@@ -119,7 +125,8 @@ def standing_letters(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[
     letters: dict[tuple[str, str], str] = {}
     tested = set()
     for row in select(records(rankings), dataset=dataset):
-        letters[row["quantizer"], row["metric"]] = LETTERS[row["standing"]]
+        standing = "best" if row["quantizer"] == row["best"] else row["standing"]
+        letters[row["quantizer"], row["metric"]] = LETTERS[standing]
         if row["standing"] not in ("best", "untested"):
             tested.add(row["metric"])
     return {place: letter for place, letter in letters.items() if place[1] in tested}

@@ -48,8 +48,8 @@ ASPECTS = (
 UNRANKED = "No row here is one that is ranked, so nothing is compared."
 INTRODUCTION = (
     "Made from the tables below. Means ± half the 95 % interval over n seeds; a difference is paired over seeds and "
-    "followed by its 95 % interval and its p (Holm). Only the best mean is tested against the others: rows behind it "
-    "are not compared with each other."
+    "followed by its interval and p, both corrected for the comparisons of the column. Only the best mean is tested "
+    "against the others: rows behind it are not compared with each other."
 )
 
 
@@ -180,9 +180,10 @@ def _ranking(aspect: Aspect, rows: Sequence[Row], families: Sequence[Row]) -> st
     trivial = aspect.metric == LATTICE and best in pluck(_flat(families), "quantizer")
     alone = len(places["behind"]) == others and not trivial
     sentences = [head, f"{shown[best]} is best." if alone else f"{shown[best]} has the best mean."]
-    if tied := places["tied"]:
-        names = [shown[row["quantizer"]] for row in tied]
-        sentences.append(f"{listed(names)} cannot be told from it at {seeds(pluck(tied, 'n'))}.")
+    if alike := places["equivalent"]:
+        sentences.append(f"Equivalent to it: {listed([shown[name] for name in pluck(alike, 'quantizer')])}.")
+    if undecided := places["undecided"]:
+        sentences.append(f"Undecided: {', '.join(_open(row, shown) for row in undecided)}.")
     if places["identical"]:
         sentences.append(f"The same on every seed: {_names(places['identical'])}.")
     if places["behind"]:
@@ -204,6 +205,12 @@ def _with_values(rows: Sequence[Row], metric: str, families: Mapping[str, Row]) 
 
 def _names(rows: Sequence[Row]) -> str:
     return listed(quantizers(rows))
+
+
+def _open(row: Row, shown: Mapping[str, str]) -> str:
+    needed = known(row, "seeds_needed")
+    enough = "more than 1,000" if needed is None else f"{needed:.0f}"
+    return f"{shown[row['quantizer']]}, {enough} seeds would decide"
 
 
 def _behind(row: Row) -> str:

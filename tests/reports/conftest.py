@@ -52,6 +52,7 @@ def make():
             "rankings": pd.DataFrame(),
             "claims": pd.DataFrame(),
             "nulls": pd.DataFrame(columns=["dataset"]),
+            "spread": pd.DataFrame(columns=["dataset", "metric", "data", "training", "rest"]),
             "metrics": METRICS,
             "protocol": {"name": "quick", "purpose": "a purpose", "capacity": "matched", "schedule": {"epochs": 24}},
             "capacities": capacities,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.metrics.base import ConvergedBudget, Measurement, Reader, Trained
+from bench.metrics.base import ConvergedBudget, Effect, Measurement, Reader, Trained
 from bench.metrics.readers.embeddings import (
     GridEmbedding,
     VectorEmbedding,
@@ -131,6 +131,7 @@ def index_reading(trained: Trained) -> Reading:
 @register(
     "bits_eighth",
     direction="lower",
+    effect=Effect(0.05),
     summary="bits_per_frame of a reader that gets an eighth of the training sequences (at least 8); [0, inf)",
     readers=(INDEX_READER, VECTOR_READER),
 )

@@ -38,6 +38,7 @@ def relative_forecast_error(actual: Floats, foretold: Floats, points: NDArray[np
 @register(
     "forecast_error",
     direction="lower",
+    scale="log",
     summary="error in data units of the next frame decoded from the converged reader's likeliest next token / that of "
     "repeating the present true frame; [0, inf)",
     readers=(CONVERGED,),

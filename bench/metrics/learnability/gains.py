@@ -10,7 +10,7 @@ import statistics
 
 import torch
 
-from bench.metrics.base import Reader, Trained
+from bench.metrics.base import Effect, Reader, Trained
 from bench.metrics.learnability.few_sequences import (
     INDEX,
     INDEX_READER,
@@ -32,6 +32,7 @@ _SHUFFLING = 6  # stream of `Trained.generator`
 @register(
     "vector_gain",
     direction="higher",
+    effect=Effect(0.05),
     summary="bits_eighth - the same for a reader that embeds each token by its code vector; (-inf, inf)",
     readers=(INDEX_READER, VECTOR_READER),
 )
@@ -66,6 +67,8 @@ GRID_READER = Reader(name="grid readers of an eighth", budget="small_reader", tr
 @register(
     "topology_gain",
     direction="higher",
+    effect=Effect(0.05),
+    primary=True,
     summary="min(bits_eighth, mean over 3 shuffles of the positions) - the same for a reader that embeds each token by "
     "its lattice coordinates; (-inf, inf), at or below 0 where positions mean nothing",
     needs=("positions",),

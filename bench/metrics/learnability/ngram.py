@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bench.metrics.arguments import Floats, Integers, count, indices
-from bench.metrics.base import Trained, as_array
+from bench.metrics.base import Effect, Trained, as_array
 from bench.metrics.registry import register
 
 _LARGEST = 2**21  # trigrams are numbered in 63 bits
@@ -140,6 +140,7 @@ def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: i
 @register(
     "ngram_bits",
     direction="lower",
+    effect=Effect(0.05),
     summary="bits a test token of an interpolated trigram (Witten-Bell) of the train tokens; [0, inf)",
 )
 def _ngram_bits(trained: Trained) -> float:

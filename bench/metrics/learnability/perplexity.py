@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.metrics.base import Measurement, Reader, Trained
+from bench.metrics.base import Effect, Measurement, Reader, Trained
 from bench.metrics.readers.gru import GRUReader
 from bench.metrics.readers.training import Reading, barely_trained_at, train_until_converged
 from bench.metrics.registry import register
@@ -94,6 +94,7 @@ def _seq_ppl(trained: Trained) -> Measurement:
 @register(
     "seq_ppl_converged",
     direction="lower",
+    scale="log",
     summary="test perplexity of a converged GRU; [1, inf)",
     readers=(CONVERGED,),
 )
@@ -104,6 +105,8 @@ def _seq_ppl_converged(trained: Trained) -> float:
 @register(
     "bits_per_frame",
     direction="lower",
+    effect=Effect(0.05),
+    primary=True,
     summary="log2 of seq_ppl_converged; [0, inf)",
     readers=(CONVERGED,),
 )

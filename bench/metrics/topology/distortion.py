@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bench.metrics.arguments import Floats, Integers, lattice, numbers
-from bench.metrics.base import ON_GRID, Trained
+from bench.metrics.base import ON_GRID, Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.pairs import pair_blocks
 
@@ -138,6 +138,7 @@ def _all_distances(trained: Trained) -> Distances | None:
 @register(
     "distortion",
     direction="lower",
+    scale="log",
     summary="mean distance of lattice neighbours / mean distance of all code pairs, all codes; [0, inf)",
     needs=("positions",),
 )
@@ -149,6 +150,7 @@ def _distortion(trained: Trained) -> float | None:
 @register(
     "distortion_max",
     direction="lower",
+    scale="log",
     summary="mean distance of lattice neighbours / largest distance of a code pair, all codes; [0, 1]",
     needs=("positions",),
 )
@@ -160,6 +162,8 @@ def _distortion_max(trained: Trained) -> float | None:
 @register(
     "distortion_ratio",
     direction="target",
+    scale="log",
+    effect=Effect(0.1),
     summary="distortion over used codes / the same ratio of their positions; [0, inf), 1 for a flat grid",
     needs=("positions",),
     target=1.0,

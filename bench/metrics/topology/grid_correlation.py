@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from bench.metrics.base import Trained
+from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.pairs import pair_blocks, spearman
 from bench.metrics.topology.topographic_product import _checked
@@ -49,6 +49,7 @@ def grid_correlation(vectors: ArrayLike | Tensor, positions: ArrayLike | Tensor)
 @register(
     "grid_correlation",
     direction="higher",
+    effect=Effect(0.05),
     summary="Spearman correlation of code and lattice distance over pairs of used codes; [-1, 1]",
     needs=("positions",),
 )

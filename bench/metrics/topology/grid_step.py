@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bench.metrics.arguments import indices, lattice
-from bench.metrics.base import Trained
+from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.pairs import mean_distance
 
@@ -47,6 +47,8 @@ def grid_step(tokens: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> floa
 @register(
     "grid_step",
     direction="lower",
+    scale="log",
+    effect=Effect(0.05),
     summary="mean lattice distance of steps to another code / that of all pairs of used positions; [0, inf)",
     needs=("positions",),
 )

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from bench.metrics.base import ON_GRID, Trained
+from bench.metrics.base import ON_GRID, Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.trustworthiness import Preservation, preservation
 
@@ -43,6 +43,8 @@ def _of_grid(trained: Trained) -> Preservation | None:
 @register(
     "grid_trust",
     direction="higher",
+    scale="arcsine",
+    effect=Effect(0.01),
     summary=f"trustworthiness of positions against the data; {_NEIGHBOURHOOD}",
     needs=("positions",),
 )
@@ -54,6 +56,8 @@ def _grid_trust(trained: Trained) -> float | None:
 @register(
     "grid_cont",
     direction="higher",
+    scale="arcsine",
+    effect=Effect(0.01),
     summary=f"continuity of positions against the data; {_NEIGHBOURHOOD}",
     needs=("positions",),
 )

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bench.metrics.arguments import indices, lattice, numbers
-from bench.metrics.base import Trained
+from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.distortion import _BLOCK_BYTES
 
@@ -109,6 +109,8 @@ def _apart(first: Tensor, second: Tensor) -> Tensor:
 @register(
     "topographic_error",
     direction="lower",
+    scale="arcsine",
+    effect=Effect(0.05),
     summary="share of frames whose two nearest used codes are not lattice neighbours (Chebyshev > 1); [0, 1]",
     needs=("positions",),
 )

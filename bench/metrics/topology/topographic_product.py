@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from bench.metrics.arguments import Floats
-from bench.metrics.base import Trained
+from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.distortion import codes_on_lattice
 
@@ -82,6 +82,7 @@ def _checked(vectors: ArrayLike | Tensor, positions: ArrayLike | Tensor) -> tupl
 @register(
     "topographic_product",
     direction="target",
+    effect=Effect(0.01),
     summary="Bauer and Pawelzik's: below 0 the lattice has too few dimensions, above 0 too many; (-inf, inf)",
     needs=("positions",),
     target=0.0,

@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from bench.metrics.arguments import Floats, Integers, count, indices, numbers
-from bench.metrics.base import Trained
+from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
 
 NEIGHBOURS = 10
@@ -202,6 +202,8 @@ def _of_sample(trained: Trained, space: str, points: torch.Tensor, vectors: torc
 @register(
     "trust",
     direction="higher",
+    scale="arcsine",
+    effect=Effect(0.005),
     summary=f"trustworthiness of code vectors against the data; {_SAMPLE}",
 )
 def _trust(trained: Trained) -> float | None:
@@ -212,6 +214,8 @@ def _trust(trained: Trained) -> float | None:
 @register(
     "cont",
     direction="higher",
+    scale="arcsine",
+    effect=Effect(0.005),
     summary=f"continuity of code vectors against the data; {_SAMPLE}",
 )
 def _continuity(trained: Trained) -> float | None:
@@ -222,6 +226,8 @@ def _continuity(trained: Trained) -> float | None:
 @register(
     "trust_latent",
     direction="higher",
+    scale="arcsine",
+    effect=Effect(0.005),
     summary=f"trustworthiness against the quantizer's inputs; {_SAMPLE}",
 )
 def _trust_latent(trained: Trained) -> float | None:
@@ -232,6 +238,8 @@ def _trust_latent(trained: Trained) -> float | None:
 @register(
     "cont_latent",
     direction="higher",
+    scale="arcsine",
+    effect=Effect(0.005),
     summary=f"continuity against the quantizer's inputs; {_SAMPLE}",
 )
 def _continuity_latent(trained: Trained) -> float | None:

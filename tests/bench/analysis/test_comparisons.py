@@ -1,5 +1,4 @@
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -7,13 +6,14 @@ import pytest
 from scipy import stats
 
 from bench.analysis.comparisons import CLAIMS, RANKINGS, claims, rankings
+from bench.metrics.base import Metric
 from bench.stats.estimates import holm, paired
 from bench.stats.standings import standings
 
-MSE = SimpleNamespace(name="mse", direction="lower", target=None)
-TRUST = SimpleNamespace(name="trust", direction="higher", target=None)
-MAGNIFICATION = SimpleNamespace(name="magnification", direction="target", target=1.0)
-ACTIVE = SimpleNamespace(name="active", direction="none", target=None)
+MSE = Metric("mse", None, "lower", "")
+TRUST = Metric("trust", None, "higher", "")
+MAGNIFICATION = Metric("magnification", None, "target", "", target=1.0)
+ACTIVE = Metric("active", None, "none", "")
 
 LOW = [1.0, 1.1, 1.3, 0.9, 1.2]
 NEAR = [1.1, 1.0, 1.4, 0.8, 1.3]
@@ -57,9 +57,9 @@ def test_a_ranking_is_the_standings_of_each_column():
     assert (marks["lorenz", "trust", "vq"], marks["lorenz", "trust", "fsq"]) == ("behind", "best")
     assert (marks["lorenz", "train_seconds", "vq"], marks["lorenz", "train_seconds", "fsq"]) == ("behind", "best")
     by_seed = {"vq": dict(enumerate(HIGH)), "fsq": dict(enumerate(LOW))}
-    expected = standings(by_seed, "lower", overlap=0.25)["vq"]
+    expected = standings(by_seed, "lower", overlap=0.25, effect=MSE.effect.of)["vq"]
     row = only(found, dataset="aist", metric="mse", quantizer="vq")
-    assert row["low":"p_holm"].tolist() == [expected.low, expected.high, expected.p, expected.p_holm]
+    assert row["low":"p_adjusted"].tolist() == [expected.low, expected.high, expected.p, expected.p_adjusted]
     assert (row["n"], row["mean"], row["best"], row["difference"]) == (5, expected.mean, "fsq", expected.difference)
     plain = only(rankings(table, [MSE], {}), dataset="aist", metric="mse", quantizer="vq")
     assert plain["p"] < row["p"]
@@ -98,7 +98,7 @@ def test_blanks_and_failed_cells_are_seeds_that_a_row_lacks():
     assert column(found, "standing") == {"vq": "best", "fsq": "behind", "ksom": "untested"}
     ksom = only(found, quantizer="ksom")
     assert ksom["n"] == 2
-    assert ksom[["difference", "low", "high", "p", "p_holm"]].isna().all()
+    assert ksom[["difference", "low", "high", "p", "p_adjusted"]].isna().all()
 
 
 def test_two_seeds_rank_nothing():

@@ -51,7 +51,7 @@ def test_a_run_leaves_what_it_should(finished):
     found = {path.name for path in finished.iterdir()}
     files = {"report.html", "report.md", "tables", "figures", "plan.json", "environment.json", "environments", "cells"}
     files |= {".lock"}
-    assert found == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls")}
+    assert found == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls", "spread")}
     page = (finished / "report.html").read_text()
     assert all(path.read_text().strip() in page for path in (finished / "figures").iterdir())
     assert len([*finished.glob("figures/use--*.svg")]) > 1

@@ -7,7 +7,7 @@ import pytest
 
 from bench.gate.baseline import Measured, Series
 from bench.gate.check import FALSE_ALARMS, Verdict, compare
-from bench.gate.effects import EFFECTS
+from bench.gate.effects import effect
 from bench.gate.observations import Problem
 from bench.metrics import METRICS
 from tests.builders import finished
@@ -223,9 +223,11 @@ def test_codes_by_precedence():
     assert verdict(known, {PAIR: fallen}, failed=failed).code == 3
 
 
-def test_every_metric_with_a_better_end_has_a_smallest_effect():
-    assert EFFECTS.keys() == {name for name, metric in METRICS.items() if metric.direction != "none"} | {"active"}
-    assert all(each.size > 0 for each in EFFECTS.values())
+def test_every_metric_has_a_smallest_effect():
+    assert all(effect(name).size > 0 for name in METRICS)
+    assert effect("mse").of(-2.0) == pytest.approx(0.06)  # 3 % of its value
+    assert effect("trust").of(0.9) == 0.005
+    assert effect("of_a_plug_in").of(2.0) == pytest.approx(0.1)
 
 
 def test_nothing_changed_is_called_fallen_in_at_most_one_check_of_a_hundred():

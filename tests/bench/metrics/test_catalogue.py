@@ -14,7 +14,8 @@ NAMES = (
     "mse explained error_units active usage_ppl unigram_ppl trust cont trust_latent cont_latent distortion "
     "distortion_max distortion_ratio topographic_error seq_ppl_17 seq_ppl seq_ppl_converged bits_per_frame "
     "grid_trust grid_cont topographic_product grid_correlation grid_step bits_eighth ngram_bits vector_gain "
-    "topology_gain rate_excess forecast_error steps_within_10 steps_within_20"
+    "topology_gain rate_excess forecast_error steps_within_10 steps_within_20 stability_40 stability_30 stability_20 "
+    "flip_cost reencode"
 )
 POSITIONS = {
     *("distortion", "distortion_max", "distortion_ratio", "topographic_error", "grid_trust", "grid_cont"),
@@ -56,6 +57,7 @@ def trained():
         small_budget=ConvergedBudget(cap=20, check_every=10),
         curve=(0.4, 0.21, 0.2, 0.22),
         checks=(5, 10, 15, 17),
+        encode=lambda frames: torch.cdist(frames, codebook.to(frames)).argmin(dim=1),
     )
 
 
@@ -91,6 +93,9 @@ def test_every_metric_of_a_tidy_grid(trained):
     assert values["grid_step"] < 0.7
     assert values["bits_per_frame"] == math.log2(values["seq_ppl_converged"])
     assert (values["steps_within_10"], values["steps_within_20"]) == (10, 10)
+    assert 1 >= values["stability_40"] >= values["stability_30"] >= values["stability_20"] > 0.7
+    assert 0 < values["flip_cost"] < 0.7  # tokens that change go to a neighbour on the grid
+    assert values["reencode"] == 1.0
 
 
 def test_blank_without_positions(trained):

@@ -127,7 +127,8 @@ def test_trajectories_are_what_they_were(golden, name):
 
 def test_metrics_are_what_they_were(golden):
     found, kept = metrics(), golden["metrics"]
-    assert found.keys() == kept.keys()
+    # The made-up tokenizer has no encoder, so metrics of noisy frames are blank for it.
+    assert {name for name, value in found.items() if value is not None} == kept.keys()
     for name, value in kept.items():
         tolerance = {"rel": 3e-6, "abs": 3e-6} if name in READERS else {"rel": 1e-9}
         assert found[name] == pytest.approx(value, **tolerance), name
@@ -136,5 +137,9 @@ def test_metrics_are_what_they_were(golden):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    told = {"trajectories": {name: trajectory(*which) for name, which in FAMILIES.items()}, "metrics": metrics()}
-    GOLDEN.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    measured = {name: value for name, value in metrics().items() if value is not None}
+    golden_values = {
+        "trajectories": {name: trajectory(*which) for name, which in FAMILIES.items()},
+        "metrics": measured,
+    }
+    GOLDEN.write_text(json.dumps(golden_values, indent=1) + "\n", encoding="utf-8")

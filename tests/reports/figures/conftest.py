@@ -104,7 +104,7 @@ def make():
 @pytest.fixture(scope="session")
 def run(make):
     """With every kind of row; a metric of rankings has been tested."""
-    standings = [("vq", "best"), ("som-vq", "tied"), ("fsq", "behind")]
+    standings = [("vq", "best"), ("som-vq", "undecided"), ("fsq", "behind")]
     rankings = pd.DataFrame(
         [{"dataset": LORENZ, "metric": "mse", "quantizer": row, "standing": standing} for row, standing in standings]
     )

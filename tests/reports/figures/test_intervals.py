@@ -72,8 +72,8 @@ def test_one_seed_has_no_interval(make, read):
     assert "One seed, so there are no intervals" in figure.alt
 
 
-def test_what_cannot_be_told_from_the_best_is_marked_where_there_was_a_test(make, read):
-    standings = {"vq": "best", "som-vq": "tied", "none": "behind"}
+def test_rows_that_are_not_behind_are_marked_where_there_was_a_test(make, read):
+    standings = {"vq": "best", "som-vq": "undecided", "none": "behind"}
 
     def marked(**other):
         rows = [
@@ -86,7 +86,7 @@ def test_what_cannot_be_told_from_the_best_is_marked_where_there_was_a_test(make
 
     labels, alt = marked()
     assert labels == ["vq", "som-vq"]
-    assert alt.endswith("Cannot be told from the best: vq and som-vq.")
+    assert alt.endswith("Not behind the best: vq and som-vq.")
     labels, alt = marked(**{"som-vq": "untested", "none": "untested"})
     assert labels == []
     assert "told" not in alt

@@ -164,3 +164,17 @@ def test_protocol_data_environment_and_command_close_the_page(page):
     assert "- sequences: 80\n- dt: 0.01" in text.split("## Data")[1]
     assert "- packages.torch: 2" in text.split("## Environment")[1]
     assert text.endswith("## Reproduce\n\n    python -m bench run\n")
+
+
+def test_the_spread_over_seeds_is_told_apart_by_its_source(page):
+    measured = {"dataset": "lorenz", "metric": "mse", "data": 0.62, "training": 0.21, "rest": 0.17}
+    text = page(spread=pd.DataFrame([measured, measured | {"metric": "bits", "training": None, "rest": 0.38}]))
+    (line,) = (line for line in text.splitlines() if line.startswith("**Spread"))
+    first, second = line.split("; ")
+    assert first == (
+        "**Spread over seeds** on `lorenz`: of `mse` 62 % is the draw of the data, 21 % training seed and reader and "
+        "17 % the reaction of a row to the data"
+    )
+    assert second == (
+        "of `bits` 62 % is the draw of the data and 38 % training seed, reader and the reaction of a row to the data."
+    )

@@ -13,7 +13,7 @@ def row(quantizer, role="family", **values):
 
 
 def place(quantizer, standing, metric="mse", dataset="lorenz"):
-    return {"dataset": dataset, "metric": metric, "quantizer": quantizer, "standing": standing}
+    return {"dataset": dataset, "metric": metric, "quantizer": quantizer, "best": "vq", "standing": standing}
 
 
 def shown(rows, places=None):
@@ -26,17 +26,28 @@ def line(text, quantizer):
     return next(line for line in text.splitlines() if line.startswith(f"| {quantizer} "))
 
 
-def test_what_cannot_be_told_from_the_best_shares_its_letter():
-    standings = {"a": "best", "b": "tied", "c": "identical", "d": "behind", "e": "untested"}
+def test_letters_are_those_of_the_standings():
+    standings = {"vq": "best", "b": "equivalent", "c": "identical", "d": "behind", "e": "untested", "f": "undecided"}
     text = shown([row(name) for name in standings], [place(*item) for item in standings.items()])
     signs = {name: line(text, name).split("|")[3].strip().removeprefix("0.100 ± 0.010").strip() for name in standings}
-    assert signs == {"a": "a", "b": "a", "c": "a", "d": "b", "e": "?"}
+    assert signs == {"vq": "a", "b": "a", "c": "a", "d": "b", "e": "?", "f": "?"}
     assert "**0." not in text
+
+
+def test_the_best_mean_has_its_letter_where_no_row_is_behind():
+    text = shown([row("vq"), row("b")], [place("vq", "undecided"), place("b", "undecided")])
+    assert [line(text, name).split("|")[3].strip()[-1] for name in ("vq", "b")] == ["a", "?"]
 
 
 @pytest.mark.parametrize(
     "places",
-    [None, [], [place("a", "best")], [place("a", "best"), place("b", "untested")], [place("a", "tied", dataset="x")]],
+    [
+        None,
+        [],
+        [place("a", "best")],
+        [place("a", "best"), place("b", "untested")],
+        [place("a", "undecided", dataset="x")],
+    ],
 )
 def test_a_column_that_was_not_tested_has_no_letters(places):
     text = shown([row("a"), row("b")], places)

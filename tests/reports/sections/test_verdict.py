@@ -18,7 +18,15 @@ def line(quantizer, role="family", dataset="lorenz", n=5, **values):
 
 def place(quantizer, standing, metric="mse", best="vq", n=5, **more):
     row = {"dataset": "lorenz", "metric": metric, "quantizer": quantizer, "n": n, "mean": 0.1, "best": best}
-    row |= {"difference": 0.02, "low": 0.01, "high": 0.03, "p": 0.001, "p_holm": 0.0124, "standing": standing}
+    row |= {
+        "difference": 0.02,
+        "low": 0.01,
+        "high": 0.03,
+        "p": 0.001,
+        "p_adjusted": 0.0124,
+        "seeds_needed": 12.0,
+        "standing": standing,
+    }
     return row | more
 
 
@@ -56,17 +64,17 @@ def test_the_best_alone():
 
 
 def test_all_standings():
-    standings = {"vq": "best", "a": "tied", "b": "tied", "c": "identical", "d": "behind", "e": "untested"}
+    standings = {"vq": "best", "a": "undecided", "b": "equivalent", "c": "identical", "d": "behind", "e": "untested"}
     told = said([line(name) for name in standings], [place(*item) for item in standings.items()])
     sentence = about(told, "Reconstruction")
     assert "`vq` (0.100 ± 0.010) has the best mean." in sentence
-    assert "`a` (0.100 ± 0.010) and `b` (0.100 ± 0.010) cannot be told from it at n = 5." in sentence
+    assert "Equivalent to it: `b` (0.100 ± 0.010). Undecided: `a` (0.100 ± 0.010), 12 seeds would decide." in sentence
     assert "The same on every seed: `c`. Behind it: `d` by" in sentence
     assert sentence.endswith("Not tested against it: `e`.")
 
 
 def test_a_single_row_with_a_value_is_compared_with_nothing():
-    rankings = [place("vq", "best"), place("a", "tied"), place("a", "untested", "grid_trust") | {"best": None}]
+    rankings = [place("vq", "best"), place("a", "undecided"), place("a", "untested", "grid_trust") | {"best": None}]
     sentence = about(said([line("vq"), line("a", grid_trust=0.9)], rankings), "Topology, neighbourhoods")
     assert sentence.endswith("only `a` (0.900 ± 0.090) can be ranked.")
 
@@ -78,7 +86,7 @@ def test_the_curve_is_no_finding():
 
 
 def test_a_metric_that_could_not_be_tested_says_so():
-    rankings = [place("vq", "best"), place("a", "tied")]
+    rankings = [place("vq", "best"), place("a", "undecided")]
     rankings += [place(name, s, "bits_per_frame") for name, s in (("vq", "best"), ("a", "untested"))]
     sentence = about(said([line("vq"), line("a")], rankings), "Learnability at convergence")
     assert sentence.endswith("no comparison could be tested, so nothing can be concluded.")
@@ -178,7 +186,7 @@ def test_the_papers_order_names_differences_and_codes_in_use():
 
 
 def test_an_untested_order_says_only_that():
-    told = said([line("vq"), line("a")], [place("vq", "best"), place("a", "tied")], [claim("vq", "untested")])
+    told = said([line("vq"), line("a")], [place("vq", "best"), place("a", "undecided")], [claim("vq", "untested")])
     assert "`som-vq:paper` could not be tested (n = 5)." in told
     assert "easier than" not in told
 
