@@ -14,6 +14,7 @@ from bench.planning.finished import FinishedRun
 from bench.publishing import run_report
 from bench.records.environment import environment
 from bench.records.store import Store
+from bench.stats.estimates import SIGNIFICANCE
 from bench.vocabulary import DONE
 
 End = Literal["finished", "interrupted", "lost"]
@@ -79,7 +80,7 @@ def launch(
     """
     store.clean()
     others = run_report.other_cells(store, plan)
-    if others:
+    if others and plan.significance == SIGNIFICANCE:  # later looks of an interrupted run are cells of its own command
         _note(f"{store.root} holds {others} cells of other commands, which this report leaves out")
     for line in damaged_records(plan, store):
         print(f"warning: {line}; the cell runs again", file=sys.stderr)

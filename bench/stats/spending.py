@@ -24,7 +24,7 @@ def looks(first: int, most: int) -> list[int]:
     """
     count = max(first, FEWEST_SEEDS)
     if most < count:
-        raise ValueError(f"expected at most a number of seeds of at least {count}, got {most}")
+        raise ValueError(f"expected at least {count} seeds at the last look, got {most}")
     counts = []
     while GROWTH * count <= most:
         counts.append(count)

@@ -5,6 +5,9 @@ python tests/benchmarks/calibration.py [TABLES]
 Every table has seven rows that share the effects of their seeds. False: some row is called behind whose true mean is
 that of the best. Found: rows of six that are called behind where one row leads. "former" is the paired t test without a
 moderated variance, with the same factors of p.
+
+The second table adds seeds until no row is undecided, from 3 seeds to at most 20. False: when it stops, some row is
+called behind whose true mean is that of the best, or equivalent to one from which it differs by the margin.
 """
 
 import sys
@@ -19,6 +22,7 @@ from tabulate import tabulate
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.stats.estimates import holm, paired
+from bench.stats.spending import level, looks
 from bench.stats.standings import standings
 
 ROWS = "abcdefg"
@@ -109,8 +113,47 @@ def measure(scenario: Scenario, seeds: int, count: int, behind: Callable[[Table]
     return total / count
 
 
+MARGIN = 1.0
+"""Smallest loss that matters, in standard deviations of the noise."""
+LOOKS = looks(3, 20)
+AT_THE_MARGIN = (
+    Scenario(name="six rows behind by the margin", means=(0.0, *(MARGIN,) * 6)),
+    Scenario(name="two leaders, the second behind by the margin", means=(0.0, MARGIN, *(FAR,) * 5)),
+    Scenario(name="six rows behind by the margin, t3 noise", means=(0.0, *(MARGIN,) * 6), noise="t3"),
+)
+
+
+def until_decided(table: Table, means: Mapping[str, float]) -> tuple[bool, int]:
+    """Add seeds as `bench run --until-decided` does.
+
+    Returns:
+        Whether some row was marked falsely, and the number of seeds at the end.
+    """
+    for index, count in enumerate(LOOKS):
+        seen = {name: {seed: row[seed] for seed in range(count)} for name, row in table.items()}
+        significance = level(LOOKS[: index + 1], LOOKS[-1])
+        rows = standings(seen, "lower", effect=lambda _: MARGIN, significance=significance)
+        if all(row.mark != "undecided" for row in rows.values()):
+            break
+    wrong = False
+    for name, row in rows.items():
+        if row.best is not None and name != row.best:
+            difference = means[name] - means[row.best]
+            wrong |= row.mark == "behind" and difference <= 0
+            wrong |= row.mark == "equivalent" and abs(difference) >= MARGIN
+    return wrong, count
+
+
+def added_seeds(scenario: Scenario, count: int) -> tuple[float, float]:
+    """Share of tables with a false decision, and the mean number of seeds at the end."""
+    generator = np.random.default_rng(0)
+    means = dict(zip(ROWS, scenario.means, strict=True))
+    ends = [until_decided(table, means) for table in scenario.tables(LOOKS[-1], count, generator)]
+    return sum(wrong for wrong, _ in ends) / count, sum(seeds for _, seeds in ends) / count
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
     lines = []
     for scenario in SCENARIOS:
@@ -122,6 +165,12 @@ def main() -> None:
         lines.append(line)
     heads = ["scenario", "former, 3 seeds", "now, 3 seeds", "former, 5 seeds", "now, 5 seeds"]
     print(tabulate(lines, heads, tablefmt="github"))
+    lines = []
+    for scenario in (*SCENARIOS, *AT_THE_MARGIN):
+        wrong, seeds = added_seeds(scenario, count)
+        lines.append([scenario.name, f"{100 * wrong:.1f} %", f"{seeds:.1f}"])
+    print()
+    print(tabulate(lines, ["scenario, seeds added until decided", "false", "seeds at the end"], tablefmt="github"))
 
 
 if __name__ == "__main__":
