@@ -68,13 +68,13 @@ def test_links_lead_somewhere(page):
 
 def commands(page):
     """Words after `-m bench` of every command that a page shows in a block of code."""
-    found = []
+    collected = []
     text = re.sub(r"\n +-m bench", " -m bench", page.read_text(encoding="utf-8"))
     for line in text.splitlines():
         shown = re.match(r"(?:    |- run: |.*&& )?\s*(?:\.venv/bin/)?python -m bench (.*)", line)
         if shown and "`" not in line:
-            found.append(shlex.split(re.split(r" +#| &&", shown[1])[0]))
-    return found
+            collected.append(shlex.split(re.split(r" +#| &&", shown[1])[0]))
+    return collected
 
 
 def parse(words):

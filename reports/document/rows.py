@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from reports.document.text import code, known
+from reports.document.text import code, number_in
 
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
@@ -15,7 +15,7 @@ def select(rows: Iterable[Row], **values: Any) -> list[Row]:
 
 def having(rows: Iterable[Row], column: str) -> list[Row]:
     """Rows with a number in a column."""
-    return [row for row in rows if known(row, column) is not None]
+    return [row for row in rows if number_in(row, column) is not None]
 
 
 def pluck(rows: Iterable[Mapping[str, Any]], column: str) -> list[Any]:

@@ -49,14 +49,14 @@ def spread(mean: float, half: float | None) -> str:
 
 def interval(row: Mapping[str, Any], name: str) -> str:
     """Mean of a metric and half of its 95 % confidence interval in a row of the summary; blank without a value."""
-    mean = known(row, name)
+    mean = number_in(row, name)
     if mean is None:
         return ""
-    high = known(row, f"{name}_high")
+    high = number_in(row, f"{name}_high")
     return spread(mean, None if high is None else high - mean)
 
 
-def known(row: Mapping[str, Any], name: str) -> float | None:
+def number_in(row: Mapping[str, Any], name: str) -> float | None:
     """Number in a row, or None where it is missing or blank."""
     value = row.get(name)
     return None if value is None or pd.isna(value) else float(value)

@@ -5,7 +5,7 @@ from typing import Any
 
 from reports.document.figure import Figure
 from reports.document.rows import having, pluck, select
-from reports.document.text import file_name, interval, is_family, known, listed, number, records
+from reports.document.text import file_name, interval, is_family, listed, number, number_in, records
 from reports.figures.data import ROWS, Row, RunData
 from reports.figures.drawing.canvas import CHARACTER, FAINT, PALE, SMALL, Canvas, marker, shortened, styled
 from reports.figures.drawing.palette import INK, Look
@@ -21,7 +21,7 @@ def draw(run: RunData, dataset: str) -> Iterator[Figure]:
     """One figure for each main metric that any row has on a dataset."""
     best = _not_behind(run, dataset)
     for name in MAIN:
-        rows = [r for r in run.rows[dataset] if known(r, name) is not None or (is_family(r) and r["done"] == 0)]
+        rows = [r for r in run.rows[dataset] if number_in(r, name) is not None or (is_family(r) and r["done"] == 0)]
         if having(rows[:ROWS], name):
             yield _intervals(run, dataset, name, rows[:ROWS], len(rows[ROWS:]), best.get(name, []))
 
@@ -48,7 +48,7 @@ def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more:
     axes.set_xlim(limits)
     for place, (row, label) in enumerate(zip(rows, labels, strict=True)):
         canvas.text(left - 8, TOP + LINE * (place + 0.5), label, align="right")
-        mean = known(row, name)
+        mean = number_in(row, name)
         if mean is None:
             axes.text(0.0, place, "no result", transform=axes.get_yaxis_transform(), va="center", alpha=FAINT)
             continue
@@ -60,7 +60,7 @@ def _intervals(run: RunData, dataset: str, name: str, rows: Sequence[Row], more:
             end, align = (limits[1], "right") if mean > limits[1] else (limits[0], "left")
             axes.text(end, place, words, ha=align, va="center", fontsize=SMALL, color=look.colour)
             continue
-        ends = known(row, f"{name}_low"), known(row, f"{name}_high")
+        ends = number_in(row, f"{name}_low"), number_in(row, f"{name}_high")
         values = run.done[dataset, row["quantizer"]][name].dropna()
         _row(axes, place, look, mean, ends, values[values.between(*limits)])
     ranked = sum(map(is_family, rows))
@@ -107,7 +107,7 @@ def _limits(rows: Sequence[Row], name: str) -> tuple[float, float]:
 
 def _extent(rows: Sequence[Row], name: str) -> tuple[float, float]:
     """Lowest and highest of the means and of the ends of their intervals."""
-    ends = [known(row, name + end) for row in rows for end in ("", "_low", "_high")]
+    ends = [number_in(row, name + end) for row in rows for end in ("", "_low", "_high")]
     values = [end for end in ends if end is not None]
     return min(values), max(values)
 

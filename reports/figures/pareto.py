@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reports.document.figure import Figure
 from reports.document.rows import having
-from reports.document.text import file_name, interval, known, listed
+from reports.document.text import file_name, interval, listed, number_in
 from reports.figures.data import ROWS, Row, RunData
 from reports.figures.drawing.canvas import FAINT, SMALL, Canvas, legend_height, marker, styled
 from reports.figures.drawing.palette import INK, Look
@@ -26,7 +26,7 @@ def draw(run: RunData, dataset: str) -> Iterator[Figure]:
     rows = []
     for row in having(run.rows[dataset], COST):
         # A share of exactly 0 or 1 has no place on the axis.
-        if row.get("role") in ("family", "curve") and (known(row, QUALITY) or 1.0) < 1.0:
+        if row.get("role") in ("family", "curve") and (number_in(row, QUALITY) or 1.0) < 1.0:
             rows.append(row)
     if rows:
         yield _pareto(run, dataset, rows[:ROWS])
@@ -91,10 +91,10 @@ def _family(axes: Any, rows: Sequence[Row], look: Look) -> None:
     for row in rows:
         x, y = float(row[COST]), 1.0 - float(row[QUALITY])
         thin = {"color": look.colour, "linewidth": 0.9, "alpha": FAINT}
-        cheapest, dearest = known(row, f"{COST}_low"), known(row, f"{COST}_high")
+        cheapest, dearest = number_in(row, f"{COST}_low"), number_in(row, f"{COST}_high")
         if cheapest is not None and dearest is not None:
             axes.plot([cheapest, dearest], [y, y], **thin)
-        least, most = known(row, f"{QUALITY}_low"), known(row, f"{QUALITY}_high")
+        least, most = number_in(row, f"{QUALITY}_low"), number_in(row, f"{QUALITY}_high")
         if least is not None and most is not None:
             # An interval may reach beyond 1, which a logarithmic axis has no place for.
             axes.plot([x, x], [1.0 - least, max(1.0 - most, y / 10)], **thin)

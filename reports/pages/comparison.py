@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.document.blocks import Block, Bullets, Code, Column, Facts, Page, Prose, Section, Table, TableCell
 from reports.document.rows import by_name
-from reports.document.text import code, escape, file_name, known, listed, number, records, spread
+from reports.document.text import code, escape, file_name, listed, number, number_in, records, spread
 from reports.inputs import Results
 from reports.sections.facts import seeds_of, source_title
 from reports.sections.tables import STAND_IN, heading
@@ -154,12 +154,12 @@ def _table(
 def _cell(row: Mapping[str, Any] | None) -> TableCell:
     if row is None:
         return TableCell()
-    outcome, difference = row["outcome"], known(row, "difference")
+    outcome, difference = row["outcome"], number_in(row, "difference")
     if outcome == "identical":
         return TableCell("=", 0.0)
     if difference is None:
         return TableCell(f"*{OTHER_DATA}*")
-    low, high = known(row, "low"), known(row, "high")
+    low, high = number_in(row, "low"), number_in(row, "high")
     half = None if low is None or high is None else (high - low) / 2
     word = "" if outcome in BLANK else f" **{outcome}**"
     return TableCell(spread(difference, half) + word, difference)

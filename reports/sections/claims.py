@@ -5,7 +5,7 @@ from typing import Any
 
 from reports.document.blocks import Bullets
 from reports.document.rows import pluck, select, unique
-from reports.document.text import code, interval, known, listed, number
+from reports.document.text import code, interval, listed, number, number_in
 from reports.studies import Order, studies
 
 Row = Mapping[str, Any]
@@ -20,7 +20,7 @@ def seeds(values: Sequence[Any]) -> str:
 
 def chance(row: Row) -> str:
     """Corrected p as the end of a sentence; blank where there is none."""
-    p = known(row, "p_adjusted" if "p_adjusted" in row else "p_holm")
+    p = number_in(row, "p_adjusted" if "p_adjusted" in row else "p_holm")
     if p is None:
         return ""
     return ", p < 0.001" if p < 0.001 else f", p = {p:.3f}"
@@ -28,7 +28,7 @@ def chance(row: Row) -> str:
 
 def bounds(row: Row) -> str:
     """95 % confidence interval and p of a difference."""
-    low, high = known(row, "low"), known(row, "high")
+    low, high = number_in(row, "low"), number_in(row, "high")
     if low is None or high is None:
         return chance(row).removeprefix(", ")
     half = (high - low) / 2
@@ -112,7 +112,7 @@ def _against(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    low, high, value = known(row, "low"), known(row, "high"), row["difference"]
+    low, high, value = number_in(row, "low"), number_in(row, "high"), row["difference"]
     shown = number(value, None if low is None or high is None else (high - low) / 2)
     between = bounds(row)
     return f"{shown}, {between}" if between else shown

@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.document.blocks import Block, Prose, Section, TableCell, table_of
 from reports.document.rows import by_name, pluck, select, unique
-from reports.document.text import FEW_SEEDS, code, escape, file_name, known, records, spread
+from reports.document.text import FEW_SEEDS, code, escape, file_name, number_in, records, spread
 from reports.sections.tables import STAND_IN as STAND_IN_TAG
 from reports.studies import PublishedTable, Study, study_of
 
@@ -113,8 +113,8 @@ def _refusal(
 
 
 def _compare(figure: Mapping[str, Any], row: Mapping[str, Any], reading: str, refusal: str) -> dict[str, Any]:
-    mean, high, std = known(row, reading), known(row, f"{reading}_high"), known(row, f"{reading}_std")
-    n = int(known(row, f"{reading}_n") or 0)
+    mean, high, std = number_in(row, reading), number_in(row, f"{reading}_high"), number_in(row, f"{reading}_std")
+    n = int(number_in(row, f"{reading}_n") or 0)
     if mean is None:
         mark = ABSENT
     elif refusal:
@@ -122,7 +122,7 @@ def _compare(figure: Mapping[str, Any], row: Mapping[str, Any], reading: str, re
     elif n < FEW_SEEDS or std is None:
         mark = SEEDS
     else:
-        near = abs(mean - figure["mean"]) <= _tolerance(std, known(figure, "std"), figure["decimals"])
+        near = abs(mean - figure["mean"]) <= _tolerance(std, number_in(figure, "std"), figure["decimals"])
         mark = AGREES if near else DIFFERS
     names = ("table", "dataset", "method", "grid", "metric", "decimals")
     return {name: figure[name] for name in names} | {
@@ -197,6 +197,6 @@ def _ours(
     }
     line |= dict.fromkeys(map(escape, readings), "")
     for row in rows:
-        value = spread(row["mean"], known(row, "std"))
+        value = spread(row["mean"], number_in(row, "std"))
         line[escape(row["reading"])] = TableCell(f"{value} {signs.get(row['mark'], '')}".strip(), row["mean"])
     return line

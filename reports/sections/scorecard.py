@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.document.blocks import Block, Bullets, Column, Prose, Section, Table, TableCell
 from reports.document.rows import by_name, codes, having, pluck, select
-from reports.document.text import code, escape, file_name, known, listed, number, records
+from reports.document.text import code, escape, file_name, listed, number, number_in, records
 from reports.sections.facts import source_title
 
 Row = Mapping[str, Any]
@@ -165,14 +165,14 @@ def _cell(question: Question, row: Row | None, column: Mapping[str, Row]) -> Tab
     if standing == "behind":
         words += f" {_amount(question, row, column)}"
     elif standing == "undecided":
-        needed = known(row, "seeds_needed")
+        needed = number_in(row, "seeds_needed")
         words += " more than 1,000 seeds" if needed is None else f" {needed:.0f} seeds"
     return TableCell(words, float(row["mean"]), kind=KINDS.get(standing, ""))
 
 
 def _amount(question: Question, row: Row, column: Mapping[str, Row]) -> str:
     """Difference from the best with its interval: "+54 % (38 to 70)"."""
-    numbers = [known(row, part) for part in ("difference", "low", "high")]
+    numbers = [number_in(row, part) for part in ("difference", "low", "high")]
     if question.unit == "%":
         base = abs(float(column[row["best"]]["mean"])) or 1.0
         numbers = [None if value is None else 100 * value / base for value in numbers]

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from reports.document.rows import select, unique
-from reports.document.text import code, known, listed, records
+from reports.document.text import code, listed, number_in, records
 
 
 def spread_lines(spread: pd.DataFrame) -> list[str]:
@@ -27,7 +27,7 @@ def _sources(rows: list[dict[str, Any]]) -> str:
 
 
 def _shares(row: Mapping[str, Any]) -> str:
-    training = known(row, "training")
+    training = number_in(row, "training")
     shares = [f"{_percent(row['data'])} is the draw of the data"]
     if training is None:
         shares.append(f"{_percent(row['rest'])} training seed, reader and the reaction of a row to the data")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.document.blocks import Block, Column, Prose, Table, TableCell, table_of
 from reports.document.rows import having, quantizers, select, unique
-from reports.document.text import escape, file_name, interval, is_family, known, listed, number, records
+from reports.document.text import escape, file_name, interval, is_family, listed, number, number_in, records
 from reports.selection import MAIN
 
 LETTERS = {
@@ -134,9 +134,9 @@ def standing_letters(rankings: pd.DataFrame | None, dataset: str) -> dict[tuple[
 
 def measured(row: Mapping[str, Any], name: str, letter: str = "") -> TableCell:
     """Mean and interval of a metric, with n where it has fewer values than the row; blank without a value."""
-    n = known(row, f"{name}_n")
+    n = number_in(row, f"{name}_n")
     fewer = f" (n = {n:.0f})" if n and n < row["done"] else ""
-    return TableCell(interval(row, name) + fewer, known(row, name), letter)
+    return TableCell(interval(row, name) + fewer, number_in(row, name), letter)
 
 
 def heading(name: str, metrics: Mapping[str, Mapping[str, Any]], unit: str = "") -> Column:

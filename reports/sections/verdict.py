@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.document.blocks import Block, Bullets, Prose, Section
 from reports.document.rows import by_name, having, pluck, quantizers, select
-from reports.document.text import FEW_SEEDS, code, escape, interval, is_family, known, listed, number, records
+from reports.document.text import FEW_SEEDS, code, escape, interval, is_family, listed, number, number_in, records
 from reports.sections.claims import bounds, papers_order, seeds, topology
 
 Row = Mapping[str, Any]
@@ -129,9 +129,9 @@ def _dataset(summary: Sequence[Row], rankings: Sequence[Row], claims: Sequence[R
 def _caution(rows: Sequence[Row]) -> list[str]:
     beaten = []
     for row in rows:
-        trigram, reader = known(row, "ngram_bits"), known(row, "bits_per_frame")
+        trigram, reader = number_in(row, "ngram_bits"), number_in(row, "bits_per_frame")
         if trigram is not None and reader is not None and trigram < reader:
-            n = known(row, "bits_per_frame_n")
+            n = number_in(row, "bits_per_frame_n")
             beaten.append(
                 f"{code(row['quantizer'])} ({number(trigram)} against {number(reader)}{f', n = {n:.0f}' if n else ''})"
             )
@@ -208,20 +208,20 @@ def _names(rows: Sequence[Row]) -> str:
 
 
 def _open(row: Row, shown: Mapping[str, str]) -> str:
-    needed = known(row, "seeds_needed")
+    needed = number_in(row, "seeds_needed")
     enough = "more than 1,000" if needed is None else f"{needed:.0f}"
     return f"{shown[row['quantizer']]}, {enough} seeds would decide"
 
 
 def _behind(row: Row) -> str:
-    low, high = known(row, "low"), known(row, "high")
+    low, high = number_in(row, "low"), number_in(row, "high")
     half = None if low is None or high is None else (high - low) / 2
     between = bounds(row)
     return f"{code(row['quantizer'])} by {number(row['difference'], half)}" + (f" ({between})" if between else "")
 
 
 def _flat(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if known(row, LATTICE) == 0 and not known(row, f"{LATTICE}_std")]
+    return [row for row in rows if number_in(row, LATTICE) == 0 and not number_in(row, f"{LATTICE}_std")]
 
 
 def _by_construction(aspect: Aspect, rows: Sequence[Row]) -> list[str]:

@@ -29,8 +29,8 @@ def ran(tmp_path):
         asked = {"quantizers": quantizers, "datasets": "lorenz", "protocol": "tiny", "seeds": "4"} | changes
         plan = make(Request(**asked))
         store = Store(tmp_path / name)
-        told = {"schema": SCHEMA, "command": ["python", "-m", "bench", "run"]}
-        write_json(store.root / "plan.json", cells.values(plan) | told)
+        output = {"schema": SCHEMA, "command": ["python", "-m", "bench", "run"]}
+        write_json(store.root / "plan.json", cells.values(plan) | output)
         write_json(store.root / "environment.json", {"device": "cpu", "commit": name})
         for cell in plan.cells:
             record = {"key": cell.key, "cell": {"tokenizer_key": cell.tokenizer_key}, "device": "cpu", "finished": 0.0}

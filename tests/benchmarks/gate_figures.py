@@ -36,15 +36,15 @@ Draw = Callable[[Values, int, np.random.Generator], Values]
 
 def pool(rows: Table) -> Values:
     """Every row's trainings by seed; all rows have the same seeds."""
-    found = {}
+    collected = {}
     for pair, row in rows.items():
         series = (row.trainings, row.null)
-        of = [list(zip(*(each.values[name] for name in row.trainings.values), strict=True)) for each in series]
-        seeds = [seed for each in series for seed in each.data_seeds]
+        of = [list(zip(*(item.values[name] for name in row.trainings.values), strict=True)) for item in series]
+        seeds = [seed for item in series for seed in item.data_seeds]
         values = np.array([*of[0], *of[1]], dtype=float)
         blocks = [values[np.array(seeds) == seed] for seed in row.trainings.data_seeds]
-        found[pair] = np.array([block[: min(map(len, blocks))] for block in blocks])
-    return found
+        collected[pair] = np.array([block[: min(map(len, blocks))] for block in blocks])
+    return collected
 
 
 def real(values: Values, needed: int, rng: np.random.Generator) -> Values:
@@ -94,18 +94,24 @@ def planted(after: Table, pair: Pair, metric: str, size: float, *, share: bool) 
 
 def caught(before: Table, after: Table, pair: Pair, metric: str) -> bool:
     """Whether the gate calls this metric of this row fallen."""
-    return (*pair, metric) in {(each.row, each.dataset, each.metric) for each in fell(before, after)}
+    return (*pair, metric) in {
+        (comparison.row, comparison.dataset, comparison.metric) for comparison in fell(before, after)
+    }
 
 
 def reach(before: Table, pair: Pair, metric: str) -> float:
     """The smallest loss that a baseline says that it can see."""
-    found = compare(before, before, {})[0]
-    return next(each.reach for each in found if (each.row, each.dataset, each.metric) == (*pair, metric))
+    comparisons = compare(before, before, {})[0]
+    return next(
+        comparison.reach
+        for comparison in comparisons
+        if (comparison.row, comparison.dataset, comparison.metric) == (*pair, metric)
+    )
 
 
 def fell(before: Table, after: Table) -> list[Comparison]:
     """What the gate calls fallen."""
-    return [each for each in compare(before, after, {})[0] if each.outcome == "regressed"]
+    return [comparison for comparison in compare(before, after, {})[0] if comparison.outcome == "regressed"]
 
 
 def at_reach(rows: Table, values: Values, draw: Draw, needed: int, pair: Pair, metric: str, trials: int) -> str:
@@ -127,30 +133,30 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("baseline", type=Path)
     parser.add_argument("--trials", type=int, default=500)
-    told = parser.parse_args()
-    rows = read(told.baseline).rows
+    done = parser.parse_args()
+    rows = read(done.baseline).rows
     values = pool(rows)
     seeds, trainings, _ = next(iter(values.values())).shape
     if trainings < FEWEST:
         parser.error(f"expected {FEWEST} trainings a seed, got {trainings}: bench baseline --null-pairs makes them")
     whole = 2 + math.ceil(PAIRS / seeds)
-    print(f"{len(rows)} rows over {seeds} seeds, drawn from {trainings} trainings a seed; {told.trials} trials a line")
+    print(f"{len(rows)} rows over {seeds} seeds, drawn from {trainings} trainings a seed; {done.trials} trials a line")
     lines = []
     for draw, needed in ((normal, whole), (real, min(whole, trainings))):
         name = f"{draw.__name__}, {(needed - 2) * seeds} null pairs"
         rng = np.random.default_rng(0)
-        alarms = [fell(*trial(rows, draw(values, needed, rng))) for _ in range(told.trials)]
+        alarms = [fell(*trial(rows, draw(values, needed, rng))) for _ in range(done.trials)]
         false = sum(map(bool, alarms))
-        lines.append([name, "nothing", "", f"{false / told.trials:.1%}", ""])
+        lines.append([name, "nothing", "", f"{false / done.trials:.1%}", ""])
         for metric, pair in itertools.product(PLANTED, rows):
             shown = []
-            for _ in range(told.trials):
+            for _ in range(done.trials):
                 before, after = trial(rows, draw(values, needed, rng))
                 broken = planted(after, pair, metric, PLANTED[metric], share=metric == "mse")
                 shown.append(caught(before, broken, pair, metric))
             size = f"{PLANTED[metric]:.0%}" if metric == "mse" else f"{PLANTED[metric]:g}"
-            share = sum(shown) / told.trials
-            smallest = "" if share >= POWER else at_reach(rows, values, draw, needed, pair, metric, told.trials)
+            share = sum(shown) / done.trials
+            smallest = "" if share >= POWER else at_reach(rows, values, draw, needed, pair, metric, done.trials)
             lines.append([name, f"{metric} {size}", " on ".join(pair), f"{share:.1%}", smallest])
     head = ["trials", "planted", "in", "called fallen", "smallest loss seen; called fallen"]
     print(tabulate(lines, headers=head, tablefmt="pipe", disable_numparse=True))

@@ -74,11 +74,11 @@ def training(
 
 def step_seconds(label: str, num_codes: int, count: int, size: Size, device: str) -> float:
     """Median seconds of a step of `count` replicas, points of the learning curve included."""
-    found = []
+    collected = []
     for repeat in range(size.repeats + 1):
         ready = training(label, num_codes, range(count), size, device)
-        found.append(_timed(ready, device) / size.steps if repeat else 0.0)
-    return statistics.median(found[1:])
+        collected.append(_timed(ready, device) / size.steps if repeat else 0.0)
+    return statistics.median(collected[1:])
 
 
 def eager_loop_seconds(label: str, num_codes: int, size: Size, device: str) -> float:
@@ -155,12 +155,12 @@ def paper(jobs: int | None, protocol: str = "paper", device: str = "cuda") -> st
         except subprocess.TimeoutExpired:
             last = f"stopped after {LONGEST} s; cells done: {len(list(Path(folder, 'cells').glob('*.json')))}"
         seconds = time.perf_counter() - begun
-        told = f"Protocol `{protocol}`, seven families, two datasets: {seconds:.0f} s (goal 180) with "
-        told += f"{jobs or 'the default number of'} processes. {last}"
+        output = f"Protocol `{protocol}`, seven families, two datasets: {seconds:.0f} s (goal 180) with "
+        output += f"{jobs or 'the default number of'} processes. {last}"
         report = Path(folder, "report.md")
         text = report.read_text(encoding="utf-8") if report.exists() else ""
         section = text.partition("## Where the time goes")[2].partition("\n## ")[0]
-        return f"{told}\n{section}"
+        return f"{output}\n{section}"
 
 
 def tests() -> str:

@@ -55,14 +55,14 @@ def child(body, frames):
 
 
 def test_paper_size(benchmark):
-    found = [[], []]
+    actual = [[], []]
 
     def turns():
-        for body, into in zip((OURS, THEIRS), found, strict=True):
+        for body, into in zip((OURS, THEIRS), actual, strict=True):
             into.append(child(body, 17_820))
 
     benchmark.pedantic(turns, rounds=3)
-    ours, theirs = (sorted(part, key=lambda each: each["seconds"])[1] for part in found)
+    ours, theirs = (sorted(part, key=lambda sample: sample["seconds"])[1] for part in actual)
     # Row order breaks scikit-learn's ties, and seventeen frames share a code.
     assert ours["values"] == pytest.approx(theirs["values"], abs=0.02)
     benchmark.extra_info |= {
@@ -79,14 +79,14 @@ def test_paper_size(benchmark):
 
 
 def test_a_hundred_thousand_frames(benchmark):
-    found = benchmark.pedantic(child, args=(OURS, 100_000), rounds=1)
+    actual = benchmark.pedantic(child, args=(OURS, 100_000), rounds=1)
     benchmark.extra_info |= {
         "work": "trustworthiness and continuity, N = 100,000, K = 1,024, k = 10",
         "peer": "",
-        "ours": found["seconds"],
+        "ours": actual["seconds"],
         "theirs": None,
         "goal": None,
         "limit": 120.0,
         "rounds": 1,
-        "note": f"peak memory of the process {found['peak'] / 2**20:,.0f} MB; goal 120 s and 2,048 MB",
+        "note": f"peak memory of the process {actual['peak'] / 2**20:,.0f} MB; goal 120 s and 2,048 MB",
     }

@@ -33,8 +33,8 @@ def main():
         status = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT, env=job_environment(1)).returncode
         if status:
             sys.exit(status)
-        found = [each["extra_info"] for each in json.loads(measured.read_text(encoding="utf-8"))["benchmarks"]]
-    text = page(found, load)
+        actual = [item["extra_info"] for item in json.loads(measured.read_text(encoding="utf-8"))["benchmarks"]]
+    text = page(actual, load)
     if sys.argv[1:]:
         print(text)
         return
@@ -43,10 +43,10 @@ def main():
     PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
-def page(found, load):
+def page(measurements, load):
     """The part of the page that is measured."""
-    pairs = [each for each in found if "work" in each]
-    points = [each for each in found if "curve" in each]
+    pairs = [comparison for comparison in measurements if "work" in comparison]
+    points = [comparison for comparison in measurements if "curve" in comparison]
     return "\n\n".join(part for part in (circumstances(load), against(pairs), growth(points)) if part)
 
 
@@ -54,17 +54,17 @@ def circumstances(load):
     """Where and with what."""
     facts = environment("cpu")
     versions = facts["packages"] | {name: importlib.metadata.version(name) for name in PEERS if _installed(name)}
-    told = [
+    output = [
         f"{datetime.date.today():%-d %B %Y}, {facts['processor']}, {facts['cores']} cores, {facts['platform']}, "
         f"Python {facts['python']}, commit {facts['commit'][:12]}{' with changes' if facts['modified'] else ''}.",
         ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     ]
     if load > 0.5:
-        told.append(
+        output.append(
             f"Other programs were running when it began (load {load:.1f}). Ratios are of pairs timed in turn, on the "
             "clock of the process, and hold; seconds may be too long."
         )
-    return "\n".join(textwrap.fill(line, 120, break_long_words=False) for line in told)
+    return "\n".join(textwrap.fill(line, 120, break_long_words=False) for line in output)
 
 
 def _installed(name):
@@ -108,11 +108,11 @@ def compared(pair):
     if goal is None:
         ratio = ours / theirs
         return seconds(ours), seconds(theirs), f"{ratio:.2f}x the time", f"<= {limit:g}x", yes(ratio <= limit)
-    ratio, told = theirs / ours, f">= {goal:g}x"
+    ratio, output = theirs / ours, f">= {goal:g}x"
     reached = ratio >= goal
     if limit is not None:
-        reached, told = reached and ours <= limit, f"{told}, <= {limit:g} s"
-    return seconds(ours), seconds(theirs), f"{ratio:.1f}x as fast", told, yes(reached)
+        reached, output = reached and ours <= limit, f"{output}, <= {limit:g} s"
+    return seconds(ours), seconds(theirs), f"{ratio:.1f}x as fast", output, yes(reached)
 
 
 def yes(reached):
@@ -132,14 +132,14 @@ def growth(points):
     if not points:
         return ""
     curves = defaultdict(list)
-    for each in points:
-        curves[each["curve"], each["axis"], each["most"]].append((each["at"], each["seconds"]))
+    for item in points:
+        curves[item["curve"], item["axis"], item["most"]].append((item["at"], item["seconds"]))
     lines = ["| work | over | measured | exponent | of the last step | at most |", "|---|---|---|---|---|---|"]
     for (curve, axis, most), measured in curves.items():
         measured.sort()
-        told = ", ".join(f"{at:,}: {seconds(value)}" for at, value in measured)
+        output = ", ".join(f"{at:,}: {seconds(value)}" for at, value in measured)
         last = exponent(measured[-2:])
-        lines.append(f"| {curve} | {axis} | {told} | {exponent(measured):.2f} | {last:.2f} | {most:g} |")
+        lines.append(f"| {curve} | {axis} | {output} | {exponent(measured):.2f} | {last:.2f} | {most:g} |")
     return "\n".join(lines)
 
 

@@ -69,8 +69,8 @@ def test_update(against, what, sequences, length, readers, updates):
 
     run()
     plain()
-    found, expected = ([reader.plain_loss(inputs, targets).item() for reader in each] for each in (ours, theirs))
-    assert found == pytest.approx(expected, rel=1e-4)
+    actual, expected = ([reader.plain_loss(inputs, targets).item() for reader in item] for item in (ours, theirs))
+    assert actual == pytest.approx(expected, rel=1e-4)
     against(
         run,
         plain,

@@ -61,24 +61,24 @@ def parts(folder):
 def test_quick(benchmark, tmp_path):
     if len(os.sched_getaffinity(0)) < CORES:
         pytest.skip(f"needs {CORES} cores")
-    found = {}
+    collected = {}
 
     def turns():
         command = [sys.executable, "-m", "bench", *RUN, "--jobs", str(CORES), "--out", str(tmp_path / "run")]
-        found["ours"] = timed(command)
-        found["theirs"] = timed(
+        collected["ours"] = timed(command)
+        collected["theirs"] = timed(
             [sys.executable, "-c", ONE_PROCESS, *RUN, "--jobs", "1", "--out", str(tmp_path / "one")]
         )
 
     benchmark.pedantic(turns, rounds=1)
-    wall, busy = found["ours"]
+    wall, busy = collected["ours"]
     spent = parts(tmp_path / "run")
     spent["start-up, data and the rest"] = busy - sum(spent.values())
     benchmark.extra_info |= {
         "work": "the quick run: 42 cells, every metric, 2 cores (wall-clock time)",
         "peer": "its cells one after another in one process",
         "ours": wall,
-        "theirs": found["theirs"][0],
+        "theirs": collected["theirs"][0],
         "goal": 1.8,
         "limit": 420.0,
         "rounds": 1,

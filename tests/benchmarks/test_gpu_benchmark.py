@@ -46,10 +46,10 @@ def test_the_paper_protocol_is_timed_and_its_profile_quoted(benchmark_file, monk
         return subprocess.CompletedProcess(command, 0, "70 of 70 cells done; report: x\n", "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    told = benchmark_file.paper(jobs=2)
-    assert "(goal 180) with 2 processes. 70 of 70 cells done" in told
-    assert "here" in told
-    assert "there" not in told
+    output = benchmark_file.paper(jobs=2)
+    assert "(goal 180) with 2 processes. 70 of 70 cells done" in output
+    assert "here" in output
+    assert "there" not in output
 
 
 def test_a_protocol_that_takes_too_long_is_told(benchmark_file, monkeypatch):

@@ -8,7 +8,7 @@ PAIR = {"work": "a step", "peer": "a library", "ours": 0.002, "theirs": 0.009, "
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({}, ("2 ms", "9 ms", "4.5x as fast", ">= 4x", "yes")),
         ({"goal": 5.0}, ("2 ms", "9 ms", "4.5x as fast", ">= 5x", "**no**")),
@@ -17,8 +17,8 @@ PAIR = {"work": "a step", "peer": "a library", "ours": 0.002, "theirs": 0.009, "
         ({"theirs": None, "goal": None, "limit": 120.0}, ("2 ms", "", "", "<= 120 s", "yes")),
     ],
 )
-def test_a_ratio_is_held_against_its_goal(changes, told):
-    assert performance.compared(PAIR | changes) == told
+def test_a_ratio_is_held_against_its_goal(changes, expected):
+    assert performance.compared(PAIR | changes) == expected
 
 
 def test_notes_are_numbered_and_shares_of_the_peak_told():

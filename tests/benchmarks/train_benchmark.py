@@ -76,7 +76,7 @@ def test_vq(against, our_steps, batches):
         quantizer._codebook.embed.copy_(vectors[None])
         quantizer._codebook.embed_avg.copy_(vectors[None])
         quantizer._codebook.cluster_size.fill_(1.0)
-    theirs = their_steps(quantizer, batches, lambda found: (found[0], found[2].sum()))
+    theirs = their_steps(quantizer, batches, lambda output: (output[0], output[2].sum()))
     work = "training step of VQ, K = 1,024, D = 8, batch 256"
     ours = our_steps("vq", 1_024)
     against(ours, theirs, work=work, peer="vector-quantize-pytorch", goal=4.0, steps=STEPS)
@@ -84,7 +84,7 @@ def test_vq(against, our_steps, batches):
 
 def test_fsq(against, our_steps, batches):
     peer = pytest.importorskip("vector_quantize_pytorch", reason="vector-quantize-pytorch is not installed")
-    theirs = their_steps(peer.FSQ(levels=[8, 5, 5, 5], dim=WIDTH), batches, lambda found: (found[0], 0.0))
+    theirs = their_steps(peer.FSQ(levels=[8, 5, 5, 5], dim=WIDTH), batches, lambda output: (output[0], 0.0))
     work = "training step of FSQ, levels 8 5 5 5, D = 8, batch 256"
     ours = our_steps("fsq", 1_024)
     against(ours, theirs, work=work, peer="vector-quantize-pytorch", goal=1.2, steps=STEPS)

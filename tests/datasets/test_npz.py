@@ -57,8 +57,8 @@ def test_every_window_is_one_of_its_splits_sequences(walks: dict[str, np.ndarray
     assert not owners["train"] & owners["val"]
     assert not (owners["train"] | owners["val"]) & owners["test"]
     other = datasets.load(f"npz:{write(walks)}", seed=2, window=20, width=3)
-    assert {split: each.shape for split, each in other.frames.items()} == {
-        split: each.shape for split, each in sequences.frames.items()
+    assert {split: value.shape for split, value in other.frames.items()} == {
+        split: value.shape for split, value in sequences.frames.items()
     }
 
 
@@ -112,14 +112,14 @@ def test_check_names_what_does_not_vary_in_training(write: Any) -> None:
 def test_one_array_of_sequences_is_the_same_as_one_a_key(write: Any) -> None:
     values = np.random.default_rng(0).normal(size=(10, 30, 4)).astype(np.float32)
     together = datasets.load(f"npz:{write({'x': values})}", seed=4)
-    apart = datasets.load(f"npz:{write({f'{i:06d}': each for i, each in enumerate(values)}, 'apart.npz')}", seed=4)
+    apart = datasets.load(f"npz:{write({f'{i:06d}': item for i, item in enumerate(values)}, 'apart.npz')}", seed=4)
     for split in datasets.SPLITS:
         np.testing.assert_array_equal(together.frames[split], apart.frames[split])
 
 
 def test_points_in_space_keep_together(write: Any) -> None:
     values = np.random.default_rng(0).normal(size=(10, 30, 4, 3))
-    for arrays in ({"x": values}, {str(number): each for number, each in enumerate(values)}):
+    for arrays in ({"x": values}, {str(number): item for number, item in enumerate(values)}):
         sequences = datasets.load(f"npz:{write(arrays)}")
         assert sequences.points.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
     flat = datasets.load(f"npz:{write({'x': values.reshape(10, 30, 12)})}")

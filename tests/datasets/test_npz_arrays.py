@@ -31,28 +31,28 @@ def test_arrays_of_several_types_give_what_float64_gives(
 ) -> None:
     values = whole_numbers(seed)
     mixed = {
-        f"{number:02d}": np.asarray(each, dtype=kind, order="F" if fortran else "C")
-        for number, (each, kind) in enumerate(zip(values, kinds, strict=True))
+        f"{number:02d}": np.asarray(item, dtype=kind, order="F" if fortran else "C")
+        for number, (item, kind) in enumerate(zip(values, kinds, strict=True))
     }
     exact = {name: values[int(name)].astype(np.float64) for name in mixed}
-    found = datasets.load(saved(tmp_path / "w.npz", mixed), seed=seed)
+    loaded = datasets.load(saved(tmp_path / "w.npz", mixed), seed=seed)
     expected = datasets.load(saved(tmp_path / "w.npz", exact), seed=seed)
     for split in datasets.SPLITS:
-        np.testing.assert_allclose(found.standardised[split], expected.standardised[split], atol=1e-5)
+        np.testing.assert_allclose(loaded.standardised[split], expected.standardised[split], atol=1e-5)
 
 
 def test_the_type_of_the_first_array_does_not_round_the_others(tmp_path: Path) -> None:
-    values = {f"{number:02d}": each + 0.25 for number, each in enumerate(whole_numbers())}
+    values = {f"{number:02d}": item + 0.25 for number, item in enumerate(whole_numbers())}
     expected = datasets.load(saved(tmp_path / "w.npz", values))
     for name in values:  # whichever is read first
         changed = values | {name: values[name].astype(np.int8)}
-        found = datasets.load(saved(tmp_path / "w.npz", changed))
-        back = [each.standardised["train"] * each.transform.scale + each.transform.mean for each in (found, expected)]
+        loaded = datasets.load(saved(tmp_path / "w.npz", changed))
+        back = [item.standardised["train"] * item.transform.scale + item.transform.mean for item in (loaded, expected)]
         assert np.abs(back[0] - back[1]).max() < 0.3
 
 
 def test_sequences_without_frames_are_left_out(tmp_path: Path) -> None:
-    values = {f"{number:02d}": each for number, each in enumerate(whole_numbers())}
+    values = {f"{number:02d}": item for number, item in enumerate(whole_numbers())}
     for nothing in (np.zeros((0, 3)), np.zeros((0, 7))):
         loaded = datasets.load(saved(tmp_path / "w.npz", values | {"nothing": nothing}))
         assert loaded.notes["sequences_too_short"] == 1
@@ -81,7 +81,7 @@ def test_sequences_without_frames_are_left_out(tmp_path: Path) -> None:
     ],
 )
 def test_the_one_odd_array_is_named(tmp_path: Path, changes: dict[str, np.ndarray], message: str) -> None:
-    values = {f"{number:02d}": each for number, each in enumerate(whole_numbers())}
+    values = {f"{number:02d}": item for number, item in enumerate(whole_numbers())}
     dataset = datasets.create(saved(tmp_path / "w.npz", values | changes))
     for look in (dataset.settled, dataset.check):
         with pytest.raises(DataError, match=message) as caught:
@@ -100,6 +100,6 @@ def test_a_file_of_nothing_but_empty_sequences_is_refused(tmp_path: Path) -> Non
 
 def test_the_smallest_integers_are_numbers(tmp_path: Path) -> None:
     for kind in (np.int8, np.int32):
-        values = {f"{number:02d}": each.astype(kind) for number, each in enumerate(whole_numbers())}
+        values = {f"{number:02d}": item.astype(kind) for number, item in enumerate(whole_numbers())}
         values["05"][0, 0] = np.iinfo(kind).min
         assert Npz(path=saved(tmp_path / "w.npz", values).removeprefix("npz:")).settled()["sequences"] == 12

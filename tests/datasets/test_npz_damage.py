@@ -32,8 +32,8 @@ def member(values: bytes, name: str = "s03.npy", kind: int = zipfile.ZIP_STORED)
     """The file with the member of that name replaced."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content())) as old, zipfile.ZipFile(file, "w") as new:
-        for each in old.namelist():
-            new.writestr(each, values if each == name else old.read(each), kind)
+        for item in old.namelist():
+            new.writestr(item, values if item == name else old.read(item), kind)
         if name not in old.namelist():
             new.writestr(name, values, kind)
     return file.getvalue()
@@ -94,12 +94,12 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("case", list(WRONG))
 def test_a_damaged_file_is_one_error_that_names_it(tmp_path: Path, case: str) -> None:
-    make, told = WRONG[case]
+    make, output = WRONG[case]
     path = tmp_path / "walks.npz"
     path.write_bytes(make())
     dataset = Npz(path=str(path))
     for look in (dataset.settled, dataset.check, lambda: datasets.load(f"npz:{path}")):
-        with pytest.raises(DataError, match=rf"(?i){told}") as caught:
+        with pytest.raises(DataError, match=rf"(?i){output}") as caught:
             look()
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -120,13 +120,13 @@ def test_damage_anywhere_is_an_error_or_changes_nothing(
     path = tmp_path / "walks.npz"
     path.write_bytes(damaged)
     try:
-        found = dict(npz_arrays.arrays(path, npz_arrays.headers(path)))
+        actual = dict(npz_arrays.arrays(path, npz_arrays.headers(path)))
     except DataError as error:
         assert str(path) in str(error)
     else:
         expected = sequences()
-        assert found.keys() == expected.keys()
-        assert all((found[key] == values).all() for key, values in expected.items())
+        assert actual.keys() == expected.keys()
+        assert all((actual[key] == values).all() for key, values in expected.items())
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -137,5 +137,5 @@ def test_every_version_of_the_header_is_read(tmp_path: Path, version: tuple[int,
             with archive.open(f"{name}.npy", "w") as file:
                 np.lib.format.write_array(file, values, version=version)
     np.savez(tmp_path / "same.npz", **sequences())  # type: ignore[arg-type]
-    found, expected = (datasets.load(f"npz:{tmp_path / name}") for name in ("walks.npz", "same.npz"))
-    np.testing.assert_array_equal(found.frames["test"], expected.frames["test"])
+    loaded, expected = (datasets.load(f"npz:{tmp_path / name}") for name in ("walks.npz", "same.npz"))
+    np.testing.assert_array_equal(loaded.frames["test"], expected.frames["test"])

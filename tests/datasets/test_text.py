@@ -184,7 +184,7 @@ def commas(tmp_path, monkeypatch):
     ],
 )
 def test_a_path_may_have_commas(commas, text, files):
-    paths = [told.get("path") for told in datasets_of(text).values()]
+    paths = [output.get("path") for output in datasets_of(text).values()]
     assert [path and Path(path).name for path in paths] == files
 
 

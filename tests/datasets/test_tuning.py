@@ -25,9 +25,9 @@ def test_a_tuners_seed_has_no_test_split(name):
     tuned = datasets.load(name, seed=datasets.TUNING, sequences=12)
     assert tuned.frames["test"] is tuned.frames["val"]
     assert tuned.standardised["test"] is tuned.standardised["val"]
-    own = datasets.get(name)(sequences=12).load(datasets.TUNING)
-    assert np.array_equal(own.frames["val"], tuned.frames["val"])
-    assert not np.array_equal(own.frames["test"], tuned.frames["test"])
+    mine = datasets.get(name)(sequences=12).load(datasets.TUNING)
+    assert np.array_equal(mine.frames["val"], tuned.frames["val"])
+    assert not np.array_equal(mine.frames["test"], tuned.frames["test"])
     last = datasets.load(name, seed=LARGEST_SEED, sequences=12)
     assert last.frames["test"] is not last.frames["val"]
 
@@ -51,8 +51,10 @@ def test_dances_that_any_seed_tests_are_trained_on_by_none():
 def test_sequences_that_any_seed_tests_are_trained_on_by_none():
     counts = {f"walk{number}": 2 for number in range(40)}
     drawn = [windows.draw(counts, 60, seed) for seed in (0, 1, datasets.TUNING)]
-    tested = {name for each in drawn for name, _ in each["test"]}
-    assert tested.isdisjoint(name for each in drawn for split in ("train", "val") for name, _ in each[split])
+    tested = {name for drawn_part in drawn for name, _ in drawn_part["test"]}
+    assert tested.isdisjoint(
+        name for drawn_part in drawn for split in ("train", "val") for name, _ in drawn_part[split]
+    )
     assert datasets.get("cmu")().test_apart
 
 

@@ -48,8 +48,8 @@ def test_sizes_by_hand() -> None:
 def test_test_sequences_do_not_move_with_the_seed_and_the_others_do() -> None:
     held = named([1] * 40)
     drawn = [draw(held, 40, seed) for seed in range(4)]
-    assert len({frozenset(each["test"]) for each in drawn}) == 1
-    assert len({frozenset(each["val"]) for each in drawn}) == 4
+    assert len({frozenset(drawn_part["test"]) for drawn_part in drawn}) == 1
+    assert len({frozenset(drawn_part["val"]) for drawn_part in drawn}) == 4
 
 
 def test_sequences_that_cannot_be_split_are_told() -> None:

@@ -234,9 +234,9 @@ def test_a_hundred_steps_with_codes_that_nothing_hits_agree_with_vector_quantize
             smoothed = library.vector_quantize_pytorch.laplace_smoothing(book.cluster_size, codes, book.eps)
             book.cluster_size.copy_(smoothed * total)
         for quantizer in tried.values():
-            found = quantizer.encode(z)
-            quantizer.update(z, found, torch.tensor(0.0))
-        chosen.update(found.tolist())
+            actual = quantizer.encode(z)
+            quantizer.update(z, actual, torch.tensor(0.0))
+        chosen.update(actual.tolist())
         torch.testing.assert_close(tried[smoothing].codebook, other.codebook, rtol=0, atol=1e-5)
     assert 10 < len(chosen) < codes
     errors = {name: (quantizer.codebook - other.codebook).abs().max().item() for name, quantizer in tried.items()}

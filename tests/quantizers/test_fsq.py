@@ -99,10 +99,10 @@ def test_codes_behind_projections_agree_with_vector_quantize_pytorch(levels: tup
     assert clear.float().mean() > 0.99
     with torch.no_grad():
         expected, expected_codes = other(z[None])
-        found = ours(z)
-    assert torch.equal(found.codes[clear], expected_codes[0].long()[clear])
-    torch.testing.assert_close(found.quantized[clear], expected[0][clear])
-    assert found.codes.unique().numel() > 0.1 * math.prod(levels)
+        actual = ours(z)
+    assert torch.equal(actual.codes[clear], expected_codes[0].long()[clear])
+    torch.testing.assert_close(actual.quantized[clear], expected[0][clear])
+    assert actual.codes.unique().numel() > 0.1 * math.prod(levels)
     every = torch.arange(math.prod(levels))
     with torch.no_grad():
         torch.testing.assert_close(ours.decode(every), other.indices_to_codes(every))

@@ -13,12 +13,12 @@ FAMILIES = ["vq", "vq-reset", "som-hard", "ksom", "som-vq", "vq-vae", "fsq"]
 @pytest.fixture(scope="module")
 def drawn():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    found = {}
+    collected = {}
     for name in FAMILIES:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
         trials = [study.ask() for _ in range(20)]
-        found[name] = [(trial, quantizers.families()[name].cls.suggest(trial)) for trial in trials]
-    return found
+        collected[name] = [(trial, quantizers.families()[name].cls.suggest(trial)) for trial in trials]
+    return collected
 
 
 @pytest.mark.parametrize("name", FAMILIES)

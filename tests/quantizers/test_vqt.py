@@ -140,7 +140,7 @@ def test_a_residual_codes_digits_are_its_stages_codes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "asked", "found", "facts"),
+    ("label", "asked", "size", "facts"),
     [
         ("vqt-rvq", 256, 256, {"stages": 2, "codes_each": 16}),
         ("vqt-rvq", 250, 256, {"stages": 2, "codes_each": 16}),
@@ -150,9 +150,9 @@ def test_a_residual_codes_digits_are_its_stages_codes() -> None:
         ("vqt-vq", 100, 100, {}),
     ],
 )
-def test_k_is_the_nearest_that_the_peer_can_have(label: str, asked: int, found: int, facts: dict[str, Any]) -> None:
+def test_k_is_the_nearest_that_the_peer_can_have(label: str, asked: int, size: int, facts: dict[str, Any]) -> None:
     quantizer = quantizers.create(label, num_codes=asked, code_dim=8)
-    assert quantizer.num_codes == len(quantizer.codebook) == found
+    assert quantizer.num_codes == len(quantizer.codebook) == size
     assert quantizer.describe() == facts
 
 

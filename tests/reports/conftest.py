@@ -26,10 +26,10 @@ def make():
     ):
         statuses = {name: [status] * seeds for name in names} | (statuses or {})
         table = [
-            {"quantizer": name, "dataset": dataset, "real": real, "seed": seed, "status": each}
+            {"quantizer": name, "dataset": dataset, "real": real, "seed": seed, "status": item}
             | {"mse": (values or {}).get(name, 0.1) + 0.01 * seed, "active": 50.0}
             for name in names
-            for seed, each in enumerate(statuses[name])
+            for seed, item in enumerate(statuses[name])
         ]
         summary = [
             {"quantizer": name, "dataset": dataset, "real": real, "role": "family", "cells": len(statuses[name])}
@@ -82,6 +82,6 @@ def ranked():
     def rows(metric="mse", dataset="lorenz", **standings):
         shared = {"dataset": dataset, "metric": metric, "n": 3, "mean": 0.123, "best": next(iter(standings))}
         shared |= {"difference": 0.01, "low": -0.1, "high": 0.1, "p": 0.5, "p_holm": 0.5}
-        return pd.DataFrame([shared | {"quantizer": name, "standing": each} for name, each in standings.items()])
+        return pd.DataFrame([shared | {"quantizer": name, "standing": value} for name, value in standings.items()])
 
     return rows

@@ -113,24 +113,24 @@ def test_a_cell_shows_its_code_and_its_neighbours(visit, row, kind):
     section = page.locator("details.section").filter(has=page.locator(f"summary code:text-is('{row}')"))
     section.locator("summary").click()
     map_ = section.locator("figure.map")
-    cells, told, picture = map_.get_by_role("gridcell"), map_.locator(".told"), map_.locator(".board svg")
+    cells, output, picture = map_.get_by_role("gridcell"), map_.locator(".told"), map_.locator(".board svg")
     cells.nth(5).wait_for()
     assert cells.count() == 6
     cells.nth(0).hover()
-    assert told.inner_text().startswith("Row 1 of 2, column 1 of 3: 5 test frames")
-    assert "1.5" in told.inner_text()
+    assert output.inner_text().startswith("Row 1 of 2, column 1 of 3: 5 test frames")
+    assert "1.5" in output.inner_text()
     assert [cells.nth(i).get_attribute("class") or "" for i in range(6)] == ["", "empty near", "", "near", "near", ""]
     assert picture.locator(f".chosen {kind}").count() == 1
     assert picture.locator(f".near {kind}").count() == 2  # the third neighbour has no code
     cells.nth(0).focus()
     page.keyboard.press("ArrowRight")
-    assert told.inner_text() == "Row 1 of 2, column 2 of 3: no code here, or one that no frame has."
+    assert output.inner_text() == "Row 1 of 2, column 2 of 3: no code here, or one that no frame has."
     assert picture.locator(f".chosen {kind}").count() == 0
     page.keyboard.press("ArrowDown")
     assert cells.nth(4).evaluate("cell => cell === document.activeElement")
     assert picture.locator(f".near {kind}").count() == 4
     cells.nth(5).click()
-    assert told.inner_text().startswith("Row 2 of 2, column 3 of 3: 3 test frames")
+    assert output.inner_text().startswith("Row 2 of 2, column 3 of 3: 3 test frames")
     shares = "cells => cells.map(cell => Number(cell.style.getPropertyValue('--share')))"
     assert cells.evaluate_all(shares)[2] == 1.0  # most frames
     map_.get_by_role("combobox").select_option("umatrix")

@@ -32,17 +32,17 @@ def test_a_difference_is_paired_over_seeds_and_told_with_its_direction(ran):
     before = ran("before", lambda cell: {"mse": BEFORE[cell.seed], "trust": BEFORE[cell.seed]})
     after = ran("after", lambda cell: {name: WORSE[cell.seed] for name in ("mse", "trust") if cell.row == "vq"})
     after_values = list(WORSE.values())
-    found = changes.changes(*loaded(before, after))
-    row = found[(found["quantizer"] == "vq") & (found["metric"] == "mse")].iloc[0]
+    changed = changes.changes(*loaded(before, after))
+    row = changed[(changed["quantizer"] == "vq") & (changed["metric"] == "mse")].iloc[0]
     test = stats.ttest_rel(after_values, list(BEFORE.values()))
     assert (row["n"], row["p"]) == (4, pytest.approx(test.pvalue))
     assert (row["first"], row["second"]) == (pytest.approx(0.115), pytest.approx(0.215))
     interval = test.confidence_interval(0.95)
     assert (row["low"], row["high"]) == (pytest.approx(interval.low), pytest.approx(interval.high))
     assert row["p_holm"] == pytest.approx(2 * test.pvalue)  # ksom's is the larger of the two
-    assert outcomes(found)["vq"] == "worse"
-    assert outcomes(found, "trust")["vq"] == "better"
-    assert set(outcomes(found, "active").values()) == {"identical"}
+    assert outcomes(changed)["vq"] == "worse"
+    assert outcomes(changed, "trust")["vq"] == "better"
+    assert set(outcomes(changed, "active").values()) == {"identical"}
 
 
 def test_a_target_is_compared_by_the_distance_from_it(ran):
@@ -56,9 +56,9 @@ def test_a_target_is_compared_by_the_distance_from_it(ran):
 def test_failed_cells_and_seeds_of_one_run_alone_are_left_out(ran):
     before = ran("before", lambda cell: {"mse": BEFORE[cell.seed]})
     failed = ran("after", lambda cell: {"mse": WORSE[cell.seed]}, status=lambda c: "done" if c.seed < 2 else "failed")
-    found = changes.changes(*loaded(before, failed))
-    assert set(found["n"]) == {2}
-    assert set(found["outcome"]) == {"untested"}
+    changed = changes.changes(*loaded(before, failed))
+    assert set(changed["n"]) == {2}
+    assert set(changed["outcome"]) == {"untested"}
     fewer = ran("fewer", lambda cell: {"mse": WORSE[cell.seed]}, seeds="0,2,3")
     assert set(changes.changes(*loaded(before, fewer))["n"]) == {3}
 
@@ -70,23 +70,23 @@ def test_other_data_are_not_paired(ran):
     assert outcomes(changes.changes(*runs))["vq"] == "worse"  # the records say that the content is the same
     for record in runs[1].run.records.values():
         record["data"]["sha256"] += " of 20"
-    found = changes.changes(*runs)
-    assert set(found["outcome"]) == {changes.OTHER_DATA}
-    assert found["difference"].isna().all()
+    changed = changes.changes(*runs)
+    assert set(changed["outcome"]) == {changes.OTHER_DATA}
+    assert changed["difference"].isna().all()
     assert ("dataset.sequences", "12", "20") in [(d.what, d.first, d.second) for d in changes.differences(*runs)]
 
 
 def test_what_differs_is_found_and_named(ran):
     before = ran("before", lambda cell: {})
     after = ran("after", lambda cell: {}, settings=("vq.decay=0.9",), codebook_size=8)
-    found = {each.what: each for each in changes.differences(*loaded(before, after))}
-    assert found["parameters.decay"].rows == ("vq on lorenz",)
-    assert (found["parameters.decay"].first, found["parameters.decay"].second) == (
+    actual = {item.what: item for item in changes.differences(*loaded(before, after))}
+    assert actual["parameters.decay"].rows == ("vq on lorenz",)
+    assert (actual["parameters.decay"].first, actual["parameters.decay"].second) == (
         str(quantizers.get("vq")[1]["decay"]),
         "0.9",
     )
-    assert (found["codes"].first, found["codes"].second, found["codes"].rows) == ("16", "8", ())
-    assert (found["environment.commit"].first, found["environment.commit"].second) == ("before", "after")
+    assert (actual["codes"].first, actual["codes"].second, actual["codes"].rows) == ("16", "8", ())
+    assert (actual["environment.commit"].first, actual["environment.commit"].second) == ("before", "after")
     same = changes.differences(*loaded(before, before))
     assert same == []
 
@@ -152,20 +152,20 @@ def test_a_run_that_ended_before_its_first_record_still_has_its_page(ran):
 
 def test_a_finished_run_is_reported_without_the_plug_in_of_a_dataset(ran):
     folder = ran("run", lambda cell: {})
-    told = json.loads((folder / "plan.json").read_text())
-    told["cells"][0]["dataset"] = "music"
-    write_json(folder / "plan.json", told)
+    kept = json.loads((folder / "plan.json").read_text())
+    kept["cells"][0]["dataset"] = "music"
+    write_json(folder / "plan.json", kept)
     finished_runs.again(folder)
     assert "music" in (folder / "report.md").read_text()
 
 
 def test_quantizers_of_a_plug_in_need_no_plug_in(ran):
     folder = ran("run", lambda cell: {})
-    told = json.loads((folder / "plan.json").read_text())
-    for cell in told["cells"]:
+    kept = json.loads((folder / "plan.json").read_text())
+    for cell in kept["cells"]:
         if cell["row"] == "vq":
             cell["row"] = cell["quantizer"] = "<script>alert(1)</script>"
-    write_json(folder / "plan.json", told)
+    write_json(folder / "plan.json", kept)
     finished_runs.again(folder)
     text = (folder / "report.html").read_text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text

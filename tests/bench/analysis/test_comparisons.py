@@ -46,19 +46,19 @@ def test_a_ranking_is_the_standings_of_each_column():
             cells("fsq", dataset="aist", mse=LOW, trust=NEAR, train_seconds=NEAR),
         ]
     )
-    found = rankings(table, [MSE, TRUST], {"aist": 0.25})
-    assert tuple(found) == RANKINGS
-    keys = list(found[["dataset", "metric", "quantizer"]].itertuples(index=False, name=None))
+    ranked = rankings(table, [MSE, TRUST], {"aist": 0.25})
+    assert tuple(ranked) == RANKINGS
+    keys = list(ranked[["dataset", "metric", "quantizer"]].itertuples(index=False, name=None))
     assert keys == [
         (d, m, q) for d in ("lorenz", "aist") for m in ("mse", "trust", "train_seconds") for q in ("vq", "fsq")
     ]
-    marks = dict(zip(keys, found["standing"], strict=True))
+    marks = dict(zip(keys, ranked["standing"], strict=True))
     assert (marks["lorenz", "mse", "vq"], marks["lorenz", "mse", "fsq"]) == ("best", "behind")
     assert (marks["lorenz", "trust", "vq"], marks["lorenz", "trust", "fsq"]) == ("behind", "best")
     assert (marks["lorenz", "train_seconds", "vq"], marks["lorenz", "train_seconds", "fsq"]) == ("behind", "best")
     by_seed = {"vq": dict(enumerate(HIGH)), "fsq": dict(enumerate(LOW))}
     expected = standings(by_seed, "lower", overlap=0.25, effect=MSE.effect.of)["vq"]
-    row = only(found, dataset="aist", metric="mse", quantizer="vq")
+    row = only(ranked, dataset="aist", metric="mse", quantizer="vq")
     assert row["low":"p_adjusted"].tolist() == [expected.low, expected.high, expected.p, expected.p_adjusted]
     assert (row["n"], row["mean"], row["best"], row["difference"]) == (5, expected.mean, "fsq", expected.difference)
     plain = only(rankings(table, [MSE], {}), dataset="aist", metric="mse", quantizer="vq")
@@ -68,8 +68,8 @@ def test_a_ranking_is_the_standings_of_each_column():
 @pytest.mark.parametrize("role", ["published", "reference", "control", "curve"])
 def test_only_families_are_ranked(role):
     table = pd.concat([cells("vq", mse=NEAR), cells("fsq", mse=HIGH), cells("other", role=role, mse=LOW)])
-    found = rankings(table, [MSE], {})
-    assert column(found, "standing") == {"vq": "best", "fsq": "behind"}
+    ranked = rankings(table, [MSE], {})
+    assert column(ranked, "standing") == {"vq": "best", "fsq": "behind"}
 
 
 def test_a_metric_without_a_better_end_is_not_ranked():
@@ -79,9 +79,9 @@ def test_a_metric_without_a_better_end_is_not_ranked():
 
 def test_a_target_is_ranked_by_distance():
     table = pd.concat([cells("vq", magnification=LOW), cells("fsq", magnification=[-4.1, -4.0, -4.4, -4.2, -3.9])])
-    found = rankings(table, [MAGNIFICATION], {})
-    assert column(found, "standing") == {"vq": "best", "fsq": "behind"}
-    assert column(found, "mean")["fsq"] == pytest.approx(-4.12)
+    ranked = rankings(table, [MAGNIFICATION], {})
+    assert column(ranked, "standing") == {"vq": "best", "fsq": "behind"}
+    assert column(ranked, "mean")["fsq"] == pytest.approx(-4.12)
 
 
 def test_blanks_and_failed_cells_are_seeds_that_a_row_lacks():
@@ -94,17 +94,17 @@ def test_blanks_and_failed_cells_are_seeds_that_a_row_lacks():
             cells("som-hard", status="failed", mse=[0.1, 0.1, 0.1, 0.2, 0.1]),
         ]
     )
-    found = rankings(table, [MSE], {})
-    assert column(found, "standing") == {"vq": "best", "fsq": "behind", "ksom": "untested"}
-    ksom = only(found, quantizer="ksom")
+    ranked = rankings(table, [MSE], {})
+    assert column(ranked, "standing") == {"vq": "best", "fsq": "behind", "ksom": "untested"}
+    ksom = only(ranked, quantizer="ksom")
     assert ksom["n"] == 2
     assert ksom[["difference", "low", "high", "p", "p_adjusted"]].isna().all()
 
 
 def test_two_seeds_rank_nothing():
-    found = rankings(pd.concat([cells("vq", mse=[1.0, 1.1]), cells("fsq", mse=[5.0, 5.2])]), [MSE], {})
-    assert set(found["standing"]) == {"untested"}
-    assert found["best"].isna().all()
+    ranked = rankings(pd.concat([cells("vq", mse=[1.0, 1.1]), cells("fsq", mse=[5.0, 5.2])]), [MSE], {})
+    assert set(ranked["standing"]) == {"untested"}
+    assert ranked["best"].isna().all()
 
 
 def test_order_of_rows_does_not_matter():
@@ -120,8 +120,8 @@ def test_order_of_rows_does_not_matter():
         (lambda t: rankings(t, [MSE], {}), ["dataset", "metric", "quantizer"]),
         (lambda t: claims(t, {}), ["dataset", "claim", "metric", "quantizer", "against"]),
     ):
-        found, again = (function(t).sort_values(keys, ignore_index=True) for t in (table, mixed))
-        pd.testing.assert_frame_equal(found, again)
+        actual, again = (function(t).sort_values(keys, ignore_index=True) for t in (table, mixed))
+        pd.testing.assert_frame_equal(actual, again)
 
 
 def test_two_rows_of_one_cell_are_refused():
@@ -151,17 +151,17 @@ def test_topology_gain_against_zero_its_vectors_and_sorted_codes():
             cells("none", role="reference", topology_gain=gain, vector_gain=vectors),
         ]
     )
-    found = claims(table, {})
-    assert tuple(found) == CLAIMS
-    assert list(found[["quantizer", "against"]].itertuples(index=False, name=None)) == [
+    claimed = claims(table, {})
+    assert tuple(claimed) == CLAIMS
+    assert list(claimed[["quantizer", "against"]].itertuples(index=False, name=None)) == [
         ("som-vq", "0"),
         ("som-vq", "vector_gain"),
         ("som-vq", "vq+sorted"),
         ("fsq:2d", "0"),
         ("fsq:2d", "vq+sorted"),
     ]
-    assert set(found["claim"]) == set(found["metric"]) == {"topology_gain"}
-    assert list(found["outcome"]) == ["above", "above", "not separable", "below", "below"]
+    assert set(claimed["claim"]) == set(claimed["metric"]) == {"topology_gain"}
+    assert list(claimed["outcome"]) == ["above", "above", "not separable", "below", "below"]
     pairs = [
         (gain, [0.0] * 5),
         (gain, vectors),
@@ -170,9 +170,9 @@ def test_topology_gain_against_zero_its_vectors_and_sorted_codes():
         ([-x for x in gain], control),
     ]
     p = [stats.ttest_rel(*pair).pvalue for pair in pairs]
-    assert found["p"].tolist() == pytest.approx(p)
-    assert found["p_holm"].tolist() == pytest.approx(holm(p))
-    assert found["difference"].tolist() == pytest.approx([np.mean(a) - np.mean(b) for a, b in pairs])
+    assert claimed["p"].tolist() == pytest.approx(p)
+    assert claimed["p_holm"].tolist() == pytest.approx(holm(p))
+    assert claimed["difference"].tolist() == pytest.approx([np.mean(a) - np.mean(b) for a, b in pairs])
 
 
 def test_comparisons_use_the_seeds_that_both_have():
@@ -183,11 +183,11 @@ def test_comparisons_use_the_seeds_that_both_have():
             cells("ksom", topology_gain=[0.3, 0.31, None, None, None]),
         ]
     )
-    found = claims(table, {})
-    against = only(found, quantizer="som-vq", against="vq+sorted")
+    claimed = claims(table, {})
+    against = only(claimed, quantizer="som-vq", against="vq+sorted")
     assert (against["n"], against["p"]) == (3, paired([0.3, 0.31, 0.2], [0.1, 0.2, 0.15]).p)
-    assert only(found, quantizer="som-vq", against="0")["n"] == 4
-    few = only(found, quantizer="ksom", against="0")
+    assert only(claimed, quantizer="som-vq", against="0")["n"] == 4
+    few = only(claimed, quantizer="ksom", against="0")
     assert (few["n"], few["outcome"]) == (2, "untested")
     assert math.isnan(few["p"])
     assert math.isnan(few["difference"])
@@ -213,10 +213,10 @@ def test_the_papers_order():
             cells("som-vq:paper", role="published", seq_ppl=HIGH, bits_per_frame=LOW),
         ]
     )
-    found = claims(table, {})
-    assert set(found["claim"]) == {"paper order"}
-    assert set(found["metric"]) == {"seq_ppl"}
-    outcomes = dict(zip(zip(found["quantizer"], found["against"], strict=True), found["outcome"], strict=True))
+    claimed = claims(table, {})
+    assert set(claimed["claim"]) == {"paper order"}
+    assert set(claimed["metric"]) == {"seq_ppl"}
+    outcomes = dict(zip(zip(claimed["quantizer"], claimed["against"], strict=True), claimed["outcome"], strict=True))
     assert outcomes == {
         ("som-vq", "vq"): "below",
         ("som-vq", "som-hard"): "not separable",
@@ -225,12 +225,12 @@ def test_the_papers_order():
         ("som-vq:paper", "som-hard"): "above",
         ("som-vq:paper", "vq-vae:paper"): "above",
     }
-    tested = found.dropna(subset="p")
+    tested = claimed.dropna(subset="p")
     assert tested["p_holm"].tolist() == pytest.approx(holm(tested["p"]))
 
 
 def test_overlap_of_a_dataset_widens_its_claims_only():
     table = pd.concat([cells("som-vq", dataset=dataset, topology_gain=LOW) for dataset in ("lorenz", "aist")])
-    found = claims(table, {"aist": 0.25})
-    assert only(found, dataset="lorenz")["p"] == paired(LOW, [0.0] * 5).p
-    assert only(found, dataset="aist")["p"] == paired(LOW, [0.0] * 5, 0.25).p
+    claimed = claims(table, {"aist": 0.25})
+    assert only(claimed, dataset="lorenz")["p"] == paired(LOW, [0.0] * 5).p
+    assert only(claimed, dataset="aist")["p"] == paired(LOW, [0.0] * 5, 0.25).p

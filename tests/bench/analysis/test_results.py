@@ -48,15 +48,15 @@ def excess(plan, records):
 def test_rate_excess_is_read_off_plain_vqs_curve_of_the_same_seed():
     """Seed 1 pays a bit more everywhere: against its own curve that makes no difference."""
     plan = made()
-    found = excess(plan, {cell.key: record(cell, float(cell.seed)) for cell in plan.cells})
+    excesses = excess(plan, {cell.key: record(cell, float(cell.seed)) for cell in plan.cells})
     for seed in (0, 1):
         for row in CURVE:
-            assert found[row, seed] == 0.0
-        assert found["som-vq", seed] == pytest.approx(2.5 - 3.0)
-        assert found["ksom", seed] == 0.0
-        assert found["kmeans", seed] == pytest.approx(1.0 - 1.5)
+            assert excesses[row, seed] == 0.0
+        assert excesses["som-vq", seed] == pytest.approx(2.5 - 3.0)
+        assert excesses["ksom", seed] == 0.0
+        assert excesses["kmeans", seed] == pytest.approx(1.0 - 1.5)
         for row in ("fsq", "vq-vae", "vq+shuffled", "vq+sorted", "none"):
-            assert pd.isna(found[row, seed])
+            assert pd.isna(excesses[row, seed])
 
 
 def test_rate_excess_is_blank_without_a_curve_of_the_same_seed_and_for_what_is_not_done():
@@ -67,16 +67,16 @@ def test_rate_excess_is_blank_without_a_curve_of_the_same_seed_and_for_what_is_n
             del records[cell.key]
         if cell.seed == 0 and cell.row == "som-vq":
             records[cell.key] |= {"status": "failed"}
-    found = excess(plan, records)
-    assert pd.isna(found["som-vq", 0])
-    assert found["ksom", 0] == 0.0
-    assert {row for (row, seed), value in found.items() if seed == 1 and not pd.isna(value)} == set()
+    excesses = excess(plan, records)
+    assert pd.isna(excesses["som-vq", 0])
+    assert excesses["ksom", 0] == 0.0
+    assert {row for (row, seed), value in excesses.items() if seed == 1 and not pd.isna(value)} == set()
 
 
 def test_a_vq_of_other_values_makes_no_curve():
     plan = made(settings=("vq.decay=0.9",))
-    found = excess(plan, {cell.key: record(cell, 0.0) for cell in plan.cells})
-    assert all(pd.isna(value) for value in found.values())
+    excesses = excess(plan, {cell.key: record(cell, 0.0) for cell in plan.cells})
+    assert all(pd.isna(value) for value in excesses.values())
 
 
 def test_the_summary_of_a_group_is_that_of_its_done_cells_with_a_value():
@@ -89,14 +89,14 @@ def test_the_summary_of_a_group_is_that_of_its_done_cells_with_a_value():
         status = "failed" if cell.seed == 3 or cell.row == "fsq" else "done"
         records[cell.key] = {"key": cell.key, "status": status, "metrics": measured, "device": "cpu"}
     absent = (Unavailable("vq", "music", 0, "not on this machine"),)
-    told = summary(results(finished(dataclasses.replace(plan, unavailable=absent), records)))
-    assert told[["quantizer", "dataset", "cells", "done"]].to_numpy().tolist() == [
+    summed = summary(results(finished(dataclasses.replace(plan, unavailable=absent), records)))
+    assert summed[["quantizer", "dataset", "cells", "done"]].to_numpy().tolist() == [
         ["vq", "lorenz", 4, 3],
         ["ksom", "lorenz", 4, 3],
         ["fsq", "lorenz", 4, 0],
         ["vq", "music", 1, 0],
     ]
-    vq, ksom, fsq, _ = told.to_dict("records")
+    vq, ksom, fsq, _ = summed.to_dict("records")
     assert [vq[name] for name in ("mse", "mse_std", "mse_n")] == [2.0, 1.0, 3]
     assert [vq["mse_low"], vq["mse_high"]] == pytest.approx([2 - 2.4841, 2 + 2.4841], abs=1e-4)
     assert (vq["active"], vq["active_n"], ksom["mse"], ksom["mse_n"]) == (50.0, 1, 5.0, 1)
@@ -105,9 +105,9 @@ def test_the_summary_of_a_group_is_that_of_its_done_cells_with_a_value():
 
 def test_without_records_the_summary_is_empty():
     plan = made(("vq",))
-    told = summary(results(finished(plan, {})))
-    assert len(told) == 0
-    assert [*told][:2] == ["quantizer", "dataset"]
+    summed = summary(results(finished(plan, {})))
+    assert len(summed) == 0
+    assert [*summed][:2] == ["quantizer", "dataset"]
 
 
 @pytest.mark.slow
@@ -117,8 +117,8 @@ def test_a_hundred_thousand_records_are_summarised_within_ten_seconds():
     names = [(f"row {row}", seed) for row in range(20_000) for seed in range(5)]
     cells = [dataclasses.replace(cell, row=row, seed=seed, key=f"{row} {seed}") for row, seed in names]
     metrics = {name: 0.1 for name, metric in METRICS.items() if metric.function}
-    records = {each.key: {"key": each.key, "status": "done", "metrics": metrics, "device": "cpu"} for each in cells}
+    records = {item.key: {"key": item.key, "status": "done", "metrics": metrics, "device": "cpu"} for item in cells}
     begun = time.process_time()
-    told = summary(results(finished(dataclasses.replace(plan, cells=tuple(cells)), records)))
+    summed = summary(results(finished(dataclasses.replace(plan, cells=tuple(cells)), records)))
     assert time.process_time() - begun < 10
-    assert len(told) == 20_000
+    assert len(summed) == 20_000

@@ -14,18 +14,18 @@ def test_it_tells_what_is_here_and_how_to_get_the_rest(monkeypatch, capsys, tmp_
     monkeypatch.setattr(sys, "argv", ["bench", "doctor"])
     with pytest.raises(SystemExit) as stopped:
         main.main()
-    told = capsys.readouterr()
-    assert (stopped.value.code, told.err) == (0, "")
-    assert f"torch {importlib.metadata.version('torch')}" in told.out
-    assert f"data directory: {tmp_path / 'data'} (not there yet" in told.out
-    assert "OMP_NUM_THREADS=3" in told.out
-    assert "dataset aist: AIST++ not found" in told.out
-    assert "python -m bench data fetch aist" in told.out
-    assert "dataset cmu: on this machine\n" in told.out
-    assert "dataset aist-standin: on this machine (a stand-in, synthetic)" in told.out
-    assert "npz:PATH" in told.out
-    assert "\nextra test: " in told.out
-    assert "GPU" in told.out
+    output = capsys.readouterr()
+    assert (stopped.value.code, output.err) == (0, "")
+    assert f"torch {importlib.metadata.version('torch')}" in output.out
+    assert f"data directory: {tmp_path / 'data'} (not there yet" in output.out
+    assert "OMP_NUM_THREADS=3" in output.out
+    assert "dataset aist: AIST++ not found" in output.out
+    assert "python -m bench data fetch aist" in output.out
+    assert "dataset cmu: on this machine\n" in output.out
+    assert "dataset aist-standin: on this machine (a stand-in, synthetic)" in output.out
+    assert "npz:PATH" in output.out
+    assert "\nextra test: " in output.out
+    assert "GPU" in output.out
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ def test_an_extra_that_lacks_something_has_its_command(monkeypatch, tmp_path):
 
 
 def test_memory_is_told_where_the_system_tells_it():
-    told = doctor._memory()
-    assert told == "unknown" or (Path("/proc/meminfo").exists() and "GiB" in told)
+    output = doctor._memory()
+    assert output == "unknown" or (Path("/proc/meminfo").exists() and "GiB" in output)

@@ -75,37 +75,37 @@ def filled(row):
 
 
 def test_references_and_controls_have_their_roles_and_metrics(finished):
-    found = table(finished)
-    assert [*found] == [*ROWS]
-    assert [row["role"] for row in found.values()] == ["family"] * 2 + ["reference"] * 2 + ["control"] * 3
-    assert filled(found["none"]) == {"mse", "explained", "error_units"}
-    assert not filled(found["kmeans"]) & {"steps_within_10", "steps_within_20", "topographic_error"}
-    assert filled(found["vq+sorted"]) >= {"topographic_error", "topology_gain", "grid_step"}
-    assert not filled(found["vq"]) & filled(found["vq+sorted"])
-    assert "bits_per_frame" in filled(found["vq+shuffled"])
-    assert filled(found["som-vq+shuffled-grid"]) < filled(found["som-vq"])
+    rows = table(finished)
+    assert [*rows] == [*ROWS]
+    assert [row["role"] for row in rows.values()] == ["family"] * 2 + ["reference"] * 2 + ["control"] * 3
+    assert filled(rows["none"]) == {"mse", "explained", "error_units"}
+    assert not filled(rows["kmeans"]) & {"steps_within_10", "steps_within_20", "topographic_error"}
+    assert filled(rows["vq+sorted"]) >= {"topographic_error", "topology_gain", "grid_step"}
+    assert not filled(rows["vq"]) & filled(rows["vq+sorted"])
+    assert "bits_per_frame" in filled(rows["vq+shuffled"])
+    assert filled(rows["som-vq+shuffled-grid"]) < filled(rows["som-vq"])
 
 
 def test_the_autoencoder_alone_is_the_floor_of_the_error(finished):
-    found = {row: float(each["mse"]) for row, each in table(finished).items() if each["mse"]}
-    assert all(found["none"] <= found[row] for row in ("vq", "som-vq"))
+    actual = {row: float(value["mse"]) for row, value in table(finished).items() if value["mse"]}
+    assert all(actual["none"] <= actual[row] for row in ("vq", "som-vq"))
 
 
 def test_a_control_trains_nothing_and_adds_no_weights(finished):
-    found = table(finished)
+    rows = table(finished)
     for control in ("vq+sorted", "vq+shuffled", "som-vq+shuffled-grid"):
         base = control.partition("+")[0]
-        assert found[control]["train_seconds"] == found[base]["train_seconds"]
-        assert record(finished, control)["cell"]["tokenizer_key"] == found[base]["key"]
+        assert rows[control]["train_seconds"] == rows[base]["train_seconds"]
+        assert record(finished, control)["cell"]["tokenizer_key"] == rows[base]["key"]
     weights = {name.removesuffix(".safetensors") for name in stamps(finished, "*.safetensors") if ".codes." not in name}
-    assert weights == {found[row]["key"] for row in ("vq", "som-vq", "none", "kmeans")}
+    assert weights == {rows[row]["key"] for row in ("vq", "som-vq", "none", "kmeans")}
 
 
 def test_a_null_line_keeps_its_draws_and_tells_their_mean(finished):
-    told = record(finished, "som-vq+shuffled-grid")
-    draws = told["null"]["grid_step"]
+    kept = record(finished, "som-vq+shuffled-grid")
+    draws = kept["null"]["grid_step"]
     assert len(draws) == PERMUTATIONS
-    assert told["metrics"]["grid_step"] == pytest.approx(sum(draws) / PERMUTATIONS)
+    assert kept["metrics"]["grid_step"] == pytest.approx(sum(draws) / PERMUTATIONS)
 
 
 def test_the_curves_of_readers_are_kept_beside_their_metrics(bench, copy):
@@ -121,8 +121,8 @@ def test_the_curves_of_readers_are_kept_beside_their_metrics(bench, copy):
         row: set() if row in ("none", "vq+sorted", "som-vq+shuffled-grid") else readers for row in ROWS
     }
     assert all(ppl > 1.0 for curve in curves["vq+shuffled"].values() for _, ppl in curve)
-    told = record(copy, "vq")
-    keys = told["metric_keys"] | {"mse": "of another code", "bits_eighth": "of another code"}
+    kept = record(copy, "vq")
+    keys = kept["metric_keys"] | {"mse": "of another code", "bits_eighth": "of another code"}
     altered = {name: [[at, 7.0] for at, _ in curve] for name, curve in curves["vq"].items()}
     change(copy, "vq", metric_keys=keys, curves=altered)
     assert bench(*RUN, ",".join(ROWS), "--out", copy).returncode == 0
@@ -134,9 +134,9 @@ def test_the_curves_of_readers_are_kept_beside_their_metrics(bench, copy):
 def test_a_reader_that_breaks_down_after_its_best_check_leaves_a_gap(monkeypatch):
     broken = Measurement(value=3.0, curve=((2, 3.5), (4, math.nan), (6, math.inf)))
     monkeypatch.setitem(METRICS, "broken", dataclasses.replace(METRICS["seq_ppl"], function=lambda _: broken))
-    told = {"metrics": {}, "curves": {}}
-    ChildJob._measure(None, cell("key"), "broken", None, told)
-    assert told == {"metrics": {"broken": 3.0}, "curves": {"broken": [(2, 3.5), (4, None), (6, None)]}}
+    output = {"metrics": {}, "curves": {}}
+    ChildJob._measure(None, cell("key"), "broken", None, output)
+    assert output == {"metrics": {"broken": 3.0}, "curves": {"broken": [(2, 3.5), (4, None), (6, None)]}}
 
 
 def test_kmeans_codes_are_scikit_learns_and_its_error_theirs(finished):
@@ -208,7 +208,7 @@ def test_controls_of_a_tokenizer_that_cannot_be_trained_fail_with_it(bench, tmp_
         done = bench(*RUN, "vq+sorted,vq,som-vq,som-vq+shuffled", "--out", tmp_path)
     assert done.returncode == 3
     statuses = {"vq+sorted": "failed", "vq": "failed", "som-vq": "diverged", "som-vq+shuffled": "diverged"}
-    assert {row: each["status"] for row, each in table(tmp_path).items()} == statuses
+    assert {row: value["status"] for row, value in table(tmp_path).items()} == statuses
     assert record(tmp_path, "vq+sorted")["error"]["message"] == "cannot be trained"
     assert bench(*RUN, "vq+sorted,vq", "--out", tmp_path, "--rerun", "failed").returncode == 0
     assert record(tmp_path, "vq")["train_seconds"] == record(tmp_path, "vq+sorted")["train_seconds"]
@@ -219,9 +219,9 @@ def test_evaluating_agrees_with_the_run_and_trains_nothing(bench, copy):
     others, plan = stamps(copy, "*.json"), json.loads((copy / "plan.json").read_text())
     done = bench("evaluate", copy)
     assert done.returncode == 0, done.stderr
-    told = done.stdout.splitlines()[-1].split()
-    assert told[1:] == f"of {told[0]} recorded values agree (relative 1e-06)".split()
-    assert int(told[0]) == sum(len(each) for each in before.values())
+    output = done.stdout.splitlines()[-1].split()
+    assert output[1:] == f"of {output[0]} recorded values agree (relative 1e-06)".split()
+    assert int(output[0]) == sum(len(item) for item in before.values())
     assert metrics(copy) == before
     assert all(stamp != others[name] for name, stamp in stamps(copy, "*.json").items())
     kept = {name: stamp for name, stamp in stamps(copy, "*.safetensors").items() if ".codes." not in name}
@@ -326,11 +326,11 @@ def test_all_seeds_of_a_row_and_its_controls_are_one_job_on_a_gpu(bench, tmp_pat
         [("vq", 0), ("vq", 1), ("vq+sorted", 0), ("vq+sorted", 1)],
         [("vq@8", 0), ("vq@8", 1), ("vq@8+shuffled", 0), ("vq@8+shuffled", 1)],
     ]
-    told = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*.json")]
-    assert len(told) == 10
-    for each in told:
-        assert each["cell"]["capacity"]["codebook_size"] == (8 if "@8" in each["cell"]["row"] else 16)
-        assert each["metrics"].keys() == each["metric_keys"].keys()
+    kept = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*.json")]
+    assert len(kept) == 10
+    for item in kept:
+        assert item["cell"]["capacity"]["codebook_size"] == (8 if "@8" in item["cell"]["row"] else 16)
+        assert item["metrics"].keys() == item["metric_keys"].keys()
 
 
 def test_a_profile_tells_every_second_once(bench, finished, copy):
@@ -346,13 +346,13 @@ def test_a_profile_tells_every_second_once(bench, finished, copy):
     assert all(seconds >= 0.0 for parts in spent.values() for seconds in parts.values())
     apart = {"start-up", "data", "write"}
     for row, parts in spent.items():
-        told = record(copy, row)
+        kept = record(copy, row)
         training = parts.pop("warm-up", 0.0) + parts.pop("train", 0.0)
         shared = row in ("vq+sorted", "vq+shuffled", "som-vq+shuffled-grid")
-        assert training == pytest.approx(0.0 if shared else told["train_seconds"])
-        assert parts.keys() - apart == {"encode", *told["metrics"]}
+        assert training == pytest.approx(0.0 if shared else kept["train_seconds"])
+        assert parts.keys() - apart == {"encode", *kept["metrics"]}
         measuring = sum(seconds for part, seconds in parts.items() if part not in apart)
-        assert measuring == pytest.approx(told["eval_seconds"])
+        assert measuring == pytest.approx(kept["eval_seconds"])
 
 
 @pytest.mark.parametrize("breaks", [False, True])
@@ -380,8 +380,8 @@ def test_on_a_gpu_the_readers_of_all_cells_are_trained_before_they_are_measured(
     assert bench(*command, "--out", tmp_path / "cuda").returncode == 0
     assert calls == [2, 2]  # each job has one seed here, and its control
     for path in (tmp_path / "cpu" / "cells").glob("*.json"):
-        expected, found = (
+        expected, actual = (
             json.loads((tmp_path / device / "cells" / path.name).read_text()) for device in ("cpu", "cuda")
         )
-        assert found["metrics"] == expected["metrics"]
-        assert (found["phases"].keys() - expected["phases"].keys()) == {"readers"}
+        assert actual["metrics"] == expected["metrics"]
+        assert (actual["phases"].keys() - expected["phases"].keys()) == {"readers"}

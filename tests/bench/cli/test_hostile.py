@@ -54,10 +54,10 @@ def finished(bench_here, tmp_path_factory):
 
 
 @pytest.fixture
-def own(finished, tmp_path):
+def copied(finished, tmp_path):
     """A copy of it that may be spoilt."""
-    shutil.copytree(finished, tmp_path / "own")
-    return tmp_path / "own"
+    shutil.copytree(finished, tmp_path / "copied")
+    return tmp_path / "copied"
 
 
 def refused(done, path: Path) -> None:
@@ -69,16 +69,16 @@ def refused(done, path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_spoilt_plan_is_refused_by_every_verb_that_reads_it(bench_here, own, kind):
-    run = own / "run"
+def test_a_spoilt_plan_is_refused_by_every_verb_that_reads_it(bench_here, copied, kind):
+    run = copied / "run"
     spoil(run / "plan.json", kind)
     for arguments in (
         ("report", run),
         ("report", run, run),
         ("evaluate", run),
-        ("check", run, "--baseline", own / "baseline.json"),
-        ("baseline", run, "-o", own / "other.json"),
-        ("export", run, "-o", own / "other"),
+        ("check", run, "--baseline", copied / "baseline.json"),
+        ("baseline", run, "-o", copied / "other.json"),
+        ("export", run, "-o", copied / "other"),
     ):
         done = bench_here(*arguments)
         if " has schema " in done.stderr:  # said of the folder
@@ -106,25 +106,25 @@ def test_a_spoilt_plan_is_refused_by_every_verb_that_reads_it(bench_here, own, k
         (("trials",), [["a", "b", "c"]]),
     ],
 )
-def test_a_plan_with_a_wrong_value_is_refused_with_the_file(bench_here, own, place, value):
-    path = own / "run" / "plan.json"
-    told = json.loads(path.read_text())
-    inner = told
+def test_a_plan_with_a_wrong_value_is_refused_with_the_file(bench_here, copied, place, value):
+    path = copied / "run" / "plan.json"
+    kept = json.loads(path.read_text())
+    inner = kept
     for step in place[:-1]:
         inner = inner[step]
     inner[place[-1]] = value
-    path.write_text(json.dumps(told))
-    for arguments in (("report", path.parent), ("check", path.parent, "--baseline", own / "baseline.json")):
+    path.write_text(json.dumps(kept))
+    for arguments in (("report", path.parent), ("check", path.parent, "--baseline", copied / "baseline.json")):
         refused(bench_here(*arguments), path)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_spoilt_baseline_and_spoilt_parameters_are_refused(bench_here, own, kind):
-    path = own / "baseline.json"
+def test_a_spoilt_baseline_and_spoilt_parameters_are_refused(bench_here, copied, kind):
+    path = copied / "baseline.json"
     spoil(path, kind)
-    refused(bench_here("check", own / "run", "--baseline", path), path)
+    refused(bench_here("check", copied / "run", "--baseline", path), path)
     command = ("run", "--quantizers", "vq", "--datasets", "lorenz", "--protocol", "tiny", "--params", path)
-    refused(bench_here(*command, "--out", own / "new"), path)
+    refused(bench_here(*command, "--out", copied / "new"), path)
 
 
 RECORDS = {
@@ -162,13 +162,13 @@ QUICK = ("cut off", "a list", FOLDER, "metrics a list", "data nothing")  # the o
     "kind",
     [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in (*HOSTILE, *RECORDS)],
 )
-def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
-    run, path = own / "run", spoilt_record(own / "run", kind)
+def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, copied, kind):
+    run, path = copied / "run", spoilt_record(copied / "run", kind)
     for arguments, codes in (
         (("report", run, "--format", "csv"), (0,)),
-        (("check", run, "--baseline", own / "baseline.json"), (3,)),
-        (("export", path.with_suffix(""), "-o", own / "other"), (2,)),
-        (("export", run, "--quantizer", "vq", "--seed", 0, "-o", own / "other"), (2,)),
+        (("check", run, "--baseline", copied / "baseline.json"), (3,)),
+        (("export", path.with_suffix(""), "-o", copied / "other"), (2,)),
+        (("export", run, "--quantizer", "vq", "--seed", 0, "-o", copied / "other"), (2,)),
     ):
         done = bench_here(*arguments)
         assert done.returncode in codes, (arguments[0], done.stderr, done.stdout)
@@ -178,8 +178,8 @@ def test_a_spoilt_record_is_named_and_costs_its_own_cell(bench_here, own, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut off", "metrics a list"])
-def test_the_cell_of_a_spoilt_record_runs_again(bench_here, own, kind):
-    run, path = own / "run", spoilt_record(own / "run", kind)
+def test_the_cell_of_a_spoilt_record_runs_again(bench_here, copied, kind):
+    run, path = copied / "run", spoilt_record(copied / "run", kind)
     command = ("run", "--quantizers", "vq,fsq", "--datasets", "lorenz", "--protocol", "tiny", "--seeds", 2)
     again = bench_here(*command, "--out", run)
     assert (again.returncode, path.name in again.stderr) == (0, True)
@@ -209,10 +209,10 @@ def a_folder(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "spoiled",
-    [cut, *(pytest.param(each, marks=pytest.mark.slow) for each in (empty, of_others, of_other_shape, a_folder))],
+    [cut, *(pytest.param(item, marks=pytest.mark.slow) for item in (empty, of_others, of_other_shape, a_folder))],
 )
-def test_spoilt_weights_and_codes_are_named(bench_here, own, spoiled):
-    run = own / "run"
+def test_spoilt_weights_and_codes_are_named(bench_here, copied, spoiled):
+    run = copied / "run"
     key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]
     weights, codes = (run / "cells" / f"{key}{ending}" for ending in (".safetensors", ".codes.safetensors"))
     kept = codes.read_bytes()
@@ -222,12 +222,12 @@ def test_spoilt_weights_and_codes_are_named(bench_here, own, spoiled):
         assert shown.returncode == 0, shown.stderr
         assert codes.name in shown.stderr
         assert codes.name in (run / "report.md").read_text()
-    refused(bench_here("export", run / "cells" / key, "-o", own / "other"), codes)
+    refused(bench_here("export", run / "cells" / key, "-o", copied / "other"), codes)
     if codes.is_dir():
         codes.rmdir()
     codes.write_bytes(kept)
     spoiled(weights)
-    refused(bench_here("export", run / "cells" / key, "-o", own / "other"), weights)
+    refused(bench_here("export", run / "cells" / key, "-o", copied / "other"), weights)
     done = bench_here("evaluate", run)
     assert done.returncode == 3
     assert weights.name in (run / "report.md").read_text()
@@ -236,8 +236,8 @@ def test_spoilt_weights_and_codes_are_named(bench_here, own, spoiled):
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("name", [FACTS, TENSORS])
-def test_a_spoilt_tokenizer_is_refused_by_name(own, name, kind):
-    path = own / "tokenizer" / name
+def test_a_spoilt_tokenizer_is_refused_by_name(copied, name, kind):
+    path = copied / "tokenizer" / name
     spoil(path, kind)
     with pytest.raises((TokenizerError, FileNotFoundError), match=name):
         quantizers.load_tokenizer(path.parent)
@@ -274,8 +274,8 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(bench_here, tmp_path, mo
     assert again.returncode == 0, again.stderr
 
 
-def test_what_may_not_be_read_is_not_called_missing(bench_here, own, monkeypatch):
-    run = own / "run"
+def test_what_may_not_be_read_is_not_called_missing(bench_here, copied, monkeypatch):
+    run = copied / "run"
     key = json.loads((run / "plan.json").read_text())["cells"][0]["key"]
     opened = Path.open
 
@@ -285,7 +285,7 @@ def test_what_may_not_be_read_is_not_called_missing(bench_here, own, monkeypatch
         return opened(path, *arguments, **more)
 
     monkeypatch.setattr(Path, "open", forbidden)
-    for arguments in (("export", run / "cells" / key, "-o", own / "other"), ("report", run)):
+    for arguments in (("export", run / "cells" / key, "-o", copied / "other"), ("report", run)):
         done = bench_here(*arguments)
         assert "Permission denied" in done.stderr
         assert "No such file" not in done.stderr
@@ -301,8 +301,8 @@ def test_what_is_written_follows_the_umask(tmp_path):
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
 
 
-def test_the_report_of_a_run_that_is_only_read_goes_elsewhere(bench_here, own, tmp_path):
-    run = own / "run"
+def test_the_report_of_a_run_that_is_only_read_goes_elsewhere(bench_here, copied, tmp_path):
+    run = copied / "run"
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     done = bench_here("report", run, "--out", tmp_path / "else" / "where")
     assert done.returncode == 0, done.stderr
@@ -318,6 +318,6 @@ def test_data_check_takes_what_it_advises(bench_here, tmp_path):
     done = bench_here("data", "check", f"npz:{tmp_path / 'short.npz'}")
     assert done.returncode == 2
     assert "--set npz:short.window=N" in done.stderr
-    told = bench_here("data", "check", f"npz:{tmp_path / 'short.npz'}", "--set", "npz:short.window=4")
-    assert told.returncode == 0, told.stderr
-    assert "train (" in told.stdout
+    output = bench_here("data", "check", f"npz:{tmp_path / 'short.npz'}", "--set", "npz:short.window=4")
+    assert output.returncode == 0, output.stderr
+    assert "train (" in output.stdout

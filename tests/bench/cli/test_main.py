@@ -147,10 +147,10 @@ def test_help_imports_nothing_heavy():
         "('torch', 'numpy', 'pandas', 'scipy', 'sklearn', 'optuna', 'rich', 'safetensors')])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    told = done.stdout.splitlines()[-1].split()
+    output = done.stdout.splitlines()[-1].split()
     assert "Usage" in done.stdout
-    assert told[2:] == []
-    assert int(told[1]) < 350  # importing torch alone makes it more than 1,000
+    assert output[2:] == []
+    assert int(output[1]) < 350  # importing torch alone makes it more than 1,000
 
 
 def test_lists_show_names_parameters_and_defaults(call):
@@ -168,8 +168,8 @@ def test_lists_show_names_parameters_and_defaults(call):
     for name in ("main", "capacity", "grid", "ema", "rate"):
         assert f"\n{name} " in suites
     listed = call("data", "list")[1]
-    for told in ("stand-in", "\ncmu  (", "\nnpz:PATH  ("):
-        assert told in listed
+    for output in ("stand-in", "\ncmu  (", "\nnpz:PATH  ("):
+        assert output in listed
 
 
 def test_data_check_tells_the_facts(call):

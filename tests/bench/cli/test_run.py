@@ -48,10 +48,10 @@ def finished(bench, tmp_path_factory):
 
 
 def test_a_run_leaves_what_it_should(finished):
-    found = {path.name for path in finished.iterdir()}
+    actual = {path.name for path in finished.iterdir()}
     files = {"report.html", "report.md", "tables", "figures", "plan.json", "environment.json", "environments", "cells"}
     files |= {".lock"}
-    assert found == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls", "spread")}
+    assert actual == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls", "spread")}
     page = (finished / "report.html").read_text()
     assert all(path.read_text().strip() in page for path in (finished / "figures").iterdir())
     assert len([*finished.glob("figures/use--*.svg")]) > 1
@@ -74,8 +74,8 @@ def test_a_run_leaves_what_it_should(finished):
             assert (finished / "cells" / f"{row['key']}{suffix}").exists()
     assert not list((finished / "cells").glob("*.log"))
     assert [*table[0]][-5:] == ["train_seconds", "eval_seconds", "device", "key", "role"]
-    told = json.loads((finished / "plan.json").read_text())
-    assert [(cell["row"], str(cell["seed"])) for cell in told["cells"]] == [
+    kept = json.loads((finished / "plan.json").read_text())
+    assert [(cell["row"], str(cell["seed"])) for cell in kept["cells"]] == [
         (row["quantizer"], row["seed"]) for row in sorted(table, key=lambda row: row["seed"])
     ]
     facts = json.loads((finished / "environment.json").read_text())
@@ -196,13 +196,13 @@ def test_kill_at_any_moment_then_the_same_command_ends_as_if_undisturbed(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path, told):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_valid_report_and_the_same_command_goes_on(tmp_path, sent):
     process = start(tmp_path, "--jobs", "1")
     deadline = time.monotonic() + 120
     while not list((tmp_path / "cells").glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.2)
-    process.send_signal(told)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted" in err

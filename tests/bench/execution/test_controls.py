@@ -29,9 +29,9 @@ def tokenizer(num_codes=64, width=8, positions=None, seed=0, frames_a_split=1_20
     data = Sequences.build(
         "sheet", real=False, standardised=frames, mean=0 * ones, scale=ones, width=width, points=np.array([[0, 1]])
     )
-    splits = {split: torch.from_numpy(each) for split, each in data.frames.items()}
+    splits = {split: torch.from_numpy(value) for split, value in data.frames.items()}
     vectors = splits["train"].reshape(-1, width)[:num_codes].clone()
-    tokens = {split: torch.cdist(each, vectors[None]).argmin(dim=2) for split, each in splits.items()}
+    tokens = {split: torch.cdist(value, vectors[None]).argmin(dim=2) for split, value in splits.items()}
     return Trained(
         data=data,
         num_codes=num_codes,
@@ -57,8 +57,8 @@ def is_grid(positions, num_codes):
 
 def test_sorted_codes_lie_near_their_neighbours():
     trained = tokenizer()
-    found = with_sorted_codes(trained, validation(trained))
-    assert is_grid(found.positions, 64)
+    actual = with_sorted_codes(trained, validation(trained))
+    assert is_grid(actual.positions, 64)
     used = trained.used
 
     def error(positions):
@@ -67,16 +67,16 @@ def test_sorted_codes_lie_near_their_neighbours():
     generator = torch.Generator().manual_seed(0)
     cells = grid_positions(grid_sides(64))
     at_random = min(error(cells[torch.randperm(64, generator=generator)]) for _ in range(20))
-    assert error(found.positions) < 0.5 * at_random
+    assert error(actual.positions) < 0.5 * at_random
 
 
 def test_sorting_changes_positions_alone_and_repeats_itself():
     trained = tokenizer(positions=grid_positions(grid_sides(64)))
-    found, again = (with_sorted_codes(trained, validation(trained)) for _ in range(2))
-    assert torch.equal(found.positions, again.positions)
-    assert not torch.equal(found.positions, trained.positions)
+    actual, again = (with_sorted_codes(trained, validation(trained)) for _ in range(2))
+    assert torch.equal(actual.positions, again.positions)
+    assert not torch.equal(actual.positions, trained.positions)
     for name in ("tokens", "codebook", "latent_codebook", "decoded", "prototypes"):
-        assert getattr(found, name) is getattr(trained, name)
+        assert getattr(actual, name) is getattr(trained, name)
     assert torch.equal(trained.positions, grid_positions(grid_sides(64)))
 
 
@@ -88,7 +88,7 @@ def test_every_code_gets_one_cell(num_codes, used):
     if used != "all":
         count = max(1, num_codes - 3) if used == "most" else used
         tokens = {
-            split: torch.arange(each.numel()).reshape(each.shape) % count for split, each in trained.tokens.items()
+            split: torch.arange(value.numel()).reshape(value.shape) % count for split, value in trained.tokens.items()
         }
         trained = replace(trained, tokens=tokens)
     assert is_grid(with_sorted_codes(trained, validation(trained)).positions, num_codes)
@@ -104,14 +104,14 @@ def test_sorting_copes_with_codes_that_coincide_and_with_one_dimension():
 
 def test_shuffling_keeps_the_tokens_of_each_split_and_destroys_their_order():
     trained = tokenizer()
-    found, again = with_shuffled_tokens(trained), with_shuffled_tokens(trained)
+    actual, again = with_shuffled_tokens(trained), with_shuffled_tokens(trained)
     for split, tokens in trained.tokens.items():
-        assert found.tokens[split].shape == tokens.shape
-        assert torch.equal(found.tokens[split].flatten().sort().values, tokens.flatten().sort().values)
-        assert (found.tokens[split] != tokens).float().mean() > 0.8
-        assert torch.equal(found.tokens[split], again.tokens[split])
-    assert not torch.equal(with_shuffled_tokens(replace(trained, seed=1)).tokens["test"], found.tokens["test"])
-    assert METRICS["unigram_ppl"].measure(found).value == pytest.approx(METRICS["unigram_ppl"].measure(trained).value)
+        assert actual.tokens[split].shape == tokens.shape
+        assert torch.equal(actual.tokens[split].flatten().sort().values, tokens.flatten().sort().values)
+        assert (actual.tokens[split] != tokens).float().mean() > 0.8
+        assert torch.equal(actual.tokens[split], again.tokens[split])
+    assert not torch.equal(with_shuffled_tokens(replace(trained, seed=1)).tokens["test"], actual.tokens["test"])
+    assert METRICS["unigram_ppl"].measure(actual).value == pytest.approx(METRICS["unigram_ppl"].measure(trained).value)
 
 
 def test_shuffling_does_not_inherit_what_readers_of_the_original_learned():
@@ -133,7 +133,7 @@ def test_null_values_are_draws_that_the_seed_decides():
 
 def test_null_values_leave_the_cells_in_use_the_same():
     trained = tokenizer(positions=grid_positions(grid_sides(64)))
-    tokens = {split: each % 40 for split, each in trained.tokens.items()}
+    tokens = {split: value % 40 for split, value in trained.tokens.items()}
     trained = replace(trained, tokens=tokens)
     before = sorted(trained.positions[trained.used].tolist())
     seen = []
@@ -147,7 +147,7 @@ def test_null_values_leave_the_cells_in_use_the_same():
     assert null_values(trained, Metric("counted", metric, "none", "calls so far")) == [
         float(n) for n in range(1, PERMUTATIONS + 1)
     ]
-    assert len({str(each.tolist()) for each in seen}) == PERMUTATIONS
+    assert len({str(value.tolist()) for value in seen}) == PERMUTATIONS
 
 
 def test_null_values_are_of_metrics_that_apply():

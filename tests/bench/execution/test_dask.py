@@ -44,7 +44,7 @@ def until(condition):
 def jobs_of(process):
     """Children of a worker (or of its nanny's worker) that do a job now."""
     try:
-        return [each for each in psutil.Process(process.pid).children(recursive=True) if "_job" in each.cmdline()]
+        return [item for item in psutil.Process(process.pid).children(recursive=True) if "_job" in item.cmdline()]
     except psutil.NoSuchProcess:
         return []
 
@@ -141,7 +141,7 @@ def test_a_lost_workers_job_is_done_elsewhere(cluster, local, tmp_path):
     victim = cluster.workers[0]
     orphans = jobs_of(victim)
     os.kill(victim.pid, signal.SIGKILL)
-    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in orphans))
+    until(lambda: not any(item.is_running() and item.status() != psutil.STATUS_ZOMBIE for item in orphans))
     _, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
     assert measured(tmp_path / "run") == measured(folder)
@@ -154,8 +154,8 @@ def test_a_job_that_kills_two_workers_is_recorded_and_the_others_are_done(cluste
     process = begin(tmp_path / "run", "kills-its-worker,vq", *more)
     _, err = process.communicate(timeout=LONG)
     assert process.returncode == 3, err
-    told = {row["quantizer"]: row["status"] for row in measured(tmp_path / "run")}
-    assert told == {"kills-its-worker": "failed", "vq": "done"}, err
+    output = {row["quantizer"]: row["status"] for row in measured(tmp_path / "run")}
+    assert output == {"kills-its-worker": "failed", "vq": "done"}, err
     assert "lost 2 workers (KilledWorker)" in err
 
 
@@ -209,7 +209,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_local_cluster_too_and_leaves_nothing_b
     assert process.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
-    until(lambda: not any(each.is_running() for each in everything))
+    until(lambda: not any(item.is_running() for item in everything))
 
 
 def test_a_killed_drivers_jobs_end_on_the_workers(cluster, tmp_path):
@@ -271,10 +271,10 @@ def test_workers_are_given_one_gpu_each_and_one_job_at_a_time(monkeypatch):
 
         with Client(started) as client:
             futures = [client.submit(seen_gpu, index, pure=False, resources={"GPU": 1}) for index in range(4)]
-            found = client.gather(futures)
-        assert {name for name, _, _ in found} == {"3", "5"}
+            actual = client.gather(futures)
+        assert {name for name, _, _ in actual} == {"3", "5"}
         for name in ("3", "5"):
-            spans = sorted(span for gpu, *span in found if gpu == name)
+            spans = sorted(span for gpu, *span in actual if gpu == name)
             assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
     finally:
         started.close()

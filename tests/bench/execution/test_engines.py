@@ -8,11 +8,11 @@ def test_a_job_gets_its_threads_and_what_the_user_set(monkeypatch):
     monkeypatch.setenv("SOMETHING", "else")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    found = job_environment(2)
-    assert {found[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"2"}
-    assert found["SOMETHING"] == "else"
-    assert found["GLIBC_TUNABLES"] == KEPT_MEMORY
-    assert os.pathsep not in found["PYTHONPATH"]
+    actual = job_environment(2)
+    assert {actual[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"2"}
+    assert actual["SOMETHING"] == "else"
+    assert actual["GLIBC_TUNABLES"] == KEPT_MEMORY
+    assert os.pathsep not in actual["PYTHONPATH"]
 
 
 def test_what_the_user_told_the_allocator_counts(monkeypatch):

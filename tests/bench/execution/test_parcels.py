@@ -40,9 +40,9 @@ def child(monkeypatch):
     def become(act, outcome=None):
         def run(self, spec, log, timeout, threads):
             seen.append(self.environment)
-            told = json.loads(spec.read_text())
+            kept = json.loads(spec.read_text())
             log.write_bytes(b"")
-            act(Path(told["root"]), told)
+            act(Path(kept["root"]), kept)
             return outcome or Outcome(0, timed_out=False)
 
         monkeypatch.setattr(Children, "run", run)
@@ -126,9 +126,9 @@ def test_a_worker_of_another_version_runs_nothing_and_is_told(store, child, monk
     monkeypatch.setattr(parcels, "identity", lambda: theirs)
     delivery = parcels.perform(parcel)
     monkeypatch.setattr(parcels, "identity", lambda: ours)
-    with pytest.raises(UsageError, match=r"version 0\.0\.9, sources ffffffffffff, the driver") as told:
+    with pytest.raises(UsageError, match=r"version 0\.0\.9, sources ffffffffffff, the driver") as raised:
         parcels.unpack(delivery, JOB, store)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_the_identity_is_of_the_sources():
@@ -183,10 +183,10 @@ def test_data_are_found_by_their_hash_in_the_workers_cache(store, child, tmp_pat
 def test_a_file_of_ones_own_is_read_where_the_worker_has_it_and_recorded_where_the_driver_has_it(
     store, child, tmp_path
 ):
-    own = tmp_path / "walks.npz"
-    own.write_bytes(b"content")
-    shared = parcels.luggage([], parcels.data_files([("npz:walks", {"path": str(own)})]))
-    walks = cell(KEY, dataset="npz:walks", dataset_parameters={"path": str(own), "window": 4})
+    mine = tmp_path / "walks.npz"
+    mine.write_bytes(b"content")
+    shared = parcels.luggage([], parcels.data_files([("npz:walks", {"path": str(mine)})]))
+    walks = cell(KEY, dataset="npz:walks", dataset_parameters={"path": str(mine), "window": 4})
 
     def write(at, spec):
         (task,) = spec["tasks"]
@@ -199,7 +199,7 @@ def test_a_file_of_ones_own_is_read_where_the_worker_has_it_and_recorded_where_t
     child(write)
     walking = job(walks)
     parcel = parcels.pack(walking, store, shared, shared.contents())
-    own.unlink()
+    mine.unlink()
     parcels.unpack(parcels.perform(parcel), walking, store)
     assert store.read(KEY)["cell"] == json.loads(json.dumps(walks.values()))
 

@@ -45,16 +45,16 @@ def test_the_noise_of_a_target_is_that_of_the_distance_from_it():
 def test_a_metric_whose_noise_is_not_known_is_left_out():
     run = Measured({}, Series((0,), {"mse": (0.1,), "trust": (None,), "cont": (0.9,), "active": (100.0,)}))
     null = Series((0, 0), {"mse": (0.2, 0.3), "trust": (0.9, 0.8), "cont": (None, None), "active": (None, 100.0)})
-    found = run.with_null(null)
-    assert [*found.trainings.values] == [*found.null.values] == ["mse", "active"]
-    assert found.trainings.data_seeds == (0,)
+    actual = run.with_null(null)
+    assert [*actual.trainings.values] == [*actual.null.values] == ["mse", "active"]
+    assert actual.trainings.data_seeds == (0,)
 
 
-def change(told, *path):
+def change(values, *path):
     *to, (last, value) = path
     for name in to:
-        told = told[name]
-    told[last] = value
+        values = values[name]
+    values[last] = value
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def change(told, *path):
     ],
 )
 def test_a_damaged_baseline_is_refused(file, path):
-    told = json.loads(file.read_text())
-    change(told, *path)
-    file.write_text(json.dumps(told))
+    kept = json.loads(file.read_text())
+    change(kept, *path)
+    file.write_text(json.dumps(kept))
     with pytest.raises(UsageError, match="no baseline of this version"):
         read(file)
 

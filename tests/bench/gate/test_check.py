@@ -44,9 +44,9 @@ def run(seeds=SEEDS, conditions=CONDITIONS, **values):
 
 def judged(before, after):
     """The only comparison of a row with one metric."""
-    (found,), problems, notes = compare({PAIR: before}, {PAIR: after}, {})
+    (comparisons,), problems, notes = compare({PAIR: before}, {PAIR: after}, {})
     assert (problems, notes) == ((), ())
-    return found
+    return comparisons
 
 
 def verdict(before, after, absent=None, failed=()):
@@ -58,40 +58,40 @@ MSE = [0.010, 0.011, 0.012, 0.013, 0.014]
 
 
 def test_the_same_values_hold_with_a_loss_of_exactly_zero():
-    found = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=MSE))
-    assert (found.loss, found.p, found.outcome, found.n) == (0.0, 0.5, "holds", 5)
-    assert found.before == found.after == pytest.approx(0.012)
+    comparisons = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=MSE))
+    assert (comparisons.loss, comparisons.p, comparisons.outcome, comparisons.n) == (0.0, 0.5, "holds", 5)
+    assert comparisons.before == comparisons.after == pytest.approx(0.012)
 
 
 def test_a_loss_is_weighed_as_computed_by_hand():
     # Two null pairs that differ by .0004 and one by the smallest loss that matters, over two degrees of freedom.
-    found = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=[x + 0.003 for x in MSE]))
-    assert found.noise.freedom == 2
-    assert found.least == pytest.approx(0.03 * 0.012)
-    assert found.noise.std**2 == pytest.approx((2 * 0.0004**2 + 0.00036**2) / 2)
-    t = 0.003 / (found.noise.std / math.sqrt(5))
-    assert found.p == pytest.approx((1 - t / math.sqrt(t**2 + 2)) / 2)  # the t distribution with two degrees
-    assert found.outcome == "regressed"
+    comparisons = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=[x + 0.003 for x in MSE]))
+    assert comparisons.noise.freedom == 2
+    assert comparisons.least == pytest.approx(0.03 * 0.012)
+    assert comparisons.noise.std**2 == pytest.approx((2 * 0.0004**2 + 0.00036**2) / 2)
+    t = 0.003 / (comparisons.noise.std / math.sqrt(5))
+    assert comparisons.p == pytest.approx((1 - t / math.sqrt(t**2 + 2)) / 2)  # the t distribution with two degrees
+    assert comparisons.outcome == "regressed"
 
 
 def test_a_sure_loss_too_small_to_matter_holds():
-    found = judged(row(null_seeds=SEEDS * 8, mse=MSE, null={"mse": 1e-7}), run(mse=[x * 1.01 for x in MSE]))
-    assert found.p < FALSE_ALARMS
-    assert found.outcome == "holds"
+    comparisons = judged(row(null_seeds=SEEDS * 8, mse=MSE, null={"mse": 1e-7}), run(mse=[x * 1.01 for x in MSE]))
+    assert comparisons.p < FALSE_ALARMS
+    assert comparisons.outcome == "holds"
 
 
 def test_a_large_loss_within_the_noise_holds():
-    found = judged(row(mse=MSE, null={"mse": 0.01}), run(mse=[x * 1.5 for x in MSE]))
-    assert found.loss > found.least
-    assert found.outcome == "holds"
+    comparisons = judged(row(mse=MSE, null={"mse": 0.01}), run(mse=[x * 1.5 for x in MSE]))
+    assert comparisons.loss > comparisons.least
+    assert comparisons.outcome == "holds"
 
 
 def test_every_data_seed_is_compared_with_itself():
     """Data differ tenfold, and that is no noise: the run loses as much on each."""
     values = [0.01, 0.1, 0.02, 0.05, 0.01]
-    found = judged(row(mse=values, null={"mse": 0.0001}), run(mse=[x + 0.01 for x in values]))
-    assert found.outcome == "regressed"
-    assert found.loss == pytest.approx(0.01)
+    comparisons = judged(row(mse=values, null={"mse": 0.0001}), run(mse=[x + 0.01 for x in values]))
+    assert comparisons.outcome == "regressed"
+    assert comparisons.loss == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(
@@ -114,46 +114,48 @@ def test_worse_is_the_metrics_own_matter(metric, value, worse, better):
 
 
 def test_a_target_overshot_as_far_as_it_was_missed_is_no_loss():
-    found = judged(row(distortion_ratio=[0.8] * 5, null={"distortion_ratio": 1e-6}), run(distortion_ratio=[1.2] * 5))
-    assert found.loss == pytest.approx(0, abs=1e-12)
-    assert found.outcome == "holds"
+    comparisons = judged(
+        row(distortion_ratio=[0.8] * 5, null={"distortion_ratio": 1e-6}), run(distortion_ratio=[1.2] * 5)
+    )
+    assert comparisons.loss == pytest.approx(0, abs=1e-12)
+    assert comparisons.outcome == "holds"
 
 
 def test_holm_runs_over_all_comparisons_of_the_table():
     before = {(name, "lorenz"): row(mse=MSE, null={"mse": 0.0004}) for name in "abcdefgh"}
     after = {pair: run(mse=MSE) for pair in before} | {("a", "lorenz"): run(mse=[x + 0.003 for x in MSE])}
-    found = {each.row: each for each in verdict(before, after).comparisons}
+    actual = {comparison.row: comparison for comparison in verdict(before, after).comparisons}
     alone = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=[x + 0.003 for x in MSE]))
-    assert found["a"].p == pytest.approx(8 * alone.p)
-    assert (alone.outcome, found["a"].outcome) == ("regressed", "holds")
-    assert found["a"].reach > alone.reach
+    assert actual["a"].p == pytest.approx(8 * alone.p)
+    assert (alone.outcome, actual["a"].outcome) == ("regressed", "holds")
+    assert actual["a"].reach > alone.reach
 
 
 def test_the_reach_is_of_a_single_loss_among_all_comparisons():
-    found = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=MSE))
-    assert found.reach == found.noise.reach(5, FALSE_ALARMS, found.least)
+    comparisons = judged(row(mse=MSE, null={"mse": 0.0004}), run(mse=MSE))
+    assert comparisons.reach == comparisons.noise.reach(5, FALSE_ALARMS, comparisons.least)
 
 
 def test_fewer_seeds_are_compared_and_told():
     before = {PAIR: row(mse=MSE, null={"mse": 0.0001})}
-    found = verdict(before, {PAIR: run(seeds=(1, 3, 7), mse=[0.02, 0.02, 9.0])})
-    assert found.comparisons[0].n == 2
-    assert found.comparisons[0].before == pytest.approx(0.012)
-    assert found.notes == ("some comparisons are over 2 of the baseline's 5 seeds",)
-    assert found.code == 1
+    outcome = verdict(before, {PAIR: run(seeds=(1, 3, 7), mse=[0.02, 0.02, 9.0])})
+    assert outcome.comparisons[0].n == 2
+    assert outcome.comparisons[0].before == pytest.approx(0.012)
+    assert outcome.notes == ("some comparisons are over 2 of the baseline's 5 seeds",)
+    assert outcome.code == 1
 
 
 def test_what_the_baseline_does_not_know_is_told_and_not_checked():
-    known = {PAIR: row(mse=MSE, null={"mse": 0.0001})}
-    found = verdict(known, {PAIR: run(mse=MSE), ("new", "lorenz"): run(mse=MSE)})
-    assert found.notes == ("not in the baseline, so not checked: new on lorenz",)
-    assert found.code == 0
+    baseline_rows = {PAIR: row(mse=MSE, null={"mse": 0.0001})}
+    outcome = verdict(baseline_rows, {PAIR: run(mse=MSE), ("new", "lorenz"): run(mse=MSE)})
+    assert outcome.notes == ("not in the baseline, so not checked: new on lorenz",)
+    assert outcome.code == 0
 
 
 def unmeasured(before, after, absent=None):
-    found = verdict({PAIR: before}, after, absent)
-    assert found.code == 2
-    (problem,) = found.unmeasured
+    outcome = verdict({PAIR: before}, after, absent)
+    assert outcome.code == 2
+    (problem,) = outcome.unmeasured
     assert (problem.row, problem.dataset) == PAIR
     return problem.part, problem.reason
 
@@ -176,10 +178,10 @@ def test_a_metric_that_is_not_there_is_not_measured():
 
 def test_a_metric_blank_on_some_seeds_is_compared_on_the_others():
     before = row(mse=MSE, null={"mse": 0.0001})
-    found = verdict({PAIR: before}, {PAIR: run(mse=[0.02, None, 0.02, None, 0.02])})
-    assert found.comparisons[0].n == 3
-    assert found.comparisons[0].before == pytest.approx(0.012)
-    assert len(found.notes) == 1
+    outcome = verdict({PAIR: before}, {PAIR: run(mse=[0.02, None, 0.02, None, 0.02])})
+    assert outcome.comparisons[0].n == 3
+    assert outcome.comparisons[0].before == pytest.approx(0.012)
+    assert len(outcome.notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -195,10 +197,10 @@ def test_a_metric_blank_on_some_seeds_is_compared_on_the_others():
 )
 def test_unlike_conditions_are_a_reason_and_no_regression(change, reason):
     before = row(mse=MSE, null={"mse": 0.0001})
-    what, told = unmeasured(before, {PAIR: run(conditions=CONDITIONS | change, mse=[9.0] * 5)})
+    what, lines = unmeasured(before, {PAIR: run(conditions=CONDITIONS | change, mse=[9.0] * 5)})
     assert what == ""
-    assert told.startswith("not comparable: ")
-    assert reason in told
+    assert lines.startswith("not comparable: ")
+    assert reason in lines
 
 
 def test_other_seeds_are_not_comparable():
@@ -212,15 +214,15 @@ def test_an_empty_baseline_measures_nothing():
 
 
 def test_codes_by_precedence():
-    known = {PAIR: row(mse=MSE, null={"mse": 0.0001}), ("fsq", "lorenz"): row(mse=MSE, null={"mse": 0.0001})}
+    baseline_rows = {PAIR: row(mse=MSE, null={"mse": 0.0001}), ("fsq", "lorenz"): row(mse=MSE, null={"mse": 0.0001})}
     fallen, whole = run(mse=[9.0] * 5), run(mse=MSE)
     failed = (Problem(row="vq", dataset="lorenz", part="seed 3", reason="failed: out of memory"),)
     both = {PAIR: whole, ("fsq", "lorenz"): whole}
-    assert verdict(known, both).code == 0
-    assert verdict(known, both | {PAIR: fallen}).code == 1
-    assert verdict(known, {PAIR: whole}).code == 2
-    assert verdict(known, {PAIR: fallen}).code == 1
-    assert verdict(known, {PAIR: fallen}, failed=failed).code == 3
+    assert verdict(baseline_rows, both).code == 0
+    assert verdict(baseline_rows, both | {PAIR: fallen}).code == 1
+    assert verdict(baseline_rows, {PAIR: whole}).code == 2
+    assert verdict(baseline_rows, {PAIR: fallen}).code == 1
+    assert verdict(baseline_rows, {PAIR: fallen}, failed=failed).code == 3
 
 
 def test_every_metric_has_a_smallest_effect():
@@ -238,10 +240,10 @@ def test_nothing_changed_is_called_fallen_in_at_most_one_check_of_a_hundred():
         levels = 1 + rng.uniform(size=(40, 5, 1))
         values = (levels + rng.normal(0, 0.2, (40, 5, 4))).tolist()  # mse may lose 5 %, and the noise is 20 %
         before, after = {}, {}
-        for name, each in zip(names, values, strict=True):
-            null = series((0, 0, 1, 1, 2, 2, 3, 3, 4, 4), mse=[x for seed in each for x in seed[2:]])
-            before[name] = Measured(CONDITIONS, series(mse=[seed[0] for seed in each]), null)
-            after[name] = run(mse=[seed[1] for seed in each])
+        for name, item in zip(names, values, strict=True):
+            null = series((0, 0, 1, 1, 2, 2, 3, 3, 4, 4), mse=[x for seed in item for x in seed[2:]])
+            before[name] = Measured(CONDITIONS, series(mse=[seed[0] for seed in item]), null)
+            after[name] = run(mse=[seed[1] for seed in item])
         alarms += verdict(before, after).code == 1
     assert alarms / trials <= 0.01 + 2 * math.sqrt(0.01 * 0.99 / trials)
 
@@ -254,7 +256,7 @@ def test_failed_cells_are_told_with_their_cause():
     records = {"a": {"status": "failed", "error": error}, "b": {"status": "interrupted", "error": {"message": "stop"}}}
     from bench.gate.observations import undone
 
-    assert [(each.part, each.reason) for each in undone(finished(SimpleNamespace(cells=cells), records))] == [
+    assert [(item.part, item.reason) for item in undone(finished(SimpleNamespace(cells=cells), records))] == [
         ("seed 0", "failed: RuntimeError: out of memory"),
         ("seed 1", "interrupted: stop"),
         ("seed 2", "it has no readable record"),

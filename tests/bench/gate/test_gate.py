@@ -42,8 +42,8 @@ def copy(finished, tmp_path):
 
 
 def records(folder):
-    found = [(path, json.loads(path.read_text())) for path in sorted((folder / "cells").glob("*.json"))]
-    return [(path, record) for path, record in found if not record["cell"]["control"]]
+    actual = [(path, json.loads(path.read_text())) for path in sorted((folder / "cells").glob("*.json"))]
+    return [(path, record) for path, record in actual if not record["cell"]["control"]]
 
 
 def stamps(folder):
@@ -53,25 +53,25 @@ def stamps(folder):
 def test_null_pairs_are_the_same_data_and_other_trainings(finished, kept):
     (row,) = baseline.read(kept).rows.values()
     assert row.trainings.data_seeds == row.null.data_seeds == (0, 1)
-    told = [record["cell"] for _, record in records(finished / "null")]
-    assert sorted(cell["data_seed"] for cell in told) == [0, 1]
-    assert len({cell["train_seed"] for cell in told} | {0, 1}) == 4
+    output = [record["cell"] for _, record in records(finished / "null")]
+    assert sorted(cell["data_seed"] for cell in output) == [0, 1]
+    assert len({cell["train_seed"] for cell in output} | {0, 1}) == 4
     digests = {}
     for folder in (finished, finished / "null"):
         for _, record in records(folder):
             digests.setdefault(record["cell"]["data_seed"], set()).add(record["data"]["sha256"])
-    assert {seed: len(each) for seed, each in digests.items()} == {0: 1, 1: 1}
+    assert {seed: len(value) for seed, value in digests.items()} == {0: 1, 1: 1}
     assert row.trainings.values["mse"] != row.null.values["mse"]
 
 
 def test_a_baseline_holds_what_the_run_measured(finished, kept):
     (pair, row), *others = baseline.read(kept).rows.items()
     assert (pair, others) == (("vq", "lorenz"), [])  # no control
-    told = {record["cell"]["seed"]: record["metrics"] for _, record in records(finished)}
+    output = {record["cell"]["seed"]: record["metrics"] for _, record in records(finished)}
     watched = {"active", *(name for name, metric in METRICS.items() if metric.direction != "none")}
-    assert row.trainings.values.keys() == {name for name, value in told[0].items() if value is not None} & watched
+    assert row.trainings.values.keys() == {name for name, value in output[0].items() if value is not None} & watched
     for name, column in row.trainings.values.items():
-        assert list(column) == [told[0][name], told[1][name]]
+        assert list(column) == [output[0][name], output[1][name]]
 
 
 def test_the_same_baseline_command_trains_nothing_again(bench_here, finished, kept, tmp_path):
@@ -95,7 +95,7 @@ def test_unchanged_code_holds_with_differences_of_exactly_zero(bench_here, kept,
     assert "quality holds: 0 fell, 0 rose" in done.stdout
     outputs = [case.findtext("system-out") for case in ElementTree.parse(tmp_path / "report.xml").iter("testcase")]
     assert len(outputs) > 10
-    assert all(", unchanged over 2 seeds" in each for each in outputs)
+    assert all(", unchanged over 2 seeds" in item for item in outputs)
 
 
 def test_a_fall_is_exit_one_and_named(bench_here, copy, kept, tmp_path):
@@ -205,7 +205,7 @@ def test_a_run_of_other_code_gets_no_null_pairs(bench_here, finished, tmp_path, 
 )
 def test_bad_usage_is_one_line_and_exit_two(bench_here, finished, kept, arguments, expected):
     names = {"RUN": str(finished), "KEPT": str(kept), "RUN/plan.json": str(finished / "plan.json")}
-    done = bench_here(*(names.get(str(each), each) for each in arguments))
+    done = bench_here(*(names.get(str(item), item) for item in arguments))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert expected in done.stderr
 

@@ -72,16 +72,16 @@ def test_the_last_line_is_the_verdict(verdict, expected):
 
 
 def test_a_name_cannot_start_a_line_with_a_workflow_command():
-    told = text(
+    output = text(
         Verdict(comparisons=(comparison(row="x\n::error::forged"),), failed=(FAILED,), unmeasured=(LEFT,), notes=()),
         BASELINE,
     )
-    assert not any(line.lstrip().startswith("::") for line in told.splitlines())
+    assert not any(line.lstrip().startswith("::") for line in output.splitlines())
 
 
 def test_the_smallest_losses_are_told_from_row_to_row():
-    found = (comparison(reach=0.0012), comparison(row="fsq", reach=0.004), comparison(metric="active", reach=7.0))
-    head, _, _, mse, active = sight(Verdict(comparisons=found, failed=(), unmeasured=(), notes=())).splitlines()
+    actual = (comparison(reach=0.0012), comparison(row="fsq", reach=0.004), comparison(metric="active", reach=7.0))
+    head, _, _, mse, active = sight(Verdict(comparisons=actual, failed=(), unmeasured=(), notes=())).splitlines()
     assert head == "smallest loss that 95% of checks over 5 seeds show, from row to row"
     assert mse.split() == ["mse", "3%", "12.0%", "to", "40.0%"]
     assert active.split() == ["active", "5", "7"]

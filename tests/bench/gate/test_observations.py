@@ -20,8 +20,8 @@ def committed():
 
 def test_values_stand_by_data_seed_without_controls_and_without_facts(ran):
     folder = ran("run", lambda cell: {"mse": 0.1 + cell.seed}, quantizers="vq,vq+shuffled", seeds="0,2")
-    (found,) = measured(finished_runs.load(folder)).items()
-    pair, row = found
+    (actual,) = measured(finished_runs.load(folder)).items()
+    pair, row = actual
     assert pair == ("vq", "lorenz")
     assert row.trainings.data_seeds == (0, 2)
     assert row.trainings.values["mse"] == (0.1, 2.1)
@@ -33,7 +33,7 @@ def test_values_stand_by_data_seed_without_controls_and_without_facts(ran):
 def test_cells_without_a_result_are_told_with_their_cause(ran):
     run = finished_runs.load(ran("run", lambda cell: {}, quantizers="vq", status=lambda cell: "timeout"))
     run.records.pop(run.plan.cells[0].key)
-    assert [each.part for each in undone(run)] == [f"seed {seed}" for seed in range(4)]
+    assert [item.part for item in undone(run)] == [f"seed {seed}" for seed in range(4)]
     assert undone(run)[0].reason == "it has no readable record"
     assert undone(run)[1].reason == "timeout: RuntimeError: <script>alert(1)</script>"
 
@@ -50,9 +50,9 @@ def test_the_committed_baseline_is_of_the_run_that_ci_makes(ran, committed):
 
 
 def test_the_committed_baseline_shows_that_every_row_lost_its_reconstruction(committed):
-    assert {each.outcome for each in compare(committed, committed, {})[0]} == {"holds"}
+    assert {comparison.outcome for comparison in compare(committed, committed, {})[0]} == {"holds"}
     for pair, row in committed.items():
         values = row.trainings.values | {"mse": tuple(2 * value for value in row.trainings.values["mse"])}
         broken = committed | {pair: replace(row, trainings=replace(row.trainings, values=values))}
-        fell = [each for each in compare(committed, broken, {})[0] if each.outcome == "regressed"]
-        assert [(each.row, each.dataset, each.metric) for each in fell] == [(*pair, "mse")]
+        fell = [comparison for comparison in compare(committed, broken, {})[0] if comparison.outcome == "regressed"]
+        assert [(comparison.row, comparison.dataset, comparison.metric) for comparison in fell] == [(*pair, "mse")]

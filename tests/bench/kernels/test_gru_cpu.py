@@ -23,9 +23,9 @@ def batch(num_codes, sequences, time, seed=1):
 def test_loss_and_gradients_equal_the_plain_formula(num_codes, sequences, time):
     fast, plain = readers(num_codes)
     tokens, targets = batch(num_codes, sequences, time)
-    found = fast_loss(fast, tokens, targets), plain.plain_loss(tokens, targets)
-    assert found[0].item() == pytest.approx(found[1].item(), abs=1e-5)
-    for loss in found:
+    actual = fast_loss(fast, tokens, targets), plain.plain_loss(tokens, targets)
+    assert actual[0].item() == pytest.approx(actual[1].item(), abs=1e-5)
+    for loss in actual:
         (3.0 * loss).backward()
     for (name, ours), theirs in zip(fast.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-4, msg=name)
@@ -97,12 +97,12 @@ def test_readers_side_by_side_are_readers_alone():
     batches = [batch(9, 5, 7, seed=seed) for seed in range(3)]  # each reads tokens of its own
     tokens, targets = (torch.stack(part) for part in zip(*batches, strict=True))
     weights = torch.tensor([1.0, -2.0, 0.5])
-    found = losses(together, tokens, targets)
-    (weights * found).sum().backward()
+    actual = losses(together, tokens, targets)
+    (weights * actual).sum().backward()
     for index, reader in enumerate(alone):
         loss = reader.plain_loss(*batches[index])
         (weights[index] * loss).backward()
-        assert found[index].item() == pytest.approx(loss.item(), abs=1e-12)
+        assert actual[index].item() == pytest.approx(loss.item(), abs=1e-12)
         for ours, theirs in zip(together[index].parameters(), reader.parameters(), strict=True):
             torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-13, rtol=1e-10)
     sequences = torch.cat([tokens, targets[..., -1:]], dim=2)

@@ -70,7 +70,7 @@ def arguments(seed=0):
 
 
 def exact(values):
-    return {name: each.astype(np.int64 if name in INTEGERS else np.float64) for name, each in values.items()}
+    return {name: value.astype(np.int64 if name in INTEGERS else np.float64) for name, value in values.items()}
 
 
 LAYOUTS = {
@@ -218,8 +218,8 @@ def test_k_is_an_integer(k):
 
 def test_k_of_a_narrow_type_does_not_wrap_around():
     values = arguments()
-    found = [trustworthiness(values["points"], values["codes"], values["vectors"], k) for k in (7, np.uint8(7))]
-    assert found[0] == found[1]
+    actual = [trustworthiness(values["points"], values["codes"], values["vectors"], k) for k in (7, np.uint8(7))]
+    assert actual[0] == actual[1]
     assert type(count("k", np.int8(7))) is int
 
 

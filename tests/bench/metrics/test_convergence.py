@@ -8,11 +8,11 @@ from bench.training.schedule import Schedule
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=20), st.floats(0, 1))
 def test_steps_within_is_the_first_check_near_the_best(values, share):
     checks = [10 * number for number in range(1, len(values))] + [10 * len(values) - 3]  # a last, shorter span
-    found = steps_within(values, checks, share)
-    index = checks.index(found)
+    actual = steps_within(values, checks, share)
+    index = checks.index(actual)
     assert values[index] <= min(values) * (1 + share)
     assert all(value > min(values) * (1 + share) for value in values[:index])
-    assert steps_within(values, checks, 2 * share) <= found
+    assert steps_within(values, checks, 2 * share) <= actual
 
 
 def test_no_checks_no_steps():

@@ -75,8 +75,8 @@ def test_settings_take_the_type_of_the_default():
 
 def test_a_preset_never_moves():
     made = plan(quantizers="som-vq,som-vq:paper", settings=("som-vq.sigma=2",))
-    found = {(cell.quantizer, cell.parameters["sigma"]) for cell in made.cells}
-    assert found == {("som-vq", 2.0), ("som-vq:paper", 0.5)}
+    actual = {(cell.quantizer, cell.parameters["sigma"]) for cell in made.cells}
+    assert actual == {("som-vq", 2.0), ("som-vq:paper", 0.5)}
     with pytest.raises(UsageError, match="a preset keeps its values"):
         plan(quantizers="som-vq:paper", settings=("som-vq.sigma=2",))
 
@@ -125,10 +125,10 @@ def test_a_suites_plan_kept_as_json_is_the_same_plan(monkeypatch, tmp_path):
 
 
 def test_a_kept_plan_measures_with_the_present_code(monkeypatch):
-    told = json.loads(json.dumps(values(plan())))
-    for cell in told["cells"]:
+    output = json.loads(json.dumps(values(plan())))
+    for cell in output["cells"]:
         cell["metric_keys"] = dict.fromkeys(["mse", "trust", "gone"], "of another code")
-    kept = from_values(told)
+    kept = from_values(output)
     assert {cell.key for cell in kept.cells} == {cell.key for cell in plan().cells}
     present = {cell.key: cell.metric_keys for cell in plan().cells}
     assert all(cell.metric_keys == {name: present[cell.key][name] for name in ("mse", "trust")} for cell in kept.cells)
@@ -143,10 +143,10 @@ def test_a_kept_plan_of_another_version_is_refused(change):
 
 
 def test_of_a_kept_plan_what_a_plug_in_made_is_told_and_keeps_its_keys():
-    told = json.loads(json.dumps(values(plan())))
-    told["cells"][0] |= {"quantizer": "macqueen", "metric_keys": {"mse": "of then"}}
-    told["cells"][1]["dataset"] = "theirs"
-    kept = from_values(told)
+    output = json.loads(json.dumps(values(plan())))
+    output["cells"][0] |= {"quantizer": "macqueen", "metric_keys": {"mse": "of then"}}
+    output["cells"][1]["dataset"] = "theirs"
+    kept = from_values(output)
     reasons = [made_elsewhere(cell) for cell in kept.cells]
     assert ["--plugin PATH" in reason for reason in reasons[:3]] == [True, True, False]
     assert kept.cells[0].metric_keys == {"mse": "of then"}
@@ -175,7 +175,7 @@ def test_cells_of_one_batch_differ_in_their_seeds_alone():
     for cell in plan(quantizers=EVERY_KIND, seeds="3", datasets="lorenz,aist-standin").cells:
         shared = (cell.quantizer, cell.parameters, cell.dataset, cell.protocol, dataclasses.asdict(cell.capacity))
         batches.setdefault(cell.batch_key, set()).add(json.dumps(shared))
-    assert {len(each) for each in batches.values()} == {1}
+    assert {len(item) for item in batches.values()} == {1}
 
 
 def test_only_a_row_with_a_grid_has_a_shuffled_one():

@@ -29,9 +29,9 @@ def test_a_path_with_commas_that_is_not_there_is_looked_for_by_its_whole_name(te
 
 
 def test_an_unknown_name_after_one_that_is_no_path_is_no_path():
-    with pytest.raises(UsageError, match="unknown dataset 'lorens'") as told:
+    with pytest.raises(UsageError, match="unknown dataset 'lorens'") as raised:
         datasets_of("npz:x,cmu,lorens")
-    assert "comma" not in str(told.value)
+    assert "comma" not in str(raised.value)
 
 
 def test_a_home_of_nobody_is_a_file_that_is_not_there():

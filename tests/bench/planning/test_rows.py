@@ -76,13 +76,13 @@ def test_what_is_no_row_is_told_in_one_line(text, expected):
 
 def test_metrics_that_a_row_may_have():
     everything = {name for name, metric in METRICS.items() if metric.function}
-    found = {text: set(parse(text).measured) for text in ("vq", "none", "kmeans", "vq+sorted", "vq+shuffled")}
-    assert found["vq"] == everything
-    assert found["none"] == {"mse", "explained", "error_units"}
-    assert everything - found["kmeans"] == {"steps_within_10", "steps_within_20"}
-    assert found["vq+sorted"] == ON_GRID
+    actual = {text: set(parse(text).measured) for text in ("vq", "none", "kmeans", "vq+sorted", "vq+shuffled")}
+    assert actual["vq"] == everything
+    assert actual["none"] == {"mse", "explained", "error_units"}
+    assert everything - actual["kmeans"] == {"steps_within_10", "steps_within_20"}
+    assert actual["vq+sorted"] == ON_GRID
     assert set(parse("som-vq+shuffled-grid").measured) == ON_GRID - {"topology_gain"}
-    assert found["vq+shuffled"] == {
+    assert actual["vq+shuffled"] == {
         *("unigram_ppl", "seq_ppl_17", "seq_ppl", "seq_ppl_converged", "bits_per_frame", "bits_eighth", "ngram_bits")
     }
 

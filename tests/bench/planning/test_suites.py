@@ -71,36 +71,36 @@ def test_a_suite_can_be_planned(name):
 
 
 def test_main_has_every_family_and_what_the_tables_need():
-    found = {row.name: row for row in rows("main")}
-    assert {name for name, row in found.items() if row.role == FAMILY} == set(quantizers.families())
-    assert {name for name, row in found.items() if row.role == PUBLISHED} >= {"som-vq:paper cold", "ksom:paper"}
-    assert found.keys() >= {"none", "kmeans", "vq+sorted", "vq+shuffled", "som-vq+shuffled-grid"}
-    assert {name for name, row in found.items() if row.role == CURVE} == {"vq@256", "vq@512", "vq@2048"}
+    actual = {row.name: row for row in rows("main")}
+    assert {name for name, row in actual.items() if row.role == FAMILY} == set(quantizers.families())
+    assert {name for name, row in actual.items() if row.role == PUBLISHED} >= {"som-vq:paper cold", "ksom:paper"}
+    assert actual.keys() >= {"none", "kmeans", "vq+sorted", "vq+shuffled", "som-vq+shuffled-grid"}
+    assert {name for name, row in actual.items() if row.role == CURVE} == {"vq@256", "vq@512", "vq@2048"}
 
 
 def test_capacity_has_the_methods_of_its_table_and_their_shuffled_tokens():
-    found = {row.name for row in rows("capacity")}
-    assert found >= {"vq", "vq-reset", "som-vq", "som-vq:paper cold"}
-    assert found >= {"vq+shuffled", "vq-reset+shuffled", "som-vq:paper+shuffled cold"}
+    actual = {row.name for row in rows("capacity")}
+    assert actual >= {"vq", "vq-reset", "som-vq", "som-vq:paper cold"}
+    assert actual >= {"vq+shuffled", "vq-reset+shuffled", "som-vq:paper+shuffled cold"}
 
 
 @pytest.mark.parametrize(("dataset", "sides"), [("lorenz", (8, 16, 32)), ("aist", (16, 32, 48, 64))])
 def test_the_grids_sides(dataset, sides):
-    found = rows("grid", dataset)
+    actual = rows("grid", dataset)
     for quantizer in ("som-vq", "som-vq:paper"):
-        assert [row.codebook_size for row in found if row.quantizer == quantizer] == [side**2 for side in sides]
+        assert [row.codebook_size for row in actual if row.quantizer == quantizer] == [side**2 for side in sides]
 
 
 def test_the_averages_twelve_combinations_start_cold():
-    found = rows("ema")
-    assert len(found) == 12
+    actual = rows("ema")
+    assert len(actual) == 12
     wanted = itertools.product(("none", "hard", "gaussian"), (0.0, 1.0), (False, True))
     combinations = [
-        tuple(row.parameters[name] for name in ("neighbourhood", "initial_count", "update_zero")) for row in found
+        tuple(row.parameters[name] for name in ("neighbourhood", "initial_count", "update_zero")) for row in actual
     ]
     assert combinations == [*wanted]
-    assert {row.parameters["initialisation"] for row in found} == {"normal"}
-    assert found[0].name == "ksom neighbourhood=none initial_count=0 update_zero=no"
+    assert {row.parameters["initialisation"] for row in actual} == {"normal"}
+    assert actual[0].name == "ksom neighbourhood=none initial_count=0 update_zero=no"
     chosen = suites.load("ema")
     schedule = chosen.adapted(PROTOCOLS[chosen.protocol]).schedule
     assert (schedule.warm_up_epochs, schedule.check_every) == (0, 50)
@@ -108,11 +108,11 @@ def test_the_averages_twelve_combinations_start_cold():
 
 
 def test_the_rates_sizes_are_shares_of_the_codebook_at_one_width():
-    found = {row.name: row for row in rows("rate")}
-    assert {name for name in found if name.startswith("vq@")} == {"vq@64", "vq@128", "vq@512", "vq@1024"}
-    assert found["vq"].codebook_size is None
+    actual = {row.name: row for row in rows("rate")}
+    assert {name for name in actual if name.startswith("vq@")} == {"vq@64", "vq@128", "vq@512", "vq@1024"}
+    assert actual["vq"].codebook_size is None
     for name in quantizers.families():
-        assert found.keys() >= {name, f"{name}@64", f"{name}@1024"}
+        assert actual.keys() >= {name, f"{name}@64", f"{name}@1024"}
     made = planner.make(Request(suite="rate", datasets="lorenz", seeds="1"))
     assert len({cell.protocol["hidden"] for cell in made.cells}) == 1
     halved = planner.make(Request(suite="rate", datasets="lorenz", seeds="1", codebook_size=128))
@@ -148,6 +148,6 @@ def test_cold_rows_alone_start_without_a_warm_up():
 def test_rows_without_metrics_of_their_own_have_the_suites():
     blocks = ({"metrics": ["mse"], "names": ["vq"]}, {"metrics": ["active"], "names": ["fsq"]})
     assert [block["metrics"] for block in suites.load("ema").blocks] == [[*suites.load("ema").columns]]
-    own = dataclasses.replace(suites.load("ema"), blocks=blocks)
-    assert [row.metrics for row, _ in own.rows(PROTOCOLS["quick"])] == [("mse",), ("active",)]
+    mine = dataclasses.replace(suites.load("ema"), blocks=blocks)
+    assert [row.metrics for row, _ in mine.rows(PROTOCOLS["quick"])] == [("mse",), ("active",)]
     assert next(row for row in rows("main") if row.name == "vq").metrics is None

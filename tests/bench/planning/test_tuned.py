@@ -53,8 +53,8 @@ def test_what_is_written_is_read(file):
 
 def test_a_run_takes_tuned_values_and_says_what_they_cost(file):
     made = plan(file(VQ))
-    found = {cell.row: cell.parameters for cell in made.cells}
-    assert (found["vq"]["decay"], found["vq"]["update_zero"], found["vq"]["commitment"]) == (
+    actual = {cell.row: cell.parameters for cell in made.cells}
+    assert (actual["vq"]["decay"], actual["vq"]["update_zero"], actual["vq"]["commitment"]) == (
         0.95,
         False,
         USUAL["commitment"],
@@ -113,9 +113,9 @@ HEAD = '[[tuned]]\ntrials = 1\nvalues = {}\ndataset = "lorenz"\n'
     ],
 )
 def test_a_file_that_cannot_be_taken_is_one_line(file, text, expected):
-    with pytest.raises(UsageError, match=expected) as told:
+    with pytest.raises(UsageError, match=expected) as raised:
         plan(file(text=text))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_an_absent_file_is_one_line(tmp_path):

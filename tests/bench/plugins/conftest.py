@@ -40,9 +40,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield write
     METRICS.clear()
     METRICS.update(metrics)
-    for each in set(sys.modules) - modules:
-        if each.partition(".")[0].startswith("dist"):
-            del sys.modules[each]
+    for item in set(sys.modules) - modules:
+        if item.partition(".")[0].startswith("dist"):
+            del sys.modules[item]
 
 
 @pytest.fixture

@@ -86,10 +86,10 @@ def test_a_broken_plug_in_is_named_and_skipped(install: Install, installed: Path
     group, name, files, cause = BROKEN[kind]
     before = [quantizers.get("vq")[0].cls, datasets.get("lorenz"), METRICS["mse"]]
     install("dist_broken", files, **{group: {name: "m:It"}})
-    (told,) = plugins.discover()
-    assert told.startswith(f"{group.removesuffix('s')} {name!r} of dist_broken 1.2 is skipped: ")
-    assert cause in told
-    assert "\n" not in told
+    (messages,) = plugins.discover()
+    assert messages.startswith(f"{group.removesuffix('s')} {name!r} of dist_broken 1.2 is skipped: ")
+    assert cause in messages
+    assert "\n" not in messages
     assert [quantizers.get("vq")[0].cls, datasets.get("lorenz"), METRICS["mse"]] == before
     assert "leaky" in quantizers.names()  # the others are there
     assert "kmeans" not in quantizers.names()
@@ -98,9 +98,9 @@ def test_a_broken_plug_in_is_named_and_skipped(install: Install, installed: Path
 def test_two_distributions_of_one_name_are_told_apart(install: Install) -> None:
     for name in ("dist_one", "dist_two"):
         install(name, {"m.py": PLAIN}, quantizers={"plain": "m:Plain"})
-    (told,) = plugins.discover()
-    assert "quantizer 'plain' of dist_" in told
-    assert "A quantizer named 'plain' is already registered" in told
+    (messages,) = plugins.discover()
+    assert "quantizer 'plain' of dist_" in messages
+    assert "A quantizer named 'plain' is already registered" in messages
 
 
 @pytest.mark.parametrize("arguments", [("run", "--quantizers", "it", "--datasets", "lorenz"), ("test", "it")])

@@ -56,8 +56,8 @@ def test_a_file_stands_in_for_what_is_installed(install: Install, tmp_path: Path
     file = tmp_path / "plain.py"
     file.write_text(PLAIN.replace("import L", "import register, L").replace("class", '@register("plain")\nclass'))
     plugins.load(str(file))
-    (told,) = plugins.discover()
-    assert "already registered" in told
+    (messages,) = plugins.discover()
+    assert "already registered" in messages
     assert quantizers.get("plain")[0].cls.__module__.startswith(plugins.PREFIX)
     assert plugins.discover({plugins.OF_QUANTIZERS: {"plain"}}) == []  # as a child does
 
@@ -107,16 +107,16 @@ def test_a_single_module_counts_alone_where_distributions_are_installed(installe
 
 def test_a_metrics_key_follows_its_code_and_training_does_not(installed: Path) -> None:
     plugins.discover()
-    found = []
+    collected = []
     for text in (METRIC, METRIC + "# a comment\n", METRIC.replace("2.0", "3.0")):
         (installed / "metric.py").write_text(text)
         fingerprint.cache_clear()
         metrics = keys.metric_keys("key", PROTOCOLS["tiny"], ["longest", "shortest", "active"])
-        found.append((metrics, keys.training_code("leaky", "noise")))
+        collected.append((metrics, keys.training_code("leaky", "noise")))
     fingerprint.cache_clear()
-    assert found[0] == found[1]
-    assert found[0][1] == found[2][1]
-    moved = {name for name, key in found[2][0].items() if key != found[0][0][name]}
+    assert collected[0] == collected[1]
+    assert collected[0][1] == collected[2][1]
+    moved = {name for name, key in collected[2][0].items() if key != collected[0][0][name]}
     assert moved == {"longest", "shortest"}
 
 
@@ -170,7 +170,7 @@ def test_a_plug_ins_metric_is_measured_and_one_that_fails_is_named(
     plan, records = run()
     assert results(finished(plan, records))["longest"].tolist() == [2.0]
 
-    for text, told in (
+    for text, output in (
         ("raise KeyError('gone')", "metric longest raised KeyError: 'gone'"),
         ("return trained.codes", "metric longest raised TypeError: expected a float or None, got Tensor"),
     ):
@@ -183,6 +183,6 @@ def test_a_plug_ins_metric_is_measured_and_one_that_fails_is_named(
         plan, records = run()
         (failed,) = records.values()
         assert failed["status"] == "failed"
-        assert failed["error"]["message"].startswith(told)
+        assert failed["error"]["message"].startswith(output)
         assert failed["metrics"]["mse"] > 0
     fingerprint.cache_clear()

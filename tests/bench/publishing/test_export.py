@@ -275,7 +275,7 @@ def test_the_command_line_writes_it(of_lorenz, tmp_path, monkeypatch, capsys):
     for code, expected in ((0, "takes and gives frames of 24 features"), (2, "is there already")):
         with pytest.raises(SystemExit) as stopped:
             main.main()
-        told = capsys.readouterr()
+        output = capsys.readouterr()
         assert stopped.value.code == code
-        assert expected in (told.out if code == 0 else told.err)
+        assert expected in (output.out if code == 0 else output.err)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

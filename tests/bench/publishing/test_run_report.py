@@ -20,7 +20,8 @@ def stored(folder, row, seed=0):
     (cell,) = (cell for cell in run.plan.cells if (cell.row, cell.seed) == (row, seed))
     frames = datasets.load(cell.dataset, seed=cell.data_seed, **cell.dataset_parameters).standardised
     tokens = {
-        f"codes.{split}": torch.arange(each[..., 0].size).reshape(each.shape[:2]) % 4 for split, each in frames.items()
+        f"codes.{split}": torch.arange(value[..., 0].size).reshape(value.shape[:2]) % 4
+        for split, value in frames.items()
     }
     positions = torch.cartesian_prod(torch.arange(4), torch.arange(4))
     prototypes = torch.arange(16.0 * frames["test"].shape[-1]).reshape(16, -1)
@@ -58,8 +59,8 @@ def test_failed_timed_out_and_unavailable_cells_are_told_in_every_format(ran):
     statuses = {"ksom": "failed", "fsq": "timeout"}
     folder = ran("run", lambda cell: {}, quantizers="vq,ksom,fsq", status=lambda cell: statuses.get(cell.row, "done"))
     store = finished_runs.load(folder).store
-    told = store.plan() | {"unavailable": [["vq", "music", seed, "no files of music here"] for seed in range(4)]}
-    write_json(store.root / "plan.json", told)
+    output = store.plan() | {"unavailable": [["vq", "music", seed, "no files of music here"] for seed in range(4)]}
+    write_json(store.root / "plan.json", output)
     finished_runs.again(folder)
     for name in ("report.html", "report.md"):
         text = (folder / name).read_text()
@@ -74,11 +75,11 @@ def test_failed_timed_out_and_unavailable_cells_are_told_in_every_format(ran):
 
 def test_a_folder_and_a_quantizer_of_nasty_names_show_as_text(ran):
     folder = ran("<script>alert(1)<", lambda cell: {}, quantizers="vq,som-vq")
-    told = Store(folder, writable=False).plan()
-    for cell in told["cells"]:
+    output = Store(folder, writable=False).plan()
+    for cell in output["cells"]:
         if cell["row"] == "som-vq":
             cell["row"] = cell["quantizer"] = NASTY
-    write_json(folder / "plan.json", told)
+    write_json(folder / "plan.json", output)
     stored(folder, NASTY)
     finished_runs.again(folder)
     files = [*folder.glob("report.*"), *folder.glob("tables/*"), *folder.glob("figures/*")]

@@ -18,18 +18,18 @@ p_values = st.lists(st.none() | st.floats(0, 1), max_size=12)
 
 @given(values)
 def test_interval_is_scipys(sample):
-    found = estimate(sample)
+    actual = estimate(sample)
     expected = stats.ttest_1samp(sample, 0).confidence_interval(0.95) if np.std(sample) > 1e-3 else None
-    assert found.mean == pytest.approx(np.mean(sample), abs=1e-6)
-    assert found.n == len(sample)
+    assert actual.mean == pytest.approx(np.mean(sample), abs=1e-6)
+    assert actual.n == len(sample)
     if expected is not None:
-        assert found.low == pytest.approx(expected.low, rel=1e-9, abs=1e-6)
-        assert found.high == pytest.approx(expected.high, rel=1e-9, abs=1e-6)
+        assert actual.low == pytest.approx(expected.low, rel=1e-9, abs=1e-6)
+        assert actual.high == pytest.approx(expected.high, rel=1e-9, abs=1e-6)
 
 
 def test_a_single_value_has_no_interval():
-    found = estimate([2.0])
-    assert (found.mean, found.std, found.low, found.high, found.n) == (2.0, None, None, None, 1)
+    actual = estimate([2.0])
+    assert (actual.mean, actual.std, actual.low, actual.high, actual.n) == (2.0, None, None, None, 1)
 
 
 def test_no_value_is_an_error():
@@ -40,7 +40,7 @@ def test_no_value_is_an_error():
 @pytest.mark.parametrize("n", [3, 5])
 def test_interval_covers_the_mean_as_often_as_it_says(n):
     draws = np.random.default_rng(n).normal(7.0, 2.0, (TABLES, n)).tolist()
-    covered = sum(found.low <= 7.0 <= found.high for found in map(estimate, draws))
+    covered = sum(actual.low <= 7.0 <= actual.high for actual in map(estimate, draws))
     assert abs(covered / TABLES - 0.95) < ERROR
 
 
@@ -49,8 +49,8 @@ def test_paired_interval_covers_the_difference_as_often_as_it_says(n):
     rng = np.random.default_rng(n)
     shared = rng.normal(0, 10, (TABLES, n))
     first, second = (shared + rng.normal(mean, 1, (TABLES, n)) for mean in (3.0, 1.0))
-    found = [paired(a, b) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
-    covered = sum(test.low <= 2.0 <= test.high for test in found)
+    actual = [paired(a, b) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+    covered = sum(test.low <= 2.0 <= test.high for test in actual)
     assert abs(covered / TABLES - 0.95) < ERROR
 
 
@@ -58,8 +58,8 @@ def test_corrected_interval_covers_where_seeds_share_their_data():
     # Equally correlated differences: r = n_test / (n_test + n_train) is what Nadeau and Bengio's correction assumes.
     n, overlap = 5, 0.25
     r, rng = overlap / (1 + overlap), np.random.default_rng(0)
-    common, own = rng.normal(size=(TABLES, 1)), rng.normal(size=(TABLES, n))
-    differences = (math.sqrt(r) * common + math.sqrt(1 - r) * own).tolist()
+    common, mine = rng.normal(size=(TABLES, 1)), rng.normal(size=(TABLES, n))
+    differences = (math.sqrt(r) * common + math.sqrt(1 - r) * mine).tolist()
     corrected, plain = (
         np.mean([test.low <= 0 <= test.high for test in (paired(row, [0.0] * n, o) for row in differences)])
         for o in (overlap, 0.0)
@@ -72,11 +72,11 @@ def test_corrected_interval_covers_where_seeds_share_their_data():
 def test_paired_is_scipys(drawn):
     first, second = zip(*drawn, strict=True)
     assume(len({a - b for a, b in drawn}) > 1)
-    found, expected = paired(first, second), stats.ttest_rel(first, second)
+    actual, expected = paired(first, second), stats.ttest_rel(first, second)
     interval = expected.confidence_interval(0.95)
-    assert found.outcome == "tested"
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
+    assert actual.outcome == "tested"
+    assert actual.p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert (actual.low, actual.high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
 
 
 @given(pairs, st.floats(0, 2))
@@ -91,11 +91,11 @@ def test_swapping_the_two_turns_the_sign_only(drawn, overlap):
 def test_overlap_is_nadeau_and_bengios():
     # Differences 1, 2, 3: s = 1; variance 1/3 + 1/4 = 7/12, so t = 2 / sqrt(7/12); with 2 degrees of freedom
     # p = 1 - t / sqrt(2 + t^2), and the 97.5 % quantile is 4.302653.
-    found = paired([3.0, 5.0, 7.0], [2.0, 3.0, 4.0], overlap=0.25)
+    actual = paired([3.0, 5.0, 7.0], [2.0, 3.0, 4.0], overlap=0.25)
     t = 2 / math.sqrt(7 / 12)
-    assert (found.mean, found.std) == (2.0, 1.0)
-    assert found.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
-    assert (found.low, found.high) == pytest.approx(
+    assert (actual.mean, actual.std) == (2.0, 1.0)
+    assert actual.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
+    assert (actual.low, actual.high) == pytest.approx(
         (2 - 4.302653 * math.sqrt(7 / 12), 2 + 4.302653 * math.sqrt(7 / 12))
     )
 
@@ -111,8 +111,8 @@ def test_overlap_is_nadeau_and_bengios():
     ],
 )
 def test_what_has_no_variance_has_no_p(first, second, outcome):
-    found = paired(first, second)
-    assert (found.p, found.low, found.high, found.outcome) == (None, None, None, outcome)
+    actual = paired(first, second)
+    assert (actual.p, actual.low, actual.high, actual.outcome) == (None, None, None, outcome)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -16,7 +17,7 @@ def test_looks_grow_to_the_last(first, most):
     counts = looks(first, most)
     assert counts[-1] == most
     assert counts[0] == (max(first, 3) if len(counts) > 1 else most)
-    assert all(1.5 * former <= count for former, count in zip(counts, counts[1:], strict=False))
+    assert all(1.5 * former <= count for former, count in itertools.pairwise(counts))
 
 
 def test_levels_by_hand():

@@ -27,13 +27,13 @@ def marks(*args, **kwargs):
 
 
 def test_a_row_by_hand():
-    found = standings(column(a=[1.0, 2.0, 3.0], b=[2.0, 4.0, 6.0]), "lower")
+    ranked = standings(column(a=[1.0, 2.0, 3.0], b=[2.0, 4.0, 6.0]), "lower")
     # Differences 1, 2, 3: t = 2 sqrt(3); with 2 degrees of freedom p = 1 - t / sqrt(2 + t^2) = 1 - sqrt(12 / 14).
-    b = found["b"]
+    b = ranked["b"]
     assert (b.n, b.mean, b.best, b.difference, b.mark) == (3, 4.0, "a", 2.0, "undecided")
     assert b.p == b.p_adjusted == pytest.approx(1 - math.sqrt(12 / 14))  # two rows have no prior
     assert (b.low, b.high) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)))
-    assert (found["a"].n, found["a"].difference, found["a"].p) == (3, 0.0, None)
+    assert (ranked["a"].n, ranked["a"].difference, ranked["a"].p) == (3, 0.0, None)
 
 
 def test_the_variance_is_moderated_by_hand():
@@ -147,23 +147,23 @@ def test_a_constant_lead_is_not_a_test():
 
 
 def test_two_seeds_claim_nothing():
-    found = standings(column(a=[1.0, 1.1], b=[10.0, 10.2]), "lower")
-    assert {name: (s.n, s.best, s.difference, s.p, s.mark) for name, s in found.items()} == dict.fromkeys(
+    ranked = standings(column(a=[1.0, 1.1], b=[10.0, 10.2]), "lower")
+    assert {name: (s.n, s.best, s.difference, s.p, s.mark) for name, s in ranked.items()} == dict.fromkeys(
         "ab", (2, None, None, None, "untested")
     )
 
 
 def test_a_row_with_too_few_seeds_neither_wins_nor_stops_the_others():
     rows = column(a=[1.0, 1.1, 1.3, 0.9, 1.2], c=FAR) | {"b": {0: 0.0, 1: 0.1}, "none": {}, "nan": {0: math.nan}}
-    found = standings(rows, "lower")
-    assert {name: s.mark for name, s in found.items()} == {
+    ranked = standings(rows, "lower")
+    assert {name: s.mark for name, s in ranked.items()} == {
         "a": "best",
         "c": "behind",
         "b": "untested",
         "none": "untested",
         "nan": "untested",
     }
-    assert (found["b"].n, found["none"].mean, found["nan"].n) == (2, None, 0)
+    assert (ranked["b"].n, ranked["none"].mean, ranked["nan"].n) == (2, None, 0)
 
 
 def test_easy_seeds_do_not_make_a_row_best():
@@ -181,11 +181,11 @@ def test_ahead_on_more_seeds_is_not_behind():
     # On seeds 0 to 2, which all share, a is the best by a hair; on all 30 b is ahead of it, and p says so.
     a = {seed: 1.0 if seed < 3 else 9.0 + seed % 3 for seed in range(30)}
     b = {seed: 1.01 if seed < 3 else 1.0 for seed in range(30)}
-    found = standings({"a": a, "b": b, "c": {0: 5.0, 1: 5.1, 2: 5.3}}, "lower")
-    assert found["b"].best == "a"
-    assert found["b"].difference < 0
-    assert found["b"].p_adjusted < 0.001
-    assert found["b"].mark == "undecided"
+    ranked = standings({"a": a, "b": b, "c": {0: 5.0, 1: 5.1, 2: 5.3}}, "lower")
+    assert ranked["b"].best == "a"
+    assert ranked["b"].difference < 0
+    assert ranked["b"].p_adjusted < 0.001
+    assert ranked["b"].mark == "undecided"
 
 
 def test_overlap_widens():
@@ -208,9 +208,9 @@ def test_order_of_rows_and_seeds_does_not_matter(table, random):
     def shuffled(mapping):
         return dict(random.sample(list(mapping.items()), len(mapping)))
 
-    found = standings(table, "lower")
-    assert list(found) == list(table)
-    assert standings(shuffled({name: shuffled(row) for name, row in table.items()}), "lower") == found
+    ranked = standings(table, "lower")
+    assert list(ranked) == list(table)
+    assert standings(shuffled({name: shuffled(row) for name, row in table.items()}), "lower") == ranked
 
 
 @given(tables, st.lists(st.integers(-1000, 1000), min_size=6, max_size=6))
@@ -233,15 +233,15 @@ def test_higher_is_lower_turned_over(table):
 
 @given(tables)
 def test_marks_agree_with_p(table):
-    found = standings(table, "lower")
-    for name, s in found.items():
+    ranked = standings(table, "lower")
+    for name, s in ranked.items():
         if s.p is not None:
             assert s.p <= s.p_adjusted
             assert s.mark == ("behind" if s.p_adjusted <= 0.05 and s.difference > 0 else "undecided")
         else:
             assert s.p_adjusted is None
             assert s.mark in ("identical", "untested") or name == s.best
-    assert ("best" in (s.mark for s in found.values())) == ("behind" in (s.mark for s in found.values()))
+    assert ("best" in (s.mark for s in ranked.values())) == ("behind" in (s.mark for s in ranked.values()))
 
 
 def simulated(means, n, count, seed):
@@ -252,9 +252,9 @@ def simulated(means, n, count, seed):
     return [column(**dict(zip(ROWS, rows.tolist(), strict=True))) for rows in drawn]
 
 
-def called_different(found, names):
+def called_different(ranked, names):
     """Whether one of the names is the best and another of them behind it."""
-    return any(found[b].best == a and found[b].mark == "behind" for a, b in itertools.permutations(names, 2))
+    return any(ranked[b].best == a and ranked[b].mark == "behind" for a, b in itertools.permutations(names, 2))
 
 
 def twins_among(spread):
@@ -273,8 +273,8 @@ def all_the_same(rng, count):
 @pytest.mark.parametrize("n", [3, 5])
 @pytest.mark.parametrize("spread", [0.0, 0.5, 2.0, 10.0])
 def test_one_quantizer_under_two_names_is_not_called_different(n, spread):
-    found = [standings(table, "lower") for table in simulated(twins_among(spread), n, 500, seed=n)]
-    assert sum(called_different(rows, "ab") for rows in found) / 500 <= 0.05
+    ranked = [standings(table, "lower") for table in simulated(twins_among(spread), n, 500, seed=n)]
+    assert sum(called_different(rows, "ab") for rows in ranked) / 500 <= 0.05
 
 
 @pytest.mark.slow
@@ -284,33 +284,33 @@ def test_family_wise_error(n, means):
     """At most 5 %, in the worst case for it too: all five that differ leave, and a single pair is left to be tested."""
     count = 4000
     names = ROWS if means is all_the_same else "ab"
-    found = [standings(table, "lower") for table in simulated(means, n, count, seed=n)]
-    rate = sum(called_different(rows, names) for rows in found) / count
+    ranked = [standings(table, "lower") for table in simulated(means, n, count, seed=n)]
+    rate = sum(called_different(rows, names) for rows in ranked) / count
     assert rate <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / count)
 
 
 def test_holm_alone_would_not_hold():
     """Why the correction counts all pairs: the reference is chosen on the values that it is tested with."""
-    found = [standings(table, "lower") for table in simulated(all_the_same, 10, 1000, seed=10)]
-    wrong = sum(any(p is not None and p <= 0.05 for p in holm(s.p for s in rows.values())) for rows in found)
+    ranked = [standings(table, "lower") for table in simulated(all_the_same, 10, 1000, seed=10)]
+    wrong = sum(any(p is not None and p <= 0.05 for p in holm(s.p for s in rows.values())) for rows in ranked)
     assert wrong / 1000 > 0.065
 
 
 def test_rows_that_do_differ_are_told_apart():
-    found = [standings(t, "lower") for t in simulated(twins_far_ahead, 5, 100, seed=0)]
-    assert all(rows[name].mark == "behind" for rows in found for name in ROWS[2:])
+    ranked = [standings(t, "lower") for t in simulated(twins_far_ahead, 5, 100, seed=0)]
+    assert all(rows[name].mark == "behind" for rows in ranked for name in ROWS[2:])
 
 
 def test_a_row_that_is_ten_percent_worse_is_behind_at_five_seeds():
     """Seven rows with noise of 4 % and data that vary by a factor of 1.5, one of them 10 % worse."""
     rng = np.random.default_rng(2)
-    found = 0
+    collected = 0
     for _ in range(200):
         losses = np.exp(rng.normal(0, 0.4, (1, 5)) + rng.normal(0, 0.04, (7, 5)))
         losses[6] *= 1.1
         rows = column(**dict(zip(ROWS, losses.tolist(), strict=True)))
-        found += standings(rows, "lower", scale="log", effect=lambda value: 0.03 * value)["g"].mark == "behind"
-    assert found / 200 > 0.5
+        collected += standings(rows, "lower", scale="log", effect=lambda value: 0.03 * value)["g"].mark == "behind"
+    assert collected / 200 > 0.5
 
 
 def test_two_names_of_one_quantizer_become_equivalent_at_the_seeds_foretold():

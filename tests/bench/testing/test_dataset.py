@@ -190,10 +190,10 @@ def case(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("check", BROKEN)
 def test_a_broken_promise_is_told_with_what_to_change(case: Any, check: str) -> None:
     cls, message = BROKEN[check]
-    with pytest.raises(AssertionError) as told:
+    with pytest.raises(AssertionError) as raised:
         getattr(case(cls), f"test_{check.strip()}")()
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_sound_dataset_passes_every_check_and_every_check_is_broken_by_someone(case: Any) -> None:

@@ -49,7 +49,7 @@ def test_the_gradient_of_a_perceptron_is_that_of_its_layers(needs_input: bool) -
 
 def test_a_perceptron_under_vmap_is_its_layers() -> None:
     network, x = Perceptron(3, 7, 2), torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(2))
-    torch.testing.assert_close(torch.vmap(network)(x), torch.stack([network(each) for each in x]))
+    torch.testing.assert_close(torch.vmap(network)(x), torch.stack([network(item) for item in x]))
 
 
 @pytest.mark.parametrize("label", ["vq", "vq-vae", "som-vq"])
@@ -60,7 +60,7 @@ def test_the_joint_loss_written_out_is_the_plain_one(label: str) -> None:
     for one, other in zip(fast[:3], plain[:3], strict=True):
         torch.testing.assert_close(one, other)
     inputs = list(model.parameters())
-    gradients = [torch.autograd.grad(3.0 * each[0], inputs) for each in (fast, plain)]
+    gradients = [torch.autograd.grad(3.0 * item[0], inputs) for item in (fast, plain)]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -117,21 +117,21 @@ def golden():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_trajectories_are_what_they_were(golden, name):
-    found, kept = trajectory(*FAMILIES[name]), golden["trajectories"][name]
+    actual, kept = trajectory(*FAMILIES[name]), golden["trajectories"][name]
     for curve in ("train", "validation"):
-        assert [value is None for value in found[curve]] == [value is None for value in kept[curve]]
-        pairs = [(here, there) for here, there in zip(found[curve], kept[curve], strict=True) if here is not None]
+        assert [value is None for value in actual[curve]] == [value is None for value in kept[curve]]
+        pairs = [(here, there) for here, there in zip(actual[curve], kept[curve], strict=True) if here is not None]
         assert [here for here, _ in pairs] == pytest.approx([there for _, there in pairs], rel=3e-6)
-    assert found["codes"] == pytest.approx(kept["codes"], abs=2e-5 * max(map(abs, kept["codes"])))
+    assert actual["codes"] == pytest.approx(kept["codes"], abs=2e-5 * max(map(abs, kept["codes"])))
 
 
 def test_metrics_are_what_they_were(golden):
-    found, kept = metrics(), golden["metrics"]
+    actual, kept = metrics(), golden["metrics"]
     # The made-up tokenizer has no encoder, so metrics of noisy frames are blank for it.
-    assert {name for name, value in found.items() if value is not None} == kept.keys()
+    assert {name for name, value in actual.items() if value is not None} == kept.keys()
     for name, value in kept.items():
         tolerance = {"rel": 3e-6, "abs": 3e-6} if name in READERS else {"rel": 1e-9}
-        assert found[name] == pytest.approx(value, **tolerance), name
+        assert actual[name] == pytest.approx(value, **tolerance), name
     assert all(value is not None and math.isfinite(value) for value in kept.values())
 
 

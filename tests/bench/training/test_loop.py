@@ -77,7 +77,7 @@ def assert_alone_as_among_five(name: str, device: str, tolerance: float) -> None
         (alone,), (history,) = run(named(label, **parameters), [seed], device=device)
         assert_alike(alone, together[seed], tolerance)
         assert history.validation == pytest.approx(histories[seed].validation, abs=tolerance)
-        assert [each is None for each in history.train] == [each is None for each in histories[seed].train]
+        assert [item is None for item in history.train] == [item is None for item in histories[seed].train]
     assert not torch.equal(together[0].encoder[0].weight, together[1].encoder[0].weight)
 
 
@@ -111,9 +111,9 @@ def test_replayed_steps_are_the_eager_ones(name: str, seeds: list[int], monkeypa
 def test_cuda_learns_what_the_cpu_learns(name: str) -> None:
     """The same draws; rounding may decide a code otherwise, so errors are compared and not weights."""
     label, parameters = SWITCHES[name]
-    _, found = run(named(label, **parameters), [0, 1], device="cuda")
+    _, actual = run(named(label, **parameters), [0, 1], device="cuda")
     _, expected = run(named(label, **parameters), [0, 1])
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         assert one.validation == pytest.approx(other.validation, rel=0.02)
 
 

@@ -37,17 +37,17 @@ def made(tmp_path):
 
 def records(made, **values):
     """Candidate -> its metrics by seed; 1, 2, 3 unless told."""
-    found = {}
+    collected = {}
     for candidate in made.candidates:
-        own = values.get(f"{candidate.quantizer} {candidate.name}".replace("-", "_").replace(" ", "_"), {})
+        mine = values.get(f"{candidate.quantizer} {candidate.name}".replace("-", "_").replace(" ", "_"), {})
         for seed, cell in enumerate(candidate.cells):
-            metrics = {name: series[seed] for name, series in ({"mse": [1.0, 2.0, 3.0]} | own).items()}
-            found[cell.key] = {"status": DONE, "metrics": metrics}
-    return finished(made.plan, found)
+            metrics = {name: series[seed] for name, series in ({"mse": [1.0, 2.0, 3.0]} | mine).items()}
+            collected[cell.key] = {"status": DONE, "metrics": metrics}
+    return finished(made.plan, collected)
 
 
 def test_every_candidate_runs_on_seeds_that_tuning_never_saw(made):
-    names = [(each.quantizer, each.name) for each in made.candidates]
+    names = [(item.quantizer, item.name) for item in made.candidates]
     assert names == [
         ("vq", "default"),
         ("vq", "tuned on lorenz"),
@@ -100,9 +100,9 @@ def test_a_candidate_that_breaks_the_constraint_becomes_no_default(made):
 
 
 def test_failed_cells_and_blanks_leave_the_seeds_that_both_have(made):
-    found = records(made, vq_tuned_on_lorenz={"mse": [0.0, 1.2, None]})
-    found.records[made.candidates[0].cells[0].key]["status"] = FAILED
-    (row,) = [row for row in confirm.compare(made, found) if row["quantizer"] == "vq"]
+    actual = records(made, vq_tuned_on_lorenz={"mse": [0.0, 1.2, None]})
+    actual.records[made.candidates[0].cells[0].key]["status"] = FAILED
+    (row,) = [row for row in confirm.compare(made, actual) if row["quantizer"] == "vq"]
     assert (row["n"], row["outcome"]) == (1, "untested")
 
 

@@ -74,5 +74,5 @@ def test_a_driver_killed_at_five_moments_ends_with_the_same_trials_and_loses_no_
     whole = kept(tmp_path / "undisturbed")
     assert sorted(map(str, last[0].values())) == sorted(map(str, whole[0].values()))
     assert {path.name for path in last[1]} == {path.name for path in whole[1]}
-    found = [(each / "tuned.toml").read_text().split("\n", 2)[2] for each in (folder, tmp_path / "undisturbed")]
-    assert found[0] == found[1]
+    actual = [(item / "tuned.toml").read_text().split("\n", 2)[2] for item in (folder, tmp_path / "undisturbed")]
+    assert actual[0] == actual[1]

@@ -50,8 +50,8 @@ def measured(monkeypatch):
     seen = []
 
     def child(self, spec, log, timeout, threads):
-        told = json.loads(spec.read_text())
-        for task in told["tasks"]:
+        kept = json.loads(spec.read_text())
+        for task in kept["tasks"]:
             cell = task["cell"] | {"missing": task["missing"], "ceiling": task["ceiling"]}
             seen.append((cell["key"], cell["data_seed"], cell["quantizer"]))
             child.before(cell, len(seen))
@@ -66,7 +66,7 @@ def measured(monkeypatch):
             record |= {"error": {"type": "RuntimeError", "message": "no reason"}}
             if child.obeys and any(bound is not None and mse(cell) > bound for bound in cell["ceiling"][2:]):
                 record |= {"status": FAILED, "error": {"type": "GivenUpError", "message": "given up at point 3"}}
-            cells = Path(told["root"]) / "cells"
+            cells = Path(kept["root"]) / "cells"
             (cells / f"{cell['key']}.safetensors").touch()
             (cells / f"{cell['key']}.json").write_text(json.dumps(record))
         log.touch()
@@ -122,10 +122,10 @@ def test_the_winner_is_the_best_of_all_trials(tmp_path, measured):
     made.write(["bench", "tune"])
     tried = [trial.user_attrs["parameters"] for trial in trials_of(made)["vq on lorenz"]]
     best = min(tried, key=lambda values: abs(math.log(values["commitment"] / 0.25)))
-    found = load(tmp_path / "tuned.toml")["vq", "lorenz"]
-    assert found.parameters == best
-    assert found.trials == 5
-    assert found.values == {"mse": pytest.approx(mse({"parameters": best, "seed": FIRST}))}
+    actual = load(tmp_path / "tuned.toml")["vq", "lorenz"]
+    assert actual.parameters == best
+    assert actual.trials == 5
+    assert actual.values == {"mse": pytest.approx(mse({"parameters": best, "seed": FIRST}))}
     assert not list(tmp_path.glob("cells/*.safetensors"))  # of use to nobody
 
 
@@ -323,8 +323,8 @@ def test_the_journal_is_one_that_optuna_opens(tmp_path, measured):
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / JOURNAL))
     storage = optuna.storages.JournalStorage(backend)
     assert set(optuna.get_all_study_names(storage)) == {"vq on lorenz", "som-vq on lorenz"}
-    found = optuna.load_study(study_name="vq on lorenz", storage=storage)
-    assert found.best_value == min(trial.values[0] for trial in found.get_trials())
+    actual = optuna.load_study(study_name="vq on lorenz", storage=storage)
+    assert actual.best_value == min(trial.values[0] for trial in actual.get_trials())
 
 
 def test_a_lost_executor_ends_the_study_and_it_goes_on(tmp_path, measured, monkeypatch):
@@ -361,9 +361,9 @@ def test_a_lost_executor_ends_the_study_and_it_goes_on(tmp_path, measured, monke
     ],
 )
 def test_what_cannot_be_tuned_is_one_line(change, expected):
-    with pytest.raises(UsageError, match=expected) as told:
+    with pytest.raises(UsageError, match=expected) as raised:
         task(**change)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_study_of_a_file_goes_on_where_the_file_was_moved(tmp_path, measured):
@@ -376,8 +376,8 @@ def test_a_study_of_a_file_goes_on_where_the_file_was_moved(tmp_path, measured):
     made.run()
     assert {name: len(trials) for name, trials in trials_of(made).items()} == {"vq on npz:walks": 4}
     made.write(["bench", "tune"])
-    told = (tmp_path / "study" / "tuned.toml").read_text()
-    assert f'"datasets" = ["npz:{path}"]' in told
+    text = (tmp_path / "study" / "tuned.toml").read_text()
+    assert f'"datasets" = ["npz:{path}"]' in text
 
 
 def test_a_family_without_a_search_space_is_named(monkeypatch):

@@ -50,9 +50,9 @@ def test_every_window_is_one_of_its_splits_dances(installed: dict[str, np.ndarra
     for split in datasets.SPLITS:
         poses = sequences.standardised[split] * sequences.transform.scale + sequences.transform.mean
         for pose in poses:
-            found = [name for name, windows in whole.items() for w in windows if np.allclose(w, pose, atol=1e-2)]
-            assert len(found) == 1
-            owners.setdefault(split, set()).update(found)
+            actual = [name for name, windows in whole.items() for w in windows if np.allclose(w, pose, atol=1e-2)]
+            assert len(actual) == 1
+            owners.setdefault(split, set()).update(actual)
     assert not owners["train"] & owners["val"]
     assert all(is_test_dance(name) for name in owners["test"])
     assert not any(is_test_dance(name) for name in owners["train"] | owners["val"])

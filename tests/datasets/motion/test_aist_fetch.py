@@ -31,8 +31,8 @@ def zipped(members: dict[str, bytes], comment: bytes = b"") -> bytes:
 def members(generated: Motion) -> dict[str, bytes]:
     """Three sequences under their names in AIST++'s archive."""
     return {
-        f"keypoints3d/{name}.pkl": pickle.dumps({"keypoints3d": each, "keypoints3d_optim": each})
-        for name, each in list(generated.items())[:3]
+        f"keypoints3d/{name}.pkl": pickle.dumps({"keypoints3d": value, "keypoints3d_optim": value})
+        for name, value in list(generated.items())[:3]
     }
 
 
@@ -61,13 +61,13 @@ def left(data_directory: Path) -> list[str]:
 
 def test_licence_size_and_address_come_before_anything_is_fetched(serve: Any, data_directory: Path) -> None:
     server = serve()
-    told: list[tuple[str, int]] = []
-    watched = fetch(server, lambda line: told.append((line, len(server.asked))))
-    before = " ".join(line for line, requests in told if requests == 0)
+    output: list[tuple[str, int]] = []
+    watched = fetch(server, lambda line: output.append((line, len(server.asked))))
+    before = " ".join(line for line, requests in output if requests == 0)
     assert "CC BY 4.0" in before and server.url in before and " MB " in before
     assert server.asked == [None]
     assert watched[-1] == (len(server.content),) * 2
-    assert "3 sequences" in " ".join(line for line, _ in told)
+    assert "3 sequences" in " ".join(line for line, _ in output)
     assert Aist().missing() is None
     record = json.loads((data_directory / "aist" / "fetched.json").read_text())
     assert record["sha256"] == hashlib.sha256(server.content).hexdigest()
@@ -161,10 +161,10 @@ def test_what_was_fetched_before_has_to_come_again(serve: Any, members: dict[str
     with pytest.raises(DataError, match=rf"Expected {len(first)} bytes, as fetched before, but .*; remove .*fetched"):
         fetch(server)
     assert left(data_directory) == ["fetched.json"]
-    told: list[str] = []
+    output: list[str] = []
     serve(first)
-    fetch(server, told.append)
-    assert "as fetched before" in " ".join(told)
+    fetch(server, output.append)
+    assert "as fetched before" in " ".join(output)
     assert Aist().missing() is None
 
 

@@ -274,7 +274,7 @@ def test_a_sequence_in_another_unit_or_upside_down_among_others_is_left_out_by_n
     motion[first] = motion[first] / 100
     motion[second] = -motion[second]
     manifest = import_aist(annotations(motion), tmp_path / "data")
-    reasons = {(each["name"], each["keypoints"]): each["reason"] for each in manifest["excluded"]}
+    reasons = {(item["name"], item["keypoints"]): item["reason"] for item in manifest["excluded"]}
     assert reasons == {
         (name, kind): reason
         for name, reason in ((first, "looks like metres, not centimetres"), (second, "upside down"))

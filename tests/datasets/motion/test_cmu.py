@@ -103,18 +103,18 @@ def test_pieces_lie_apart_and_test_pieces_are_the_same_for_every_seed() -> None:
 
     def origins(seed: int) -> dict[str, set[tuple[str, int]]]:
         sequences = datasets.load("cmu", seed=seed)
-        found = {}
+        collected = {}
         for split in datasets.SPLITS:
             poses = sequences.standardised[split] * sequences.transform.scale + sequences.transform.mean
             near = [[np.abs(piece - pose).max(axis=(1, 2)).min() < 0.01 for piece in pieces.values()] for pose in poses]
             assert [sum(row) for row in near] == [1] * len(poses)
-            found[split] = {list(pieces)[row.index(True)] for row in near}
-        return found
+            collected[split] = {list(pieces)[row.index(True)] for row in near}
+        return collected
 
     first, second = origins(0), origins(1)
-    for each in (first, second):
-        assert not each["train"] & each["val"]
-        assert not (each["train"] | each["val"]) & each["test"]
+    for item in (first, second):
+        assert not item["train"] & item["val"]
+        assert not (item["train"] | item["val"]) & item["test"]
     assert first["test"] == second["test"]
     assert first["val"] != second["val"]
 

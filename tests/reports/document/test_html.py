@@ -24,7 +24,7 @@ class Elements(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag, attributes):
-        element = {"tag": tag, "text": "", "within": [each["tag"] for each in self.open]} | dict(attributes)
+        element = {"tag": tag, "text": "", "within": [item["tag"] for item in self.open]} | dict(attributes)
         self.found.append(element)
         if tag not in VOID:
             self.open.append(element)
@@ -57,7 +57,7 @@ def written(make):
 
 def rows_of(elements, label):
     """The cells of a table, row by row: its texts."""
-    start = next(i for i, each in enumerate(elements.found) if each.get("aria-label") == label)
+    start = next(i for i, comparison in enumerate(elements.found) if comparison.get("aria-label") == label)
     rows = []
     for element in elements.found[start + 2 :]:
         if element["tag"] == "table":
@@ -72,10 +72,10 @@ def rows_of(elements, label):
 def test_nothing_outside_the_file_is_asked_for(written):
     text, elements = written()
     (policy,) = [
-        each["content"] for each in elements.all("meta") if each.get("http-equiv") == "Content-Security-Policy"
+        element["content"] for element in elements.all("meta") if element.get("http-equiv") == "Content-Security-Policy"
     ]
     assert policy == "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-    links = [each[name] for each in elements.found for name in ("href", "src", "action") if name in each]
+    links = [element[name] for element in elements.found for name in ("href", "src", "action") if name in element]
     assert links
     assert all(link.startswith(("#", "data:")) for link in links)
     assert text.startswith("<!doctype html>")
@@ -85,9 +85,9 @@ def test_nothing_outside_the_file_is_asked_for(written):
 
 def test_links_of_the_contents_lead_to_sections(written):
     _, elements = written(real=False)
-    anchors = [each["id"] for each in elements.found if "id" in each]
+    anchors = [element["id"] for element in elements.found if "id" in element]
     assert len(anchors) == len(set(anchors))
-    links = [each["href"].removeprefix("#") for each in elements.all("a")]
+    links = [element["href"].removeprefix("#") for element in elements.all("a")]
     assert set(links) <= set(anchors)
     assert "what-was-run" in links
 
@@ -115,16 +115,16 @@ def test_names_show_as_text(written):
     )
     assert "<script>alert" not in text
     scripts = elements.all("script")
-    assert [each.get("type") for each in scripts] == ["application/json", None]
+    assert [element.get("type") for element in scripts] == ["application/json", None]
     assert json.loads(scripts[0]["text"]) == {"dataset": NASTY, "row": NASTY}
     assert "alert(1)" not in scripts[1]["text"]
-    shown = [each["text"] for each in elements.all("h1", "th", "dd", "dt", "td", "pre", "figcaption", "title")]
-    assert sum(NASTY in each for each in shown) > 10
+    shown = [element["text"] for element in elements.all("h1", "th", "dd", "dt", "td", "pre", "figcaption", "title")]
+    assert sum(NASTY in element for element in shown) > 10
 
 
 def test_headings_landmarks_and_tables_are_accessible(written):
     _, elements = written(real=False)
-    levels = [int(each["tag"][1]) for each in elements.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    levels = [int(element["tag"][1]) for element in elements.all("h1", "h2", "h3", "h4", "h5", "h6")]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -132,31 +132,31 @@ def test_headings_landmarks_and_tables_are_accessible(written):
         assert len(elements.all(landmark)) == 1
     assert elements.all("html")[0]["lang"] == "en"
     assert len(elements.all("caption")) == len(elements.all("table")) > 3
-    assert all(each.get("scope") in ("col", "row") for each in elements.all("th"))
-    assert all(each["tabindex"] == "0" for each in elements.found if each.get("role") == "region")
+    assert all(element.get("scope") in ("col", "row") for element in elements.all("th"))
+    assert all(element["tabindex"] == "0" for element in elements.found if element.get("role") == "region")
 
 
 def test_the_main_table_says_what_it_sorts_by_and_what_cannot_be_told(written, ranked):
     _, elements = written(rankings=ranked(vq="best", fsq="behind"))
     head, *body = rows_of(elements, "Results on lorenz")
-    assert [each["text"] for each in head] == ["quantizer", "n", "mse ↓", "active"]
-    assert all(each["aria-sort"] == "none" for each in head)
-    assert [each["text"].replace("\u00a0", " ") for each in body[0]] == [
+    assert [element["text"] for element in head] == ["quantizer", "n", "mse ↓", "active"]
+    assert all(element["aria-sort"] == "none" for element in head)
+    assert [element["text"].replace("\u00a0", " ") for element in body[0]] == [
         "vq",
         "3 of 3",
         "0.1235 ± 0.0010a",
         "50.0 (n = 2)",
     ]
-    assert [each.get("data-value") for each in body[1]] == ["fsq", "3", "0.1234567", "50.0"]
-    letters = [each["text"] for each in elements.all("sup")]
+    assert [element.get("data-value") for element in body[1]] == ["fsq", "3", "0.1234567", "50.0"]
+    letters = [element["text"] for element in elements.all("sup")]
     assert letters == ["a", "b"]
 
 
 def test_a_missing_result_is_hatched_with_its_cause(written):
     _, elements = written(statuses={"fsq": ["timeout", "diverged", "timeout"], "vq": ["done", "unavailable", "done"]})
     _, vq, fsq = rows_of(elements, "Results on lorenz")
-    assert [each["text"] for each in fsq] == ["fsq", "0 of 3", "timeout, diverged"]
-    assert [("failed" in each.get("class", ""), each.get("colspan")) for each in fsq[1:]] == [(True, None), (True, "2")]
+    assert [item["text"] for item in fsq] == ["fsq", "0 of 3", "timeout, diverged"]
+    assert [("failed" in item.get("class", ""), item.get("colspan")) for item in fsq[1:]] == [(True, None), (True, "2")]
     assert "data-value" not in fsq[2]
     assert vq[1]["text"] == "2 of 3 unavailable"
     assert "failed" in vq[1]["class"]
@@ -165,7 +165,7 @@ def test_a_missing_result_is_hatched_with_its_cause(written):
 
 def test_a_stand_in_is_marked_in_titles_and_rows(written):
     _, elements = written(real=False)
-    assert any("stand-in" in each["text"] for each in elements.all("h3"))
+    assert any("stand-in" in element["text"] for element in elements.all("h3"))
     _, *body = rows_of(elements, "Results on lorenz (stand-in data)")
     assert all(row[0]["text"].endswith(" stand-in") for row in body)
 
@@ -179,7 +179,7 @@ def test_figures_and_grids_stand_in_the_page_as_they_are():
     )
     text = html.write(page)
     assert drawing in text
-    (data,) = [each["text"] for each in Elements(text).all("script") if each.get("type")]
+    (data,) = [item["text"] for item in Elements(text).all("script") if item.get("type")]
     assert json.loads(data) == {"values": ["0102", None], "use": [1.235, None], "row": "</script>"}
 
 

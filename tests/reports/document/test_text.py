@@ -30,7 +30,7 @@ def test_a_precision_decides_the_decimals_and_nothing_is_minus_zero(value, preci
 
 @pytest.mark.parametrize("blank", [None, math.nan, pd.NA])
 def test_blank_values_are_unknown(blank):
-    assert text.known({"mse": blank}, "mse") is None
+    assert text.number_in({"mse": blank}, "mse") is None
     assert text.interval({"mse": blank}, "mse") == ""
     assert text.interval({"mse": 0.5, "mse_high": blank}, "mse") == "0.500"
 

@@ -59,12 +59,12 @@ def make():
         cells, summary = [], []
         for dataset in datasets:
             for place, (row, role) in enumerate(rows.items()):
-                own = {name: 0.9 - 0.05 * place if name == "explained" else 0.5 + 0.1 * place for name in measured}
-                own |= {"codebook_size": 16.0} | (values or {}).get(row, {})
+                mine = {name: 0.9 - 0.05 * place if name == "explained" else 0.5 + 0.1 * place for name in measured}
+                mine |= {"codebook_size": 16.0} | (values or {}).get(row, {})
                 done = row not in failed
                 line = {"quantizer": row, "dataset": dataset, "role": role, "real": dataset != DANCE}
-                line |= {"cells": seeds, "done": seeds if done else 0, "codebook_size": own.pop("codebook_size")}
-                for name, mean in own.items():
+                line |= {"cells": seeds, "done": seeds if done else 0, "codebook_size": mine.pop("codebook_size")}
+                for name, mean in mine.items():
                     mean = mean if done else None
                     bounds = (None, None) if seeds == 1 or mean is None else (mean - 0.04, mean + 0.05)
                     line |= {name: mean, f"{name}_low": bounds[0], f"{name}_high": bounds[1], f"{name}_n": seeds}
@@ -72,7 +72,7 @@ def make():
                 for seed in range(seeds):
                     status = "done" if done else "failed"
                     seen = {
-                        name: mean + 0.01 * (seed - (seeds - 1) / 2) for name, mean in own.items() if mean is not None
+                        name: mean + 0.01 * (seed - (seeds - 1) / 2) for name, mean in mine.items() if mean is not None
                     }
                     cells.append({"quantizer": row, "dataset": dataset, "seed": seed, "status": status, "role": role})
                     cells[-1] |= seen if done else {}
@@ -124,23 +124,23 @@ def read():
     """What an SVG shows: elements by tag, points of paths, and the scales that its own tick labels tell."""
 
     def elements(figure, tag):
-        return [each for each in ElementTree.fromstring(figure.svg).iter(f"{NAME}{tag}")]
+        return [element for element in ElementTree.fromstring(figure.svg).iter(f"{NAME}{tag}")]
 
     def points(data):
         """Absolute points of each subpath of straight lines."""
-        found = []
+        collected = []
         for start, moves in re.findall(r"M([^l]*)l([^Mz]*)z?", data):
-            steps = np.array([float(each) for each in re.findall(r"-?[\d.]+", f"{start} {moves}")]).reshape(-1, 2)
-            found.append(steps.cumsum(axis=0))
-        return found
+            steps = np.array([float(element) for element in re.findall(r"-?[\d.]+", f"{start} {moves}")]).reshape(-1, 2)
+            collected.append(steps.cumsum(axis=0))
+        return collected
 
     def scale(figure, axis, log=False):
         """Pixels -> value along an axis, from the tick labels of the figure's only axes."""
         ticks, mark = [], None
-        for each in ElementTree.fromstring(figure.svg).iter():
-            mark = each if each.tag == f"{NAME}use" else mark
-            number = re.fullmatch(r"(-?[\d.]+)( %)?", (each.text or "").replace("\N{MINUS SIGN}", "-"))
-            if number and each.get("text-anchor") == {"x": "middle", "y": "end"}[axis]:
+        for element in ElementTree.fromstring(figure.svg).iter():
+            mark = element if element.tag == f"{NAME}use" else mark
+            number = re.fullmatch(r"(-?[\d.]+)( %)?", (element.text or "").replace("\N{MINUS SIGN}", "-"))
+            if number and element.get("text-anchor") == {"x": "middle", "y": "end"}[axis]:
                 ticks.append((float(mark.get(axis)), float(number[1])))
         at, value = np.array(ticks).T
         line = np.polyfit(at, np.log(value) if log else value, 1)

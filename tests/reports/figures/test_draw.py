@@ -57,31 +57,31 @@ def test_an_svg_is_one_accessible_element_that_needs_nothing_else(figures):
         assert (title.text, description.text) == (figure.title, figure.alt)
         assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
         assert len(figure.alt) > len(figure.title) + 20
-        assert {each.tag.rpartition("}")[2] for each in root.iter()} <= TAGS
+        assert {element.tag.rpartition("}")[2] for element in root.iter()} <= TAGS
         assert figure.svg.count("http") == 1
         assert figure.svg.count('xmlns="http://www.w3.org/2000/svg"') == 1
-        for each in root.iter():
-            assert not any(name.startswith("on") for name in each.attrib)
-            assert re.match("#|data:image/png;base64,", each.get("href", "#"))
+        for element in root.iter():
+            assert not any(name.startswith("on") for name in element.attrib)
+            assert re.match("#|data:image/png;base64,", element.get("href", "#"))
 
 
 def test_ids_are_unique_in_a_page_of_all_figures_and_references_stay_inside(figures):
     seen = set()
     for figure in figures.values():
-        own = re.findall(r' id="([^"]+)"', figure.svg)
-        assert len(own) == len(set(own))
-        assert not seen & set(own)
-        seen.update(own)
-        assert set(re.findall(r'(?:url\(|href=")#([\w-]+)', figure.svg)) <= set(own)
+        mine = re.findall(r' id="([^"]+)"', figure.svg)
+        assert len(mine) == len(set(mine))
+        assert not seen & set(mine)
+        seen.update(mine)
+        assert set(re.findall(r'(?:url\(|href=")#([\w-]+)', figure.svg)) <= set(mine)
 
 
 def test_colours_are_the_texts_or_variables_with_a_value(figures):
     for figure in figures.values():
-        for each in ElementTree.fromstring(figure.svg).iter():
+        for element in ElementTree.fromstring(figure.svg).iter():
             for key in ("fill", "stroke"):
-                colour = each.get(key, "none")
+                colour = element.get(key, "none")
                 if colour.startswith("#"):
-                    assert re.search(rf"{key}:var\(--figure-\d,{colour}\)", each.get("style", "")), (
+                    assert re.search(rf"{key}:var\(--figure-\d,{colour}\)", element.get("style", "")), (
                         figure.name,
                         colour,
                     )
@@ -114,12 +114,12 @@ def test_names_show_as_they_are(make, read, name):
     run = make(rows={name: "family"}, datasets=(EVIL,), families={name: name})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = list(draw(run))
+        figures = list(draw(run))
     shown = re.sub("[\x00\x1f\ud800]", "\N{REPLACEMENT CHARACTER}", name)
-    texts = [each.text for figure in found for each in read.elements(figure, "text")]
+    texts = [element.text for figure in figures for element in read.elements(figure, "text")]
     assert any(text == (shown if len(shown) <= 24 else f"{shown[:23]}…") for text in texts)
-    assert len({figure.name for figure in found}) == len(found)
-    for figure in found:
+    assert len({figure.name for figure in figures}) == len(figures)
+    for figure in figures:
         assert re.fullmatch(r"[a-z][a-z0-9_-]*", figure.name)
         assert "<script" not in figure.svg
         assert EVIL in figure.title or name in figure.title or shown in figure.title
@@ -141,7 +141,7 @@ def test_names_of_files_meet_neither_by_case_nor_by_signs_nor_by_parts():
         ("use", "a", "x" * 40),
         ("use--a", "vq-b"),
     ]
-    assert len({file_name(*each).lower() for each in parts}) == len(parts)
+    assert len({file_name(*item).lower() for item in parts}) == len(parts)
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_a_codebook_of_one_code_and_one_that_collapsed(make):
     for arrays in (alone, grid, line, far):
         stored = {"codes": lambda *_, arrays=arrays: arrays, "curves": {}}
         run = make(rows={"som-vq": "family"}, datasets=("lorenz",), measured=(), **stored)
-        found = {figure.name.split("--")[0] for figure in draw(run)}
-        assert {"use", "attractor"} <= found
-        assert ("planes" in found) == (arrays is not far)
+        actual = {figure.name.split("--")[0] for figure in draw(run)}
+        assert {"use", "attractor"} <= actual
+        assert ("planes" in actual) == (arrays is not far)
 
 
 @pytest.mark.slow
@@ -221,8 +221,8 @@ def test_a_run_of_seventy_cells_stays_within_its_share_of_the_page(make):
 
     every = [metric for metric in MAIN if metric != "train_seconds"]
     run = make(rows=dict.fromkeys(families, "family"), seeds=5, codes=codes, source=source, measured=every)
-    found = list(draw(run))
-    assert sum(len(figure.svg) for figure in found) < 2_000_000
+    figures = list(draw(run))
+    assert sum(len(figure.svg) for figure in figures) < 2_000_000
     data = grid_data(run)
     assert len(data) == 6
     assert len(json.dumps(data, separators=(",", ":"))) < 400_000

@@ -22,11 +22,11 @@ def test_means_seeds_and_intervals_lie_where_the_axis_says(make, read):
     figure = drawn(small(make, values=values))
     scale = read.scale(figure, "x")
     wanted = [mean["mse"] for mean in values.values()]
-    found = [float(scale(float(each.get("x")))) for each in read.elements(figure, "use")]
+    actual = [float(scale(float(element.get("x")))) for element in read.elements(figure, "use")]
     for mean in wanted:  # the mean twice: as the middle one of three seeds, and on top of it
-        assert sum(each == pytest.approx(mean, abs=2e-4) for each in found) >= 2
+        assert sum(element == pytest.approx(mean, abs=2e-4) for element in actual) >= 2
         for seed in (mean - 0.01, mean + 0.01):
-            assert sum(each == pytest.approx(seed, abs=2e-4) for each in found) >= 1
+            assert sum(element == pytest.approx(seed, abs=2e-4) for element in actual) >= 1
     lines = [line for path in read.elements(figure, "path") for line in read.points(path.get("d"))]
     ends = [tuple(scale(line[:, 0])) for line in lines if len(line) == 2 and line[0, 1] == line[1, 1]]
     for mean in wanted:
@@ -35,18 +35,18 @@ def test_means_seeds_and_intervals_lie_where_the_axis_says(make, read):
 
 def test_rows_keep_their_order_and_their_words(make, read):
     figure = drawn(small(make))
-    labels = [each for each in read.elements(figure, "text") if each.get("text-anchor") == "end"]
-    assert [each.text for each in labels] == [*ROWS]
-    heights = [float(each.get("y")) for each in labels]
+    labels = [element for element in read.elements(figure, "text") if element.get("text-anchor") == "end"]
+    assert [element.text for element in labels] == [*ROWS]
+    heights = [float(element.get("y")) for element in labels]
     assert heights == sorted(heights)
-    assert "mse, lower is better" in [each.text for each in read.elements(figure, "text")]
+    assert "mse, lower is better" in [element.text for element in read.elements(figure, "text")]
     assert re.search("vq 0.500 ± 0.050; som-vq 0.600 ± 0.050", figure.alt)
 
 
 def test_a_control_far_away_is_told_by_an_arrow_and_does_not_squeeze_the_others(make, read):
     values = {"vq+shuffled": {"mse": 90.0}, "none": {"mse": -40.0}}
     figure = drawn(small(make, values=values))
-    texts = [each.text for each in read.elements(figure, "text")]
+    texts = [element.text for element in read.elements(figure, "text")]
     assert "90.0 →" in texts
     assert "← -40.0" in texts
     scale = read.scale(figure, "x")
@@ -56,7 +56,7 @@ def test_a_control_far_away_is_told_by_an_arrow_and_does_not_squeeze_the_others(
 
 def test_a_family_without_a_result_says_so_and_other_rows_are_left_out(make, read):
     figure = drawn(small(make, failed=("som-vq", "vq+shuffled")))
-    texts = [each.text for each in read.elements(figure, "text")]
+    texts = [element.text for element in read.elements(figure, "text")]
     assert "no result" in texts
     assert "som-vq" in texts
     assert "vq+shuffled" not in texts
@@ -81,7 +81,7 @@ def test_rows_that_are_not_behind_are_marked_where_there_was_a_test(make, read):
             for row, standing in (standings | other).items()
         ]
         figure = drawn(small(make, rankings=pd.DataFrame(rows)))
-        labels = [each.text for each in read.elements(figure, "text") if each.get("text-anchor") == "end"]
+        labels = [element.text for element in read.elements(figure, "text") if element.get("text-anchor") == "end"]
         return [label[:-2] for label in labels if label.endswith("\N{MODIFIER LETTER SMALL A}")], figure.alt
 
     labels, alt = marked()
@@ -104,7 +104,7 @@ def test_a_target_is_a_line(make, read):
 def test_many_rows_are_cut_and_that_is_told(make, read):
     rows = {f"row-{index}": "family" for index in range(43)}
     figure = drawn(small(make, rows=rows, seeds=1))
-    texts = [each.text for each in read.elements(figure, "text")]
+    texts = [element.text for element in read.elements(figure, "text")]
     assert sum(text.startswith("row-") for text in texts) == 40
     assert "3 more rows: in the tables" in texts
     assert "; 3 more." in figure.alt
@@ -112,5 +112,5 @@ def test_many_rows_are_cut_and_that_is_told(make, read):
 
 def test_units_are_told(make, read):
     run = small(make, datasets=("aist-standin",), measured=("error_units",))
-    figure = next(each for each in draw(run) if each.name == "intervals--aist-standin--error_units")
-    assert "error_units (cm), lower is better" in [each.text for each in read.elements(figure, "text")]
+    figure = next(drawn_part for drawn_part in draw(run) if drawn_part.name == "intervals--aist-standin--error_units")
+    assert "error_units (cm), lower is better" in [drawn_part.text for drawn_part in read.elements(figure, "text")]

@@ -41,17 +41,17 @@ def test_points_lie_where_the_axes_say_and_only_families_and_curves_are_there(ma
     families = {"vq@64": "vq"}
     figure = drawn(small(make, rows=rows, values=values, families=families))
     across, up = read.scale(figure, "x"), read.scale(figure, "y")
-    marks = [(float(each.get("x")), float(each.get("y"))) for each in read.elements(figure, "use")]
+    marks = [(float(element.get("x")), float(element.get("y"))) for element in read.elements(figure, "use")]
     left, bottom = min(x for x, _ in marks), max(y for _, y in marks if y < 320)
-    found = {(round(float(across(x)), 2), y) for x, y in marks if x > left and y < bottom}
-    assert {x for x, _ in found} >= {0.5, 0.3, 0.6}
-    assert not {0.9, 1.0} & {x for x, _ in found}
-    height = {x: y for x, y in found}
+    actual = {(round(float(across(x)), 2), y) for x, y in marks if x > left and y < bottom}
+    assert {x for x, _ in actual} >= {0.5, 0.3, 0.6}
+    assert not {0.9, 1.0} & {x for x, _ in actual}
+    height = {x: y for x, y in actual}
     assert height[0.5] < height[0.6] < height[0.3]  # the better explained, the higher
     # Halving what is not explained takes equal steps up: 5 % to 1 % is as log 5, 2 % to 1 % as log 2.
     assert (height[0.3] - height[0.5]) / (height[0.6] - height[0.5]) == pytest.approx(np.log(5) / np.log(2), rel=0.01)
     assert up(height[0.5]) > up(height[0.6])
-    texts = [each.text for each in read.elements(figure, "text")]
+    texts = [element.text for element in read.elements(figure, "text")]
     assert {"256", "64"} <= {*texts}
     assert figure.alt.endswith("more: vq@64 and vq.")
 

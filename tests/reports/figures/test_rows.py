@@ -21,13 +21,13 @@ from reports.figures.walk import mean_move
 
 def pictures(read, figure):
     """Its rasters, as (rows, columns, 4)."""
-    found = []
-    for each in read.elements(figure, "image"):
-        data = base64.b64decode(each.get("href").partition(",")[2])
-        scale = re.fullmatch(r"matrix\(([\d.]+) 0 0 ([\d.]+) .*\)", each.get("transform"))
+    collected = []
+    for element in read.elements(figure, "image"):
+        data = base64.b64decode(element.get("href").partition(",")[2])
+        scale = re.fullmatch(r"matrix\(([\d.]+) 0 0 ([\d.]+) .*\)", element.get("transform"))
         assert float(scale[1]) > 0 < float(scale[2])  # neither mirrored nor upside down
-        found.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")))
-    return found
+        collected.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")))
+    return collected
 
 
 def alone(make, arrays, source=None, dataset="lorenz"):
@@ -77,7 +77,7 @@ def test_use_by_rank_is_an_outline_of_a_hundred_percent(make, read):
     area = abs((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) / 2
     assert area == pytest.approx(100.0, rel=0.01)
     assert y.max() == pytest.approx(50.0, rel=0.01)
-    assert "5 " in [each.text for each in read.elements(figure, "text")]
+    assert "5 " in [element.text for element in read.elements(figure, "text")]
 
 
 def test_planes_and_u_matrix_of_a_plane_are_its_coordinates(make, read):
@@ -99,7 +99,7 @@ def test_planes_and_u_matrix_of_a_plane_are_its_coordinates(make, read):
     for picture in (distances, x, y):
         assert picture[2, 2, 3] < 100
         assert (np.delete(picture[..., 3].ravel(), 8) == 255).all()
-    texts = [each.text for each in read.elements(figures["planes"], "text")]
+    texts = [element.text for element in read.elements(figures["planes"], "text")]
     assert {"U-matrix", "x", "y", "0 to 6.00", "3.33 to 3.67"} <= {*texts}
     assert "Used neighbours lie 3.50 apart" in figures["planes"].alt
 
@@ -114,7 +114,7 @@ def test_a_walk_visits_the_cells_of_its_tokens(make, read):
     steps = np.diff(line, axis=0).round(0) / round(cell)
     assert steps.round(2).tolist() == [[1, 0], [1, 0], [0, 1], [-1, 0], [-1, 0], [0, -1]]  # x, y; staying is no step
     assert "in their order 1.00 cells a move; shuffled" in figure.alt
-    texts = [each.text for each in read.elements(figure, "text")]
+    texts = [element.text for element in read.elements(figure, "text")]
     assert "in their order: 1.00 cells a move" in texts
 
 
@@ -195,7 +195,7 @@ def test_poses_stand_where_their_codes_do(make, read):
 def test_a_large_grid_is_thinned_out_and_a_lattice_cut(sides, rows, columns, count):
     lattice = Lattice.of(np.indices(sides).reshape(len(sides), -1).T)
     codes, where, cut = chosen(lattice)
-    assert len(codes) == len({*codes.tolist()}) == len({tuple(each) for each in where.tolist()}) == count
+    assert len(codes) == len({*codes.tolist()}) == len({tuple(item) for item in where.tolist()}) == count
     assert (where.max(axis=0) + 1).tolist() == [rows, columns]
     assert cut == [side // 2 for side in sides[2:]]
     shown = lattice.positions[codes]
@@ -220,7 +220,7 @@ def test_the_attractor_is_coloured_by_code_row_and_column(make, read):
     source = SourceData(frames=frames, points=np.array([[0, 1, 2]]))
     arrays = {"codes.test": np.array([[0, 1, 2, 3]]), "prototypes": frames[0], "positions": grid(2, 2)}
     figure = alone(make, arrays, source)[1]["attractor"]
-    assert [each.text for each in read.elements(figure, "text")][:3] == ["by code", "by row", "by column"]
+    assert [element.text for element in read.elements(figure, "text")][:3] == ["by code", "by row", "by column"]
     _, row, column = pictures(read, figure)[:3]
     least, most = (sequential([end])[0].tolist() for end in (0.0, 1.0))
     assert row[-1, 0].tolist() == row[-1, -1].tolist() == least  # row 0 of the lattice has z = 0, which is below
@@ -233,21 +233,21 @@ def test_the_attractor_is_coloured_by_code_row_and_column(make, read):
 def test_grids_hold_what_hovering_shows(counted):
     run, _ = counted
     source = SourceData(frames=np.zeros((2, 10, 3)), points=np.array([[0, 1, 2]]))
-    (told,) = grid_data(dataclasses.replace(run, source=lambda *_: source))
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert (told["dataset"], told["row"], told["seed"], told["sides"], told["kind"]) == (
+    (output,) = grid_data(dataclasses.replace(run, source=lambda *_: source))
+    assert json.loads(json.dumps(output, allow_nan=False)) == output
+    assert (output["dataset"], output["row"], output["seed"], output["sides"], output["kind"]) == (
         "lorenz",
         "som-vq",
         0,
         [2, 3],
         "point",
     )
-    assert told["use"] == [0, 1, 2, 3, 4, 10]
-    assert told["values"] == [None, *([3.0 * k, 3.0 * k + 1, 3.0 * k + 2] for k in range(1, 6))]
+    assert output["use"] == [0, 1, 2, 3, 4, 10]
+    assert output["values"] == [None, *([3.0 * k, 3.0 * k + 1, 3.0 * k + 2] for k in range(1, 6))]
     # Neighbours in a row decode to points 3 apart along every axis, those in a column 9 apart.
     side, below = 3 * np.sqrt(3), 9 * np.sqrt(3)
     corner, middle = (side + below) / 2, (2 * side + below) / 3
-    assert told["umatrix"] == pytest.approx([corner, middle, corner] * 2, rel=0.005)
+    assert output["umatrix"] == pytest.approx([corner, middle, corner] * 2, rel=0.005)
 
 
 def test_a_grid_of_poses_holds_two_digits_a_coordinate(make):
@@ -257,9 +257,9 @@ def test_a_grid_of_poses_holds_two_digits_a_coordinate(make):
     prototypes[3, 1] = 9e9  # never used, so it decides no scale
     arrays = {"codes.test": np.array([[0, 1, 2, 2]]), "prototypes": prototypes, "positions": grid(2, 2)}
     run, _ = alone(make, arrays, BODY, "aist-standin")
-    (told,) = grid_data(run)
-    assert (told["kind"], told["unit"], told["edges"]) == ("pose", "cm", [[0, 1], [0, 2]])
-    joints = [None if each is None else re.findall(r"(\d\d)(\d\d)", each) for each in told["values"]]
+    (output,) = grid_data(run)
+    assert (output["kind"], output["unit"], output["edges"]) == ("pose", "cm", [[0, 1], [0, 2]])
+    joints = [None if item is None else re.findall(r"(\d\d)(\d\d)", item) for item in output["values"]]
     middle = joints[0][0]
     assert joints[3] is None
     assert joints[0] == [middle] * 3
@@ -268,7 +268,7 @@ def test_a_grid_of_poses_holds_two_digits_a_coordinate(make):
 
 
 def test_lattices_of_other_dimensions_have_no_grid(run):
-    assert {(told["dataset"], told["row"]) for told in grid_data(run)} == {
+    assert {(output["dataset"], output["row"]) for output in grid_data(run)} == {
         (dataset, row) for dataset in ("lorenz", "aist-standin") for row in ("som-vq", "som-vq:paper")
     }
 
@@ -279,8 +279,8 @@ def test_the_first_seed_that_is_done_and_stored_is_shown(make):
     table.loc[table["seed"] == 0, "status"] = "failed"
     stored = run.codes
     later = dataclasses.replace(run, table=table, codes=lambda *at: stored(*at) if at[2] > 1 else None)
-    (told,) = grid_data(later)
-    assert told["seed"] == 2
+    (output,) = grid_data(later)
+    assert output["seed"] == 2
     assert any("seed 2" in figure.alt for figure in draw(later))
 
 

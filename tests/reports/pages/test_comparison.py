@@ -51,11 +51,11 @@ def test_what_changed_is_told_in_a_sentence_and_in_its_cell(compared):
 
 
 def test_what_differs_is_told_with_the_rows_it_holds_for(compared):
-    found = [
+    actual = [
         Difference(what="parameters.decay", first="0.99", second="<b>", rows=("vq on lorenz",)),
         Difference(what="protocol.name", first="a", second="b", rows=()),
     ]
-    text = compared([change("vq", "worse")], found)
+    text = compared([change("vq", "worse")], actual)
     assert "- `parameters.decay`: 0.99 against &lt;b&gt; (vq on lorenz)" in text
     assert "- `protocol.name`: a against b\n" in text
     assert "Nothing: the same rows, made in the same way." in compared([change("vq", "worse")])

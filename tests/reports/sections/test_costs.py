@@ -29,8 +29,8 @@ def told(rows, eager=()):
 
 
 def line(text, name):
-    (found,) = [row for row in text.splitlines() if row.startswith(f"| {name} ")]
-    return [cell.strip() for cell in found.strip("|").split("|")]
+    (actual,) = [row for row in text.splitlines() if row.startswith(f"| {name} ")]
+    return [cell.strip() for cell in actual.strip("|").split("|")]
 
 
 def test_shares_add_up_and_means_are_a_cell():

@@ -27,8 +27,8 @@ def beside(*rows, protocol=PAPER, stand_ins=(), table="main"):
 
 
 def marks(*rows, **options):
-    found = beside(*rows, **options)
-    return dict(zip(found["reading"], found["mark"], strict=True))
+    shown = beside(*rows, **options)
+    return dict(zip(shown["reading"], shown["mark"], strict=True))
 
 
 def section(*rows, stand_ins=()):
@@ -65,10 +65,10 @@ def test_two_transcriptions_agree_but_for_deviations_read_again_in_the_paper():
 
 
 def test_ours_stands_beside_theirs():
-    found = beside(row(mse=0.0052, std=0.0001)).iloc[0]
-    assert (found["theirs"], found["theirs_std"], found["decimals"]) == (0.005, 0.0, 3)
-    assert (found["quantizer"], found["ours"], found["n"]) == ("vq", "lorenz", 5)
-    assert found[["mean", "half", "std"]].tolist() == pytest.approx([0.0052, 0.0002, 0.0001])
+    shown = beside(row(mse=0.0052, std=0.0001)).iloc[0]
+    assert (shown["theirs"], shown["theirs_std"], shown["decimals"]) == (0.005, 0.0, 3)
+    assert (shown["quantizer"], shown["ours"], shown["n"]) == ("vq", "lorenz", 5)
+    assert shown[["mean", "half", "std"]].tolist() == pytest.approx([0.0052, 0.0002, 0.0001])
 
 
 @pytest.mark.parametrize(
@@ -123,34 +123,34 @@ def test_a_blank_value_is_not_compared():
 
 def test_of_several_readings_the_one_that_reproduces_is_marked():
     means = {"trust_latent": 0.998, "trust": 0.998, "distortion_max": 0.062, "distortion": 0.062}
-    found = marks(row("som-vq", **means, seq_ppl_17=617, seq_ppl=617))
-    assert [name for name, mark in found.items() if mark == "agrees"] == [
+    actual = marks(row("som-vq", **means, seq_ppl_17=617, seq_ppl=617))
+    assert [name for name, mark in actual.items() if mark == "agrees"] == [
         "trust_latent",
         "seq_ppl_17",
         "distortion_max",
     ]
-    others = [mark for mark in found.values() if mark != "agrees"]
+    others = [mark for mark in actual.values() if mark != "agrees"]
     assert all(mark.startswith("not comparable: ambiguous definition, ") for mark in others)
 
 
 def test_table_3_is_read_otherwise():
     line = row("som-vq", distortion=0.21, distortion_max=0.21, seq_ppl_17=829, seq_ppl=829)
-    found = marks(line, table="capacity")
-    assert found["distortion"] == "agrees"
-    assert "over the largest" in found["distortion_max"]
-    assert all("order of the tokens destroyed" in found[name] for name in ("seq_ppl_17", "seq_ppl"))
+    actual = marks(line, table="capacity")
+    assert actual["distortion"] == "agrees"
+    assert "over the largest" in actual["distortion_max"]
+    assert all("order of the tokens destroyed" in actual[name] for name in ("seq_ppl_17", "seq_ppl"))
 
 
 def test_the_preset_comes_first_and_our_setting_beside_it():
-    found = beside(row("som-vq", mse=0.004), row("som-vq:paper", mse=0.007), row("fsq"))
-    assert found["quantizer"].tolist() == ["som-vq:paper", "som-vq"]
-    assert found["mark"].tolist() == ["agrees", "differs"]
+    shown = beside(row("som-vq", mse=0.004), row("som-vq:paper", mse=0.007), row("fsq"))
+    assert shown["quantizer"].tolist() == ["som-vq:paper", "som-vq"]
+    assert shown["mark"].tolist() == ["agrees", "differs"]
 
 
 def test_grids_stand_beside_their_own_size():
-    found = beside(row("som-vq", mse=0.007), row("som-vq@64", size=64, mse=0.047), table="grid")
-    assert dict(zip(found["grid"], found["quantizer"], strict=True)) == {8: "som-vq@64", 32: "som-vq"}
-    assert set(found["mark"]) == {"agrees"}
+    shown = beside(row("som-vq", mse=0.007), row("som-vq@64", size=64, mse=0.047), table="grid")
+    assert dict(zip(shown["grid"], shown["quantizer"], strict=True)) == {8: "som-vq@64", 32: "som-vq"}
+    assert set(shown["mark"]) == {"agrees"}
 
 
 def test_the_section_shows_every_table_with_its_marks():

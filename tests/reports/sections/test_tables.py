@@ -58,10 +58,10 @@ def test_a_column_that_was_not_tested_has_no_letters(places):
 def test_rows_that_are_never_ranked_stand_apart():
     rows = [row("vq@16", "curve"), row("vq"), row("none", "reference"), row("vq+sorted", "control")]
     rows += [row("som-vq:paper", "published"), row("odd", "a|role")]
-    ranked, told, apart = shown(rows).split("\n\n")
+    ranked, output, apart = shown(rows).split("\n\n")
     assert line(ranked, "vq")
     assert len(ranked.splitlines()) == 3
-    assert told.startswith("**Reference rows and controls: never ranked.** `none`: reference rows")
+    assert output.startswith("**Reference rows and controls: never ranked.** `none`: reference rows")
     assert [text.split("|")[1].strip() for text in apart.splitlines()[2:]] == [
         *("none", "vq+sorted", "som-vq:paper", "vq@16", "odd")
     ]

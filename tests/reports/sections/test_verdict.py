@@ -56,8 +56,8 @@ def about(text, title):
 
 
 def test_the_best_alone():
-    told = said([line("vq"), line("fsq", mse=0.12)], [place("vq", "best", n=5), place("fsq", "behind")])
-    assert about(told, "Reconstruction") == (
+    text = said([line("vq"), line("fsq", mse=0.12)], [place("vq", "best", n=5), place("fsq", "behind")])
+    assert about(text, "Reconstruction") == (
         "- **Reconstruction** (`mse`, lower is better, n = 5): `vq` (0.100 ± 0.010) is best. "
         "Behind it: `fsq` by 0.020 (0.010 to 0.030, p = 0.012)."
     )
@@ -65,8 +65,8 @@ def test_the_best_alone():
 
 def test_all_standings():
     standings = {"vq": "best", "a": "undecided", "b": "equivalent", "c": "identical", "d": "behind", "e": "untested"}
-    told = said([line(name) for name in standings], [place(*item) for item in standings.items()])
-    sentence = about(told, "Reconstruction")
+    text = said([line(name) for name in standings], [place(*item) for item in standings.items()])
+    sentence = about(text, "Reconstruction")
     assert "`vq` (0.100 ± 0.010) has the best mean." in sentence
     assert "Equivalent to it: `b` (0.100 ± 0.010). Undecided: `a` (0.100 ± 0.010), 12 seeds would decide." in sentence
     assert "The same on every seed: `c`. Behind it: `d` by" in sentence
@@ -81,8 +81,8 @@ def test_a_single_row_with_a_value_is_compared_with_nothing():
 
 def test_the_curve_is_no_finding():
     rankings = [place("vq", "best", "rate_excess"), place("a", "behind", "rate_excess")]
-    told = said([line("vq", rate_excess=0.0), line("a", rate_excess=0.1)], rankings)
-    assert about(told, "Learnability against").endswith("`vq` is the curve itself: 0 by construction.")
+    text = said([line("vq", rate_excess=0.0), line("a", rate_excess=0.1)], rankings)
+    assert about(text, "Learnability against").endswith("`vq` is the curve itself: 0 by construction.")
 
 
 def test_a_metric_that_could_not_be_tested_says_so():
@@ -95,8 +95,8 @@ def test_a_metric_that_could_not_be_tested_says_so():
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_conclude_nothing(seeds):
     rows = [line("vq", n=seeds), line("a", n=seeds)]
-    told = said(rows, [place("vq", "best", n=seeds), place("a", "untested", n=seeds)], seeds=seeds)
-    assert told == f"### lorenz\n\n**n = {seeds}: with fewer than 3 seeds nothing can be concluded.**"
+    text = said(rows, [place("vq", "best", n=seeds), place("a", "untested", n=seeds)], seeds=seeds)
+    assert text == f"### lorenz\n\n**n = {seeds}: with fewer than 3 seeds nothing can be concluded.**"
 
 
 def test_no_finished_cell_concludes_nothing():
@@ -104,14 +104,14 @@ def test_no_finished_cell_concludes_nothing():
 
 
 def test_nothing_tested_concludes_nothing():
-    told = said([line("vq"), line("a")], [place("vq", "best"), place("a", "untested")], [claim("vq", "untested")])
-    assert told.endswith("**No comparison could be tested (n = 5): nothing can be concluded.**")
+    text = said([line("vq"), line("a")], [place("vq", "best"), place("a", "untested")], [claim("vq", "untested")])
+    assert text.endswith("**No comparison could be tested (n = 5): nothing can be concluded.**")
 
 
 def test_without_rankings_metrics_are_told_as_facts():
-    told = said([line("vq"), line("a", mse=0.2)])
-    assert about(told, "Reconstruction").endswith("not ranked, n = 5): from `vq` 0.100 ± 0.010 to `a` 0.200 ± 0.020.")
-    assert "best" not in told.split("###")[1]
+    text = said([line("vq"), line("a", mse=0.2)])
+    assert about(text, "Reconstruction").endswith("not ranked, n = 5): from `vq` 0.100 ± 0.010 to `a` 0.200 ± 0.020.")
+    assert "best" not in text.split("###")[1]
 
 
 def test_codebook_use_is_a_fact():
@@ -169,58 +169,58 @@ def test_a_reader_worse_than_a_trigram_is_a_caution():
 )
 def test_the_papers_order(outcomes, verb):
     claims = [claim(against, outcome) for against, outcome in zip(("vq", "som-hard"), outcomes, strict=True)]
-    told = said([line("vq"), line("som-vq:paper", "published")], claims=claims)
-    assert f"(`seq_ppl_17`), `som-vq:paper` (n = 5): the order {verb} It is" in told
+    text = said([line("vq"), line("som-vq:paper", "published")], claims=claims)
+    assert f"(`seq_ppl_17`), `som-vq:paper` (n = 5): the order {verb} It is" in text
 
 
 def test_the_papers_order_names_differences_and_codes_in_use():
     rows = [line("vq", active=96.0), line("som-vq:paper", "published", active=70.0)]
     claims = [claim("vq", "below"), claim("vq-vae", "untested"), claim("vq", "above", "bits_per_frame")]
-    told = said(rows, claims=claims)
-    assert "easier than `vq` (-60, -70 to -50, p < 0.001); not tested against `vq-vae`" in told
-    assert "in use are `som-vq:paper` 70.0 ± 7.0 % and `vq` 96.0 ± 9.6 %." in told
+    text = said(rows, claims=claims)
+    assert "easier than `vq` (-60, -70 to -50, p < 0.001); not tested against `vq-vae`" in text
+    assert "in use are `som-vq:paper` 70.0 ± 7.0 % and `vq` 96.0 ± 9.6 %." in text
     assert (
-        "At convergence (`bits_per_frame`), `som-vq:paper` (n = 5): the order does not hold. It is harder than" in told
+        "At convergence (`bits_per_frame`), `som-vq:paper` (n = 5): the order does not hold. It is harder than" in text
     )
-    assert told.count("in use are") == 1
+    assert text.count("in use are") == 1
 
 
 def test_an_untested_order_says_only_that():
-    told = said([line("vq"), line("a")], [place("vq", "best"), place("a", "undecided")], [claim("vq", "untested")])
-    assert "`som-vq:paper` could not be tested (n = 5)." in told
-    assert "easier than" not in told
+    text = said([line("vq"), line("a")], [place("vq", "best"), place("a", "undecided")], [claim("vq", "untested")])
+    assert "`som-vq:paper` could not be tested (n = 5)." in text
+    assert "easier than" not in text
 
 
 def test_topology_gain_needs_all_three():
     claims = gain("ksom", "above", "above", "above") + gain("som-vq", "above", "not separable", "below")
     claims += gain("plain", "above", "identical") + gain("odd", "above", "above", "untested")
-    told = said([line("ksom"), line("som-vq")], claims=claims)
-    head = about(told, "What the grid is worth")
+    text = said([line("ksom"), line("som-vq")], claims=claims)
+    head = about(text, "What the grid is worth")
     assert "`ksom` is above all three. Not tested against all three: `plain` and `odd`." in head
-    assert "`som-vq` (n = 5): above 0 (-60, -70 to -50, p < 0.001); not separable from `vector_gain` (" in told
-    assert "below the sorted control `vq+sorted` (" in told
-    assert "identical to `vector_gain`." in told
-    assert "not tested against the sorted control `vq+sorted`." in told
+    assert "`som-vq` (n = 5): above 0 (-60, -70 to -50, p < 0.001); not separable from `vector_gain` (" in text
+    assert "below the sorted control `vq+sorted` (" in text
+    assert "identical to `vector_gain`." in text
+    assert "not tested against the sorted control `vq+sorted`." in text
 
 
 def test_no_family_gains():
-    told = said([line("ksom")], claims=gain("ksom", "above", "below", "not separable"))
-    assert "No family is above all three." in told
+    text = said([line("ksom")], claims=gain("ksom", "above", "below", "not separable"))
+    assert "No family is above all three." in text
 
 
 def test_stand_ins_and_other_protocols_are_named():
-    told = said([line("vq")], stand_ins={"lorenz": "AIST++"}, protocol="quick")
-    assert "Stand-in data: `lorenz` is generated and not AIST++; what follows holds for the stand-in only." in told
-    assert "Protocol `quick`: not the paper's sizes." in told
+    text = said([line("vq")], stand_ins={"lorenz": "AIST++"}, protocol="quick")
+    assert "Stand-in data: `lorenz` is generated and not AIST++; what follows holds for the stand-in only." in text
+    assert "Protocol `quick`: not the paper's sizes." in text
     assert "Stand-in" not in said([line("vq")])
 
 
 def test_names_show_as_text():
     name = "<b>|`x`*"
     rows = [line(name), line("vq")]
-    told = said(rows, [place(name, "best", best=name), place("vq", "behind", best=name)], gain(name, "above"))
-    spans = told.count("`` <b>|`x`* ``")
-    assert spans == told.count("<b>") > 2
+    text = said(rows, [place(name, "best", best=name), place("vq", "behind", best=name)], gain(name, "above"))
+    spans = text.count("`` <b>|`x`* ``")
+    assert spans == text.count("<b>") > 2
 
 
 def test_datasets_are_told_apart_and_frames_may_be_absent():
@@ -228,6 +228,6 @@ def test_datasets_are_told_apart_and_frames_may_be_absent():
     cells = pd.DataFrame(
         [{"dataset": row["dataset"], "seed": seed, "status": "done"} for row in rows for seed in (0, 1)]
     )
-    told = markdown.text(verdict(cells, pd.DataFrame(rows), None, None, {}, {"name": "paper"}), level=3)
-    assert told.count("nothing can be concluded") == 2
-    assert "### &lt;i&gt;" in told
+    text = markdown.text(verdict(cells, pd.DataFrame(rows), None, None, {}, {"name": "paper"}), level=3)
+    assert text.count("nothing can be concluded") == 2
+    assert "### &lt;i&gt;" in text

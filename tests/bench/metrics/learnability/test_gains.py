@@ -93,11 +93,11 @@ def quick(**changes):
 
 def test_an_eighth_of_the_sequences_but_at_least_eight():
     train = torch.arange(280)[:, None].expand(-1, 3)
-    found = eighth(train, seeded())[:, 0]
-    assert len(found) == len(found.unique()) == 35
-    assert torch.equal(found, found.sort().values)
-    assert torch.equal(found, eighth(train, seeded())[:, 0])
-    assert not torch.equal(found, eighth(train, seeded(1))[:, 0])
+    actual = eighth(train, seeded())[:, 0]
+    assert len(actual) == len(actual.unique()) == 35
+    assert torch.equal(actual, actual.sort().values)
+    assert torch.equal(actual, eighth(train, seeded())[:, 0])
+    assert not torch.equal(actual, eighth(train, seeded(1))[:, 0])
     assert [len(eighth(train[:n], seeded())) for n in (5, 8, 56, 71, 72)] == [5, 8, 8, 8, 9]
 
 
@@ -105,8 +105,8 @@ def read_alone(run, embedding):
     generator = run.generator(4)
     reader = GRUReader(11, generator, embedding)
     splits = eighth(run.tokens["train"], run.generator(3)), run.tokens["val"], run.tokens["test"]
-    (found,) = train_until_converged([reader], *([part] for part in splits), [generator], run.small_budget)
-    return math.log2(found.perplexity)
+    (actual,) = train_until_converged([reader], *([part] for part in splits), [generator], run.small_budget)
+    return math.log2(actual.perplexity)
 
 
 def test_bits_are_those_of_readers_of_the_drawn_sequences_each_alone():
@@ -123,7 +123,7 @@ def test_bits_are_those_of_readers_of_the_drawn_sequences_each_alone():
 
 def test_large_codebooks_are_read_one_after_the_other(monkeypatch):
     places = quick().positions
-    wanted = [grid(each) for each in (places, places.flip(0), places // 2)]
+    wanted = [grid(item) for item in (places, places.flip(0), places // 2)]
     together = small_bits(quick(), wanted)
     monkeypatch.setattr("bench.metrics.learnability.few_sequences._TABLES", 22)
     assert small_bits(quick(), wanted) == pytest.approx(together, abs=1e-5)
@@ -164,19 +164,19 @@ def test_embeddings_start_at_unit_variance():
     positions = torch.cartesian_prod(*(torch.arange(9),) * 3) + 4
     features = standardised(torch.randn(900, 20, generator=seeded()) * torch.arange(1, 21) + 7, torch.arange(900))
     for embedding, codes in ((GridEmbedding(positions, seeded()), 729), (VectorEmbedding(features, seeded()), 900)):
-        found = embedding(torch.arange(codes).view(3, -1))
-        assert found.shape == (3, codes // 3, 64)
-        assert found.std().item() == pytest.approx(1.0, abs=0.1)
+        actual = embedding(torch.arange(codes).view(3, -1))
+        assert actual.shape == (3, codes // 3, 64)
+        assert actual.std().item() == pytest.approx(1.0, abs=0.1)
 
 
 def test_grid_embedding_is_a_sum_of_one_vector_for_each_coordinate():
     positions = torch.tensor([[-1, 2], [-1, 3], [0, 2], [0, 3]])
-    found = GridEmbedding(positions, seeded())(torch.arange(4))
-    assert torch.allclose(found[0] + found[3], found[1] + found[2], atol=1e-6)
+    actual = GridEmbedding(positions, seeded())(torch.arange(4))
+    assert torch.allclose(actual[0] + actual[3], actual[1] + actual[2], atol=1e-6)
     assert len(GridEmbedding(positions, seeded()).weight) == 4
 
 
 def test_vectors_that_do_not_vary_say_nothing():
-    found = standardised(torch.full((5, 3), 0.1), torch.arange(5))
-    assert torch.equal(found, torch.zeros(5, 3))
+    actual = standardised(torch.full((5, 3), 0.1), torch.arange(5))
+    assert torch.equal(actual, torch.zeros(5, 3))
     assert math.isfinite(value("vector_gain", replace(quick(), codebook=torch.zeros(11, 4), _shared={})))

@@ -56,9 +56,9 @@ def test_probabilities_sum_to_one():
     every = np.arange(11)
     for length in range(3):
         for history in generator.integers(11, size=(30, length)):
-            found = model.probability(np.broadcast_to(history, (11, length)), every)
-            assert found.sum() == pytest.approx(1.0, abs=1e-12)
-            assert found.min() > 0.0
+            actual = model.probability(np.broadcast_to(history, (11, length)), every)
+            assert actual.sum() == pytest.approx(1.0, abs=1e-12)
+            assert actual.min() > 0.0
 
 
 def test_what_was_never_seen_is_as_likely_as_any_other():

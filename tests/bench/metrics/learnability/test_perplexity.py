@@ -26,30 +26,30 @@ def uniform(sequences, time, num_codes, seed=0):
 
 
 def test_cyclic_tokens_approach_perplexity_one():
-    found = converged(
+    actual = converged(
         *(cyclic(n, 100, 7, seed=n) for n in (40, 8, 9)), 7, generator=seeded(), budget=ReaderBudget(cap=60)
     )
-    assert 1.0 <= found.perplexity < 1.02
+    assert 1.0 <= actual.perplexity < 1.02
 
 
 def test_independent_uniform_tokens_give_about_the_number_of_codes():
-    found = converged(
+    actual = converged(
         *(uniform(n, 200, 16, seed=n) for n in (60, 30, 31)), 16, generator=seeded(), budget=ReaderBudget(cap=75)
     )
-    assert 15.9 < found.perplexity < 16.6  # what a finite training split teaches wrongly costs a little
+    assert 15.9 < actual.perplexity < 16.6  # what a finite training split teaches wrongly costs a little
 
 
 def test_independent_skewed_tokens_give_the_entropy():
     shares = torch.tensor([0.5, 0.25, 0.125, 0.125])
     splits = [torch.multinomial(shares, n * 200, True, generator=seeded(n)).view(n, 200) for n in (60, 30, 31)]
-    found = converged(*splits, 4, generator=seeded(), budget=ReaderBudget(cap=75))
-    assert math.log2(found.perplexity) == pytest.approx(1.75, abs=0.03)
+    actual = converged(*splits, 4, generator=seeded(), budget=ReaderBudget(cap=75))
+    assert math.log2(actual.perplexity) == pytest.approx(1.75, abs=0.03)
 
 
 def test_untrained_reader_is_about_uniform():
-    found = barely_trained(uniform(4, 50, 64), uniform(4, 50, 64, seed=1), 64, generator=seeded(), updates=0)
-    assert found.perplexity == pytest.approx(64, rel=0.1)
-    assert found.updates == 0
+    actual = barely_trained(uniform(4, 50, 64), uniform(4, 50, 64, seed=1), 64, generator=seeded(), updates=0)
+    assert actual.perplexity == pytest.approx(64, rel=0.1)
+    assert actual.updates == 0
 
 
 def test_fifty_updates_are_fifty(monkeypatch):
@@ -61,14 +61,14 @@ def test_fifty_updates_are_fifty(monkeypatch):
         update(group, pairs, rate, which)
 
     monkeypatch.setattr(SideBySide, "update", counted)
-    found = barely_trained(uniform(70, 12, 5), uniform(3, 12, 5), 5, generator=seeded())
-    assert found.updates == 50
+    actual = barely_trained(uniform(70, 12, 5), uniform(3, 12, 5), 5, generator=seeded())
+    assert actual.updates == 50
     assert steps == [(64, 11), (6, 11)] * 25
     steps.clear()
     budget = ReaderBudget(cap=37, check_every=10, patience=99)
-    found = converged(*[uniform(3, 12, 5)] * 3, 5, generator=seeded(), budget=budget)
-    assert (found.updates, len(steps), found.stopped_early) == (37, 37, False)
-    assert [update for update, _ in found.curve] == [10, 20, 30, 37]
+    actual = converged(*[uniform(3, 12, 5)] * 3, 5, generator=seeded(), budget=budget)
+    assert (actual.updates, len(steps), actual.stopped_early) == (37, 37, False)
+    assert [update for update, _ in actual.curve] == [10, 20, 30, 37]
 
 
 def walks(sequences, time, seed):
@@ -109,12 +109,12 @@ def test_reading_at_seventeen_updates_is_stopping_there_and_changes_nothing_afte
     run = tokenized(50)
     METRICS[first].measure(run)
     for name, updates in (("seq_ppl_17", 17), ("seq_ppl", 50)):
-        found = METRICS[name].measure(run).value
+        actual = METRICS[name].measure(run).value
         alone = barely_trained(
             run.tokens["train"], run.tokens["test"], 9, generator=run.generator(1), updates=updates
         ).perplexity
-        assert found == alone
-        assert found == pytest.approx(plainly_trained(run, updates), rel=1e-4)
+        assert actual == alone
+        assert actual == pytest.approx(plainly_trained(run, updates), rel=1e-4)
     assert METRICS["seq_ppl_17"].measure(run).value > 1.05 * METRICS["seq_ppl"].measure(run).value
 
 
@@ -141,8 +141,8 @@ def test_a_metric_returns_the_curve_of_its_reader():
 
 def test_a_budget_below_seventeen_updates_is_read_at_its_end():
     run = tokenized(4)
-    found = METRICS["seq_ppl"].measure(run).value
-    assert METRICS["seq_ppl_17"].measure(run).value == found == pytest.approx(plainly_trained(run, 4), rel=1e-5)
+    actual = METRICS["seq_ppl"].measure(run).value
+    assert METRICS["seq_ppl_17"].measure(run).value == actual == pytest.approx(plainly_trained(run, 4), rel=1e-5)
 
 
 def test_same_generator_same_reading():
@@ -189,19 +189,19 @@ def test_early_stopping_restores_the_best_state(anneal):
     splits = uniform(3, 60, 8, 1), uniform(6, 60, 8, 2), uniform(6, 60, 8, 3)
     budget = ReaderBudget(cap=300, check_every=5, patience=3, anneal=anneal)
     reader = GRUReader(8, seeded())
-    (found,) = read([reader], splits, budget)
-    assert found.stopped_early
-    perplexities = [value for _, value in found.curve]
-    assert found.curve[-4][1] == min(perplexities) < perplexities[-1]
-    assert found.updates == 5 * len(found.curve) < 300
+    (actual,) = read([reader], splits, budget)
+    assert actual.stopped_early
+    perplexities = [value for _, value in actual.curve]
+    assert actual.curve[-4][1] == min(perplexities) < perplexities[-1]
+    assert actual.updates == 5 * len(actual.curve) < 300
     assert perplexity(reader, splits[1]) == pytest.approx(min(perplexities), rel=1e-5)
-    assert perplexity(reader, splits[2]) == pytest.approx(found.perplexity, rel=1e-5)
+    assert perplexity(reader, splits[2]) == pytest.approx(actual.perplexity, rel=1e-5)
     # The very state of that update, reached again by a training that ends there.
     if not anneal:
-        best = found.curve[-4][0]
+        best = actual.curve[-4][0]
         capped = ReaderBudget(cap=best, check_every=best)
         (again,) = read([GRUReader(8, seeded())], splits, capped)
-        assert again.perplexity == found.perplexity
+        assert again.perplexity == actual.perplexity
 
 
 def test_readers_trained_side_by_side_stop_where_they_would_alone():
@@ -215,9 +215,9 @@ def test_readers_trained_side_by_side_stop_where_they_would_alone():
         return reader
 
     together = [embedded(scale) for scale in (1.0, 0.01, 0.1)]
-    found = read(together, splits, budget)
-    assert len({reading.updates for reading in found}) > 1
-    for scale, reader, reading in zip((1.0, 0.01, 0.1), together, found, strict=True):
+    actual = read(together, splits, budget)
+    assert len({reading.updates for reading in actual}) > 1
+    for scale, reader, reading in zip((1.0, 0.01, 0.1), together, actual, strict=True):
         single = embedded(scale)
         (alone,) = read([single], splits, budget)
         assert (reading.updates, reading.stopped_early) == (alone.updates, alone.stopped_early)

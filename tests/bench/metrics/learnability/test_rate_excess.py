@@ -55,11 +55,11 @@ def plain_vq(num_codes, offset, names):
     data = [datasets.load("lorenz", seed=seed, sequences=PROTOCOL.sequences, dt=0.02) for seed in SEEDS]
     seeds = [seed + offset for seed in SEEDS]
     models = [build("vq", {}, num_codes=num_codes, width=data[0].width, hidden=128, seed=seed) for seed in seeds]
-    frames = ([flat_frames(each, split, "cpu") for each in data] for split in ("train", "val"))
+    frames = ([flat_frames(item, split, "cpu") for item in data] for split in ("train", "val"))
     histories = train(models, *frames, seeds, PROTOCOL.schedule)
     runs = [
-        trained(model, each, "cpu", data_seed=seed, train_seed=seed + offset, protocol=PROTOCOL, history=history)
-        for seed, each, model, history in zip(SEEDS, data, models, histories, strict=True)
+        trained(model, item, "cpu", data_seed=seed, train_seed=seed + offset, protocol=PROTOCOL, history=history)
+        for seed, item, model, history in zip(SEEDS, data, models, histories, strict=True)
     ]
     return np.array([[METRICS[name].measure(run).value for name in names] for run in runs])
 
@@ -81,13 +81,13 @@ def test_fewer_codes_move_perplexity_and_bits_but_not_the_rate_excess(one_thread
     """
     names = ("explained", "bits_per_frame", "seq_ppl")
     curves = {size: plain_vq(size, 0, names if size == 64 else names[:2]) for size in (16, 32, 64, 128)}
-    found = plain_vq(48, 1_000, names)
+    actual = plain_vq(48, 1_000, names)
     excess = estimate(
         [
-            rate_excess(found[seed, 0], found[seed, 1], [tuple(curve[seed, :2]) for curve in curves.values()])
+            rate_excess(actual[seed, 0], actual[seed, 1], [tuple(curve[seed, :2]) for curve in curves.values()])
             for seed in SEEDS
         ]
     )
     assert excess.low < 0.0 < excess.high
-    assert estimate(list(found[:, 2] - curves[64][:, 2])).high < 0.0
-    assert estimate(list(found[:, 1] - curves[128][:, 1])).high < excess.low
+    assert estimate(list(actual[:, 2] - curves[64][:, 2])).high < 0.0
+    assert estimate(list(actual[:, 1] - curves[128][:, 1])).high < excess.low

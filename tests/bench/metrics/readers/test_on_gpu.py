@@ -47,15 +47,15 @@ def embedding(kind, seed):
 def readers_of(kinds):
     """Readers and the generators that gave them their values; "drawn" is what a reader draws for itself."""
     generators = [seeded(100 + seed) for seed in range(len(kinds))]
-    own = [None if kind == "drawn" else embedding(kind, seed) for seed, kind in enumerate(kinds)]
-    return [GRUReader(CODES, *each) for each in zip(generators, own, strict=True)], generators
+    mine = [None if kind == "drawn" else embedding(kind, seed) for seed, kind in enumerate(kinds)]
+    return [GRUReader(CODES, *item) for item in zip(generators, mine, strict=True)], generators
 
 
 def test_states_are_those_of_pytorchs_gru():
-    found = readers_of(["table"] * 3)[0]
+    actual = readers_of(["table"] * 3)[0]
     tokens = torch.stack([walks(4, 12, seed) for seed in range(3)])
-    states = Stacked(found, torch.device("cpu"))._states(tokens)
-    for index, reader in enumerate(found):
+    states = Stacked(actual, torch.device("cpu"))._states(tokens)
+    for index, reader in enumerate(actual):
         expected = reader.gru(reader.embedding(tokens[index]))[0]
         torch.testing.assert_close(states[:, index].transpose(0, 1), expected, rtol=1e-5, atol=1e-6)
 
@@ -66,15 +66,15 @@ def test_the_output_loss_and_its_gradients_are_cross_entropy_in_any_blocks(rows)
         torch.randn(*shape, generator=seeded(1), dtype=torch.float64) for shape in [(2, 13, 4), (2, 7, 4), (2, 7)]
     )
     targets = torch.randint(7, (2, 13), generator=seeded(2))
-    inputs = [each.requires_grad_() for each in (states, output, bias)]
-    found = output_loss(*inputs, targets, rows)
+    inputs = [item.requires_grad_() for item in (states, output, bias)]
+    actual = output_loss(*inputs, targets, rows)
     logits = states @ output.transpose(1, 2) + bias[:, None]
     expected = torch.stack(
-        [functional.cross_entropy(*each, reduction="sum") for each in zip(logits, targets, strict=True)]
+        [functional.cross_entropy(*item, reduction="sum") for item in zip(logits, targets, strict=True)]
     )
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(actual, expected)
     weights = torch.tensor([0.5, 2.0], dtype=torch.float64)
-    for mine, other in zip(*(torch.autograd.grad(each @ weights, inputs) for each in (found, expected)), strict=True):
+    for mine, other in zip(*(torch.autograd.grad(item @ weights, inputs) for item in (actual, expected)), strict=True):
         torch.testing.assert_close(mine, other)
     with torch.no_grad():
         torch.testing.assert_close(output_loss(*inputs, targets, rows), expected)
@@ -92,15 +92,15 @@ def stacked(monkeypatch):
 
 def test_barely_trained_together_is_barely_trained_alone(stacked):
     def trained():
-        found, generators = readers_of(["drawn"] * 3)
+        actual, generators = readers_of(["drawn"] * 3)
         train, _, test = zip(*(splits(seed) for seed in range(3)), strict=True)
-        return barely_trained_at(found, train, test, generators, (2, 5))
+        return barely_trained_at(actual, train, test, generators, (2, 5))
 
     expected = trained()
     stacked()
     for mine, alone in zip(trained(), expected, strict=True):
-        assert [each.updates for each in mine] == [2, 5]
-        assert [each.perplexity for each in mine] == pytest.approx([each.perplexity for each in alone], rel=1e-4)
+        assert [item.updates for item in mine] == [2, 5]
+        assert [item.perplexity for item in mine] == pytest.approx([item.perplexity for item in alone], rel=1e-4)
 
 
 @pytest.mark.parametrize("anneal", [False, True])
@@ -110,20 +110,20 @@ def test_converging_together_is_converging_alone_whatever_the_embedding(anneal, 
     data = [splits(seed % 2) for seed in range(len(kinds))]
     alone, generators = readers_of(kinds)
     expected = [
-        train_until_converged([reader], *([part] for part in own), [generator], budget)[0]
-        for reader, own, generator in zip(alone, data, generators, strict=True)
+        train_until_converged([reader], *([part] for part in separate), [generator], budget)[0]
+        for reader, separate, generator in zip(alone, data, generators, strict=True)
     ]
-    assert len({each.updates for each in expected}) > 1  # so that some stop while others go on
+    assert len({item.updates for item in expected}) > 1  # so that some stop while others go on
     stacked()
-    found, generators = readers_of(kinds)
-    readings = train_until_converged(found, *zip(*data, strict=True), generators, budget)
+    actual, generators = readers_of(kinds)
+    readings = train_until_converged(actual, *zip(*data, strict=True), generators, budget)
     for mine, other in zip(readings, expected, strict=True):
         assert (mine.updates, mine.stopped_early) == (other.updates, other.stopped_early)
         assert mine.perplexity == pytest.approx(other.perplexity, rel=1e-3)
         assert [step for step, _ in mine.curve] == [step for step, _ in other.curve]
         assert [value for _, value in mine.curve] == pytest.approx([value for _, value in other.curve], rel=1e-3)
-    for one, other, own in zip(found, alone, data, strict=True):  # each is left at its best check
-        pair = own[2][:, :-1], own[2][:, 1:]
+    for one, other, separate in zip(actual, alone, data, strict=True):  # each is left at its best check
+        pair = separate[2][:, :-1], separate[2][:, 1:]
         with torch.no_grad():
             torch.testing.assert_close(one.plain_loss(*pair), other.plain_loss(*pair), rtol=1e-3, atol=0)
 
@@ -154,15 +154,15 @@ NAMES = ("seq_ppl_17", "seq_ppl", "seq_ppl_converged", "bits_per_frame", "bits_e
 
 @pytest.mark.parametrize("as_batch", [False, True])
 def test_readers_trained_together_give_the_metrics_their_values(as_batch, stacked, monkeypatch):
-    expected = [{name: METRICS[name].measure(each).value for name in NAMES} for each in map(subject, (0, 1))]
+    expected = [{name: METRICS[name].measure(item).value for name in NAMES} for item in map(subject, (0, 1))]
     subjects = [subject(0), subject(1)]
     if as_batch:
         stacked()
     batched.train_readers(subjects, NAMES)
     monkeypatch.setattr(training, "group", None)  # no reader is trained again
-    for each, values in zip(subjects, expected, strict=True):
+    for item, values in zip(subjects, expected, strict=True):
         for name in NAMES:
-            assert METRICS[name].measure(each).value == pytest.approx(values[name], abs=2e-3, rel=1e-3), name
+            assert METRICS[name].measure(item).value == pytest.approx(values[name], abs=2e-3, rel=1e-3), name
 
 
 def test_only_what_the_metrics_need_is_trained(monkeypatch):
@@ -195,9 +195,9 @@ def test_readers_that_a_plug_in_declares_are_trained_in_the_batch(monkeypatch):
 
 def stand_in(added, gates, state):
     """PyTorch's fused cell, which has no CPU version: the new state, and a note that its backward gets again."""
-    inputs = [each.detach().requires_grad_() for each in (added, gates, state)]
+    inputs = [item.detach().requires_grad_() for item in (added, gates, state)]
     with torch.enable_grad():
-        (r, z, n), (hidden_r, hidden_z, hidden_n) = (each.chunk(3, dim=1) for each in inputs[:2])
+        (r, z, n), (hidden_r, hidden_z, hidden_n) = (item.chunk(3, dim=1) for item in inputs[:2])
         fresh = torch.tanh(n + torch.sigmoid(r + hidden_r) * hidden_n)
         fresh = fresh + torch.sigmoid(z + hidden_z) * (inputs[2] - fresh)
     return fresh.detach(), (fresh, inputs)
@@ -217,7 +217,7 @@ def test_the_gradient_through_fused_cells_is_that_of_the_plain_steps(steps, monk
     asked = torch.randn(steps, 2, 3, 4, generator=seeded(8), dtype=torch.float64)
     plain, fused = plain_states(*inputs), gru_gpu._FusedStates.apply(*inputs)
     torch.testing.assert_close(fused, plain)
-    for one, other in zip(*(torch.autograd.grad((each * asked).sum(), inputs) for each in (fused, plain)), strict=True):
+    for one, other in zip(*(torch.autograd.grad((item * asked).sum(), inputs) for item in (fused, plain)), strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -232,7 +232,7 @@ def test_the_fused_cell_is_the_plain_one(steps, count, batch):
     asked = torch.randn(steps, count, batch, hidden, generator=generator)
     results = []
     for device, function in (("cpu", plain_states), ("cuda", run_states)):
-        inputs = [each.to(device).requires_grad_() for each in (added, recurrent, bias)]
+        inputs = [item.to(device).requires_grad_() for item in (added, recurrent, bias)]
         states = function(*inputs)
         gradients = torch.autograd.grad((states * asked.to(device)).sum(), inputs)
         results.append([states, *gradients])
@@ -246,8 +246,8 @@ def test_on_cuda_readers_reach_what_they_reach_on_the_cpu():
     budget = ConvergedBudget(cap=40, check_every=10, patience=9, rate=5e-3, anneal=True, batch=16)
     results = []
     for device in ("cpu", "cuda"):
-        found, generators = readers_of(kinds)
+        actual, generators = readers_of(kinds)
         data = [[part.to(device) for part in splits(0)] for _ in kinds]
-        results.append(train_until_converged(found, *zip(*data, strict=True), generators, budget))
+        results.append(train_until_converged(actual, *zip(*data, strict=True), generators, budget))
     for one, other in zip(*results, strict=True):
         assert one.perplexity == pytest.approx(other.perplexity, rel=1e-2)

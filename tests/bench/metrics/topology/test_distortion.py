@@ -13,9 +13,9 @@ def lattice(*sides):
 @pytest.mark.parametrize(("side", "expected"), [(8, 0.238), (16, 0.120), (32, 0.060)])
 def test_flat_grid_distortion_falls_by_arithmetic(side, expected):
     positions = lattice(side, side)
-    found = code_distances(positions, positions)
-    assert found.adjacent / found.mean == pytest.approx(expected, abs=5e-4)
-    assert found.adjacent / found.largest == pytest.approx(1 / np.hypot(side - 1, side - 1))
+    actual = code_distances(positions, positions)
+    assert actual.adjacent / actual.mean == pytest.approx(expected, abs=5e-4)
+    assert actual.adjacent / actual.largest == pytest.approx(1 / np.hypot(side - 1, side - 1))
 
 
 @pytest.mark.parametrize("sides", [(7,), (5, 4), (3, 4, 2), (8, 5, 5, 5)])
@@ -31,9 +31,9 @@ def test_adjacent_pairs_equal_brute_force(sides):
     positions = np.random.default_rng(0).permutation(lattice(*sides))[: np.prod(sides) - 2] - 3
     apart = np.abs(positions[:, None] - positions).sum(axis=2)
     expected = {frozenset(pair) for pair in np.argwhere(apart == 1).tolist()}
-    found = adjacent_pairs(positions)
-    assert {frozenset(pair) for pair in found.tolist()} == expected
-    assert len(found) == len(expected)
+    actual = adjacent_pairs(positions)
+    assert {frozenset(pair) for pair in actual.tolist()} == expected
+    assert len(actual) == len(expected)
 
 
 def test_shared_positions_are_refused():
@@ -53,9 +53,9 @@ def test_topographic_error_equals_minisom():
     som = minisom.MiniSom(7, 5, 4, sigma=1.2, learning_rate=0.3, random_seed=0)
     som.train(points, 400)
     vectors = torch.from_numpy(som.get_weights().reshape(35, 4))
-    found = topographic_error(torch.from_numpy(points), vectors, torch.from_numpy(lattice(7, 5)))
-    assert 0.0 < found < 1.0
-    assert found == pytest.approx(som.topographic_error(points), abs=1e-12)
+    actual = topographic_error(torch.from_numpy(points), vectors, torch.from_numpy(lattice(7, 5)))
+    assert 0.0 < actual < 1.0
+    assert actual == pytest.approx(som.topographic_error(points), abs=1e-12)
 
 
 def test_topographic_error_of_flat_and_shuffled_grid():

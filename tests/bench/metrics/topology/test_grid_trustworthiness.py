@@ -63,11 +63,11 @@ def test_equals_the_mean_of_random_tie_breakings(side):
         draws.append([scikit_trustworthiness(points, embedded, n_neighbors=k)])
         draws[-1].append(scikit_trustworthiness(embedded, points, n_neighbors=k))
     mean, error = np.mean(draws, axis=0), np.std(draws, axis=0, ddof=1) / np.sqrt(len(draws))
-    found = preservation(points, codes, positions, k)
-    assert abs(found.trustworthiness - mean[0]) < 4 * error[0]
-    assert abs(found.continuity - mean[1]) < 4 * error[1]
+    actual = preservation(points, codes, positions, k)
+    assert abs(actual.trustworthiness - mean[0]) < 4 * error[0]
+    assert abs(actual.continuity - mean[1]) < 4 * error[1]
     if side > 4:
-        assert values(tokenizer(side)) == pytest.approx([found.trustworthiness, found.continuity], abs=1e-6)
+        assert values(tokenizer(side)) == pytest.approx([actual.trustworthiness, actual.continuity], abs=1e-6)
 
 
 def test_neighbours_are_a_block_of_nine_cells():
@@ -97,7 +97,7 @@ def test_a_shuffled_grid_is_told_from_a_flat_one():
 
 def test_symmetries_of_the_grid_and_the_order_of_frames_change_nothing():
     points, codes, positions = quantized(8)
-    found = preservation(points, codes, positions, 57)
+    actual = preservation(points, codes, positions, 57)
     rows, order = np.random.default_rng(0).permutation(400), np.random.default_rng(1).permutation(64)
     variants = {
         "flipped": preservation(points, codes, positions * [-1, 1] + 7, 57),
@@ -106,5 +106,5 @@ def test_symmetries_of_the_grid_and_the_order_of_frames_change_nothing():
         "renumbered": preservation(points, np.argsort(order)[codes], positions[order], 57),
     }
     for name, variant in variants.items():
-        assert variant.trustworthiness == pytest.approx(found.trustworthiness, abs=1e-12), name
-        assert variant.continuity == pytest.approx(found.continuity, abs=1e-12), name
+        assert variant.trustworthiness == pytest.approx(actual.trustworthiness, abs=1e-12), name
+        assert variant.continuity == pytest.approx(actual.continuity, abs=1e-12), name

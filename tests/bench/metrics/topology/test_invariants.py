@@ -74,15 +74,15 @@ def values(run, names):
     return {name: METRICS[name].measure(fresh).value for name in names}
 
 
-def alike(found, expected):
-    assert found.keys() == expected.keys()
+def alike(actual, expected):
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        assert found[name] == (None if value is None else pytest.approx(value, rel=1e-9, abs=1e-12)), name
+        assert actual[name] == (None if value is None else pytest.approx(value, rel=1e-9, abs=1e-12)), name
 
 
 def moved(run, change):
     """The same tokenizer after `change` of every point in the spaces of frames and codes."""
-    frames = {split: change(torch.from_numpy(each)).numpy() for split, each in run.data.frames.items()}
+    frames = {split: change(torch.from_numpy(value)).numpy() for split, value in run.data.frames.items()}
     return replace(
         run,
         data=replace(run.data, frames=frames, standardised=frames),
@@ -165,10 +165,10 @@ def test_symmetries_of_the_grid_do_not_matter(seed, sides):
 @given(seed=SEEDS, sides=SIDES)
 def test_ranges(seed, sides):
     run, _ = tokenizer(seed, sides)
-    found = values(run, (*SPACE, *GRID))
+    actual = values(run, (*SPACE, *GRID))
     for name in (*SPACE, "grid_trust", "grid_cont", "topographic_error", "distortion_max"):
-        assert found[name] is None or -1e-12 <= found[name] <= 1.0 + 1e-12, name
-    assert -1.0 <= found["grid_correlation"] <= 1.0
+        assert actual[name] is None or -1e-12 <= actual[name] <= 1.0 + 1e-12, name
+    assert -1.0 <= actual["grid_correlation"] <= 1.0
 
 
 @EXAMPLES
@@ -191,6 +191,6 @@ def test_a_perfect_flat_grid_is_told_from_a_shuffled_one(seed, sides, power):
 def test_a_shuffled_grid_has_a_topographic_product_of_about_zero():
     positions = lattice((8, 8))
     generator = np.random.default_rng(0)
-    found = [topographic_product(positions, generator.permutation(positions)) for _ in range(100)]
-    assert abs(np.mean(found)) < 4 * np.std(found, ddof=1) / 10
-    assert max(map(abs, found)) < 0.02
+    actual = [topographic_product(positions, generator.permutation(positions)) for _ in range(100)]
+    assert abs(np.mean(actual)) < 4 * np.std(actual, ddof=1) / 10
+    assert max(map(abs, actual)) < 0.02

@@ -19,8 +19,8 @@ def block_bytes(request, monkeypatch):
 @pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean"])
 def test_blocks_hold_every_pair_once(metric):
     points = np.random.default_rng(0).normal(size=(40, 3))
-    found = np.concatenate(list(pair_blocks(points, metric)))
-    assert np.sort(found) == pytest.approx(np.sort(pdist(points, metric)))
+    actual = np.concatenate(list(pair_blocks(points, metric)))
+    assert np.sort(actual) == pytest.approx(np.sort(pdist(points, metric)))
 
 
 @pytest.mark.usefixtures("block_bytes")
@@ -30,8 +30,8 @@ def test_what_is_made_of_pairs_does_not_depend_on_the_blocks():
     vectors = random.normal(size=(40, 3)) + places[:, :1]
     every = pdist(vectors)
     assert mean_distance(vectors) == pytest.approx(every.mean())
-    found = code_distances(vectors, places)
-    assert (found.mean, found.largest) == (pytest.approx(every.mean()), every.max())
+    actual = code_distances(vectors, places)
+    assert (actual.mean, actual.largest) == (pytest.approx(every.mean()), every.max())
     rounded = np.round(every / every.max(), 6)
     expected = spearmanr(rounded, pdist(places, "sqeuclidean")).statistic
     assert grid_correlation(vectors, places) == pytest.approx(expected, abs=1e-12)

@@ -45,9 +45,9 @@ def by_formula(vectors, positions):
 @pytest.mark.parametrize("sides", [(9,), (5, 4), (3, 2, 3)])
 def test_topographic_product_equals_its_formula(sides):
     vectors, positions = bent(0, *sides)
-    found = topographic_product(vectors, positions)
-    assert found == pytest.approx(by_formula(vectors, positions), rel=1e-9)
-    assert abs(found) > 1e-3
+    actual = topographic_product(vectors, positions)
+    assert actual == pytest.approx(by_formula(vectors, positions), rel=1e-9)
+    assert abs(actual) > 1e-3
 
 
 @pytest.mark.parametrize("sides", [(7,), (5, 4), (3, 4, 2)])
@@ -74,9 +74,9 @@ def test_the_sign_tells_a_lattice_of_too_few_or_too_many_dimensions():
 def test_the_two_spaces_have_opposite_signs():
     # So a shuffled lattice in a space like its own reads as much below 0 as above: about 0 on average.
     shuffled, positions = np.random.default_rng(0).permutation(lattice(6, 5)), lattice(6, 5)
-    found = topographic_product(shuffled, positions)
-    assert abs(found) > 1e-4
-    assert topographic_product(positions, shuffled) == pytest.approx(-found)
+    actual = topographic_product(shuffled, positions)
+    assert abs(actual) > 1e-4
+    assert topographic_product(positions, shuffled) == pytest.approx(-actual)
 
 
 def test_coincident_codes_are_all_left_out():

@@ -151,9 +151,9 @@ def test_one_code_reads_as_chance():
     n, k = 200, 10
     # Every frame is among the k nearest with probability k / (n - 1); the ranks beyond k sum to 1 + .. + n - 1 - k.
     expected = 1 - 2 / (n * k * (2 * n - 3 * k - 1)) * n * k / (n - 1) * (n - 1 - k) * (n - k) / 2
-    found = preservation(points, np.zeros(n, dtype=int), np.zeros((1, 2)), k)
-    assert found.trustworthiness == pytest.approx(expected)
-    assert found.continuity == pytest.approx(expected)
+    actual = preservation(points, np.zeros(n, dtype=int), np.zeros((1, 2)), k)
+    assert actual.trustworthiness == pytest.approx(expected)
+    assert actual.continuity == pytest.approx(expected)
 
 
 def test_coincident_codes_are_one_code():
@@ -161,9 +161,9 @@ def test_coincident_codes_are_one_code():
     doubled = np.concatenate([vectors, vectors])
     split = codes + len(vectors) * np.random.default_rng(0).integers(2, size=len(codes))
     merged = preservation(points, codes, vectors, 10)
-    found = preservation(points, split, doubled, 10)
-    assert found.trustworthiness == pytest.approx(merged.trustworthiness, abs=1e-12)
-    assert found.continuity == pytest.approx(merged.continuity, abs=1e-12)
+    actual = preservation(points, split, doubled, 10)
+    assert actual.trustworthiness == pytest.approx(merged.trustworthiness, abs=1e-12)
+    assert actual.continuity == pytest.approx(merged.continuity, abs=1e-12)
 
 
 def test_blocks_change_nothing(monkeypatch):
@@ -204,10 +204,10 @@ def test_memory_stays_within_two_blocks_where_all_frames_share_a_code(monkeypatc
 
 def test_takes_tensors():
     points, codes, vectors = quantized(5)
-    found = trustworthiness(
+    actual = trustworthiness(
         torch.from_numpy(points), torch.from_numpy(codes), torch.from_numpy(vectors).requires_grad_(), 10
     )
-    assert found == trustworthiness(points, codes, vectors, 10)
+    assert actual == trustworthiness(points, codes, vectors, 10)
 
 
 @settings(deadline=None, max_examples=40)
@@ -215,7 +215,7 @@ def test_takes_tensors():
 def test_invariants(seed, codes, k):
     generator = np.random.default_rng(seed)
     points, nearest, vectors = quantized(seed, frames=60, codes=codes)
-    found = preservation(points, nearest, vectors, k)
+    actual = preservation(points, nearest, vectors, k)
     relabel, rows = generator.permutation(codes), generator.permutation(60)
     rotation = np.linalg.qr(generator.normal(size=(3, 3)))[0]
     relabelled = np.empty_like(vectors)
@@ -227,10 +227,10 @@ def test_invariants(seed, codes, k):
         "reordered": preservation(points[rows], nearest[rows], vectors, k),
     }
     for name, variant in variants.items():
-        assert variant.trustworthiness == pytest.approx(found.trustworthiness, abs=1e-12), name
-        assert variant.continuity == pytest.approx(found.continuity, abs=1e-12), name
-    assert 0.0 <= found.trustworthiness <= 1.0
-    assert 0.0 <= found.continuity <= 1.0
+        assert variant.trustworthiness == pytest.approx(actual.trustworthiness, abs=1e-12), name
+        assert variant.continuity == pytest.approx(actual.continuity, abs=1e-12), name
+    assert 0.0 <= actual.trustworthiness <= 1.0
+    assert 0.0 <= actual.continuity <= 1.0
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ def test_neighbours_are_one_step_apart(sides):
         for i, j in itertools.combinations(range(len(shuffled)), 2)
         if np.abs(shuffled[i] - shuffled[j]).sum() == 1
     }
-    found = [frozenset(pair) for pair in lattice.pairs().tolist()]
-    assert len(found) == len(set(found))
-    assert set(found) == by_hand
+    actual = [frozenset(pair) for pair in lattice.pairs().tolist()]
+    assert len(actual) == len(set(actual))
+    assert set(actual) == by_hand
 
 
 @pytest.mark.parametrize("sides", [(7,), (3, 4), (4, 3, 2), (2, 3, 2, 2), (3, 2, 2, 2, 2), (2, 2, 2, 2, 2, 2)])

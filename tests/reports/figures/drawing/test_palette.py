@@ -63,29 +63,29 @@ def test_a_family_has_one_colour_and_marker_and_a_role_its_line():
         "none": "reference",
     }
     families = {row: row[:2] if row.startswith("vq") else row for row in rows}
-    found = looks(families, rows)
-    of_vq = [look for row, look in found.items() if families[row] == "vq"]
+    styles = looks(families, rows)
+    of_vq = [look for row, look in styles.items() if families[row] == "vq"]
     assert len({(look.colour, look.marker) for look in of_vq}) == 1
     assert len({look.line for look in of_vq}) == 4
     assert [look.filled for look in of_vq] == [True, False, False, True]
-    assert found["fsq"].colour != found["vq"].colour
-    assert found["none"].colour == INK
+    assert styles["fsq"].colour != styles["vq"].colour
+    assert styles["none"].colour == INK
     ours = looks({name: name for name in FAMILIES}, {})
     assert len({look.colour for look in ours.values()}) == len({look.marker for look in ours.values()}) == len(FAMILIES)
 
 
 def test_families_of_plug_ins_differ_by_marker_and_do_not_move_ours():
     names = [f"own-{index}" for index in range(7)]
-    found = looks({name: name for name in ("vq", *names)}, {})
-    assert found["vq"] == looks({"vq": "vq"}, {})["vq"]
-    assert len({(look.colour, look.marker) for look in found.values()}) == 8
-    assert len({found[name].marker for name in names}) == 7
+    styles = looks({name: name for name in ("vq", *names)}, {})
+    assert styles["vq"] == looks({"vq": "vq"}, {})["vq"]
+    assert len({(look.colour, look.marker) for look in styles.values()}) == 8
+    assert len({styles[name].marker for name in names}) == 7
 
 
 def test_a_plug_in_takes_no_colour_of_a_family_beside_it_while_others_are_free():
     ours = ("vq", "ksom", "som-vq", "fsq")
-    found = looks({name: name for name in (*ours, "a", "b", "c")}, {})
-    assert len({look.colour for look in found.values()}) == 7
+    styles = looks({name: name for name in (*ours, "a", "b", "c")}, {})
+    assert len({look.colour for look in styles.values()}) == 7
 
 
 def test_the_scale_gets_lighter_all_the_way_and_nothing_is_clear():
@@ -98,8 +98,8 @@ def test_the_scale_gets_lighter_all_the_way_and_nothing_is_clear():
 
 
 def test_codes_share_the_colours_evenly_and_neighbours_differ():
-    found = categorical(np.arange(7_000))[:, :3]
-    assert {tuple(colour) for colour in found.tolist()} == {rgb(colour) for colour in COLOURS}
-    _, counts = np.unique(found, axis=0, return_counts=True)
+    actual = categorical(np.arange(7_000))[:, :3]
+    assert {tuple(colour) for colour in actual.tolist()} == {rgb(colour) for colour in COLOURS}
+    _, counts = np.unique(actual, axis=0, return_counts=True)
     assert counts.min() > 950
-    assert (found[1:] != found[:-1]).any(axis=1).all()
+    assert (actual[1:] != actual[:-1]).any(axis=1).all()

@@ -13,8 +13,8 @@ def test_rounding_never_adds_up(seed, read):
     draws = np.random.default_rng(seed)
     points = draws.normal(0, 100, (200, 2)).cumsum(axis=0)
     data = "M " + " L ".join(f"{x:.6f} {y:.6f}" for x, y in points)
-    (found,) = read.points(path(data, 1))
-    assert np.abs(found - points).max() <= 0.05 + 1e-9
+    (actual,) = read.points(path(data, 1))
+    assert np.abs(actual - points).max() <= 0.05 + 1e-9
     assert len(path(data, 1)) < 0.7 * len(data)
 
 
@@ -31,8 +31,8 @@ def test_a_drawing_keeps_its_text_and_loses_its_ground():
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         drawing.savefig(file, format="svg")
-    found = tidy(file.getvalue(), "name", "t & u", "words")
-    assert found.count(">a &lt; b</text>") == 1
-    assert ">t &amp; u</title>" in found
-    assert "<path" not in found
-    assert "metadata" not in found
+    actual = tidy(file.getvalue(), "name", "t & u", "words")
+    assert actual.count(">a &lt; b</text>") == 1
+    assert ">t &amp; u</title>" in actual
+    assert "<path" not in actual
+    assert "metadata" not in actual
