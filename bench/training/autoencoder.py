@@ -1,4 +1,4 @@
-"""The autoencoder around a quantizer."""
+"""Autoencoders: an encoder, a quantizer and a decoder."""
 
 from typing import Any, cast
 
@@ -18,10 +18,10 @@ QUANTIZER_STREAM = 1 << 32
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder with one hidden layer each, the same for every family (papers' 2-layer MLPs, ReLU).
+    """Encoder and decoder with one hidden layer each, the same for every family: MLPs with ReLU (SOM-VQ, Appendix A).
 
     Args:
-        quantizer: The quantizer; its `code_dim` is the width of a frame.
+        quantizer: Quantizer of the latents; its `code_dim` is the width of a frame.
         hidden: Hidden width of both networks.
     """
 
@@ -33,16 +33,16 @@ class Autoencoder(nn.Module):
         self.decoder: nn.Sequential = Perceptron(width, hidden, width)
 
     def forward(self, operation: str, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Run the operation of that name: `torch.func.functional_call` can call a module but no method of it."""
+        """Call the method of that name, because `torch.func.functional_call` can call only a module itself."""
         outputs: tuple[Tensor, ...] = getattr(self, operation)(*inputs)
         return outputs
 
     def unquantized(self, x: Tensor) -> tuple[Tensor, ...]:
-        """X (B, width) -> loss () of the plain autoencoder."""
+        """Mean squared error () of the plain autoencoder on frames x (B, width)."""
         return (F.mse_loss(self.decoder(self.encoder(x)), x),)
 
     def joint(self, x: Tensor) -> tuple[Tensor, ...]:
-        """X (B, width) -> loss (), its reconstruction part (), z (B, width), codes (B,)."""
+        """Loss (), its reconstruction part (), latents (B, width) and codes (B,) of frames x (B, width)."""
         quantizer = self.quantizer
         one_on_a_cpu = x.device.type == "cpu" and not torch._C._are_functorch_transforms_active()
         if isinstance(quantizer, LearnedCodebook) and quantizer.is_plain and self.training and one_on_a_cpu:
@@ -52,38 +52,41 @@ class Autoencoder(nn.Module):
         return self.plain_joint(x)
 
     def plain_joint(self, x: Tensor) -> tuple[Tensor, ...]:
-        """`joint` by the modules themselves: the formula that the fast one must equal."""
+        """Compute `joint` with the modules themselves; the fast kernel must equal this."""
         z = self.encoder(x)
         quantized, codes, loss = self.quantizer(z)
         error = F.mse_loss(self.decoder(quantized), x)
         return error + loss, error, z, codes
 
     def encode(self, x: Tensor) -> tuple[Tensor, ...]:
-        """X (B, width) -> z (B, width), codes (B,)."""
+        """Latents (B, width) and codes (B,) of frames x (B, width)."""
         z = self.encoder(x)
         return z, self.quantizer.encode(z)
 
     def error(self, x: Tensor) -> tuple[Tensor, ...]:
-        """X (B, width) -> mean squared error () of the tokenizer as it is used, from codes alone."""
+        """Mean squared error () on frames x (B, width) that are decoded from their codes alone."""
         _, codes = self.encode(x)
         return (F.mse_loss(self.decoder(self.quantizer.decode(codes)), x),)
 
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> tuple[Tensor, ...]:
-        """Move the codebook."""
+        """Update the codebook after a step of the optimiser; see `Quantizer.update`."""
         self.quantizer.update(z, codes, progress)
         return ()
 
 
 def parameter_count(width: int, hidden: int) -> int:
-    """Parameters of encoder and decoder together."""
+    """Number of parameters of encoder and decoder together."""
     return 2 * (width * hidden + hidden + hidden * width + width)
 
 
 @torch.inference_mode()
 def tokenize(model: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Frames (N, width) -> latents (N, D) where the nearest code is decided, and codes (N,), in blocks.
+    """Encode frames (N, width) in blocks, as the exported tokenizer does.
 
-    The codes are those that the exported tokenizer gives: neither here nor there do they depend on the other frames.
+    The code of a frame does not depend on the other frames.
+
+    Returns:
+        Latents (N, D), in which the nearest code is found, and codes (N,).
     """
     latents, codes = [], []
     for part in torch.split(frames, rows_at_once(model.quantizer.num_codes)):
@@ -95,18 +98,17 @@ def tokenize(model: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def reconstruct(model: Autoencoder, codes: Tensor) -> Tensor:
-    """Codes (N,) -> frames (N, width): each code is decoded once."""
+    """Decode codes (N,) to frames (N, width); every code of the codebook is decoded once."""
     everything = torch.arange(model.quantizer.num_codes, device=codes.device)
     prototypes: Tensor = model.decoder(model.quantizer.decode(everything))
     return prototypes[codes]
 
 
 def build(label: str, parameters: dict[str, Any], *, num_codes: int, width: int, hidden: int, seed: int) -> Autoencoder:
-    """An untrained autoencoder around a quantizer.
+    """Build an untrained autoencoder around a quantizer.
 
-    The networks draw from the seed itself, the quantizer from a stream of its own: families with networks of one width
-    start from the same weights, whatever else they hold. Both draw from the global generator, as modules do; the fork
-    keeps that to itself.
+    The networks draw from the seed and the quantizer from a separate stream. So families with networks of one width
+    start from the same weights. Modules draw from the global generator, whose state is restored afterwards.
     """
     with usual_defaults():
         torch.manual_seed(seed + QUANTIZER_STREAM)

@@ -1,4 +1,4 @@
-"""Tokenizers that no family is: what a table is read against. Trained and kept like any other."""
+"""Reference rows: the plain autoencoder ("none") and k-means, trained and kept like any other tokenizer."""
 
 import torch
 from sklearn.cluster import MiniBatchKMeans
@@ -12,7 +12,7 @@ KMEANS_BATCH = 4_096
 
 
 def build_reference(name: str, *, num_codes: int, width: int, hidden: int, seed: int) -> Autoencoder:
-    """An untrained model in which `train_reference` puts what it learns: "none" or "kmeans".
+    """Untrained model of a reference, "none" or "kmeans", which `train_reference` trains in place.
 
     The quantizer of "none" has one code that nothing uses. K-means has no networks: its codes are frames.
     """

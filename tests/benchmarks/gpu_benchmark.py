@@ -166,7 +166,7 @@ def paper(jobs: int | None, protocol: str = "paper", device: str = "cuda") -> st
 def tests() -> str:
     """Markdown: how the tests that need a GPU ended."""
     command = [sys.executable, "-m", "pytest", "-q", "-k", TESTS, "--no-header", "-rf"]
-    files = ["tests/bench/test_graphs.py", "tests/bench/test_train.py", "tests/bench/metrics"]
+    files = ["tests/bench/kernels", "tests/bench/training", "tests/bench/metrics"]
     done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=300)
     if done.returncode:
         print(done.stdout[-6_000:], file=sys.stderr)

@@ -12,8 +12,6 @@ from bench.metrics.base import ON_GRID, Effect, Trained
 from bench.metrics.registry import register
 from bench.metrics.topology.pairs import pair_blocks
 
-_BLOCK_BYTES = 64 * 2**20
-
 
 @dataclass(frozen=True, kw_only=True)
 class Distances:

@@ -10,7 +10,8 @@ from torch import Tensor
 from bench.metrics.arguments import indices, lattice, numbers
 from bench.metrics.base import Effect, Trained
 from bench.metrics.registry import register
-from bench.metrics.topology.distortion import _BLOCK_BYTES
+
+_BLOCK_BYTES = 64 * 2**20
 
 
 @torch.no_grad()

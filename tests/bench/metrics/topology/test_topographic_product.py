@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import numpy as np
@@ -6,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
 
 from bench.metrics import grid_correlation, topographic_product
 from bench.metrics.topology.distortion import distortion_ratio
@@ -102,22 +100,6 @@ def test_refuses_positions_of_other_codes():
             metric(np.zeros((3, 2)), np.zeros((4, 1)))
 
 
-def test_grid_correlation_equals_scipy():
-    vectors, positions = bent(2, 6, 5)
-    vectors = np.round(vectors, 1)  # ties in code space, too
-    pairs = list(itertools.combinations(range(30), 2))
-    code = [np.square(vectors[i] - vectors[j]).sum().round(9) for i, j in pairs]
-    grid = [np.square(positions[i] - positions[j]).sum() for i, j in pairs]
-    assert grid_correlation(np.round(10 * vectors), positions) == pytest.approx(spearmanr(code, grid).statistic)
-
-
-def test_rounding_of_code_vectors_does_not_order_equal_distances():
-    positions = lattice(6, 5)
-    assert grid_correlation((positions / 1.5).astype(np.float32), positions) == pytest.approx(1.0, abs=1e-3)
-    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 2)))[0]
-    assert grid_correlation((positions @ rotation).astype(np.float32), positions) == pytest.approx(1.0, abs=1e-3)
-
-
 def test_blocks_change_nothing(monkeypatch):
     vectors, positions = bent(3, 6, 5)
     whole = topographic_product(vectors, positions)
@@ -130,26 +112,6 @@ def test_takes_tensors():
     tensors = torch.from_numpy(vectors).requires_grad_(), torch.from_numpy(positions)
     assert topographic_product(*tensors) == topographic_product(vectors, positions)
     assert grid_correlation(*tensors) == grid_correlation(vectors, positions)
-
-
-def test_grid_step_by_hand():
-    # A 2 x 2 grid: four sides of length 1, two diagonals.
-    positions = lattice(2, 2)
-    mean = (4 + 2 * math.sqrt(2)) / 6
-    assert grid_step([[0, 1, 3, 2, 0]], positions) == pytest.approx(1 / mean)
-    assert grid_step([[0, 0, 3, 3], [1, 2, 2, 2]], positions) == pytest.approx(math.sqrt(2) / mean)
-    # Only used positions are paired: 0 and 3 alone are as far apart as any step.
-    assert grid_step([[0, 3, 3, 0]], positions) == 1.0
-    # No step from the end of a sequence to the start of the next.
-    assert grid_step([[0, 1], [3, 2]], positions) == pytest.approx(1 / mean)
-
-
-def test_grid_step_of_a_walk_and_of_independent_tokens():
-    generator = np.random.default_rng(0)
-    independent = generator.integers(64, size=(20, 500))
-    assert grid_step(independent, lattice(8, 8)) == pytest.approx(1.0, abs=0.02)
-    line = np.clip(np.cumsum(generator.choice([-1, 1], size=(20, 500)), axis=1) + 32, 0, 63)
-    assert grid_step(line, lattice(64)) < 0.1
 
 
 @settings(deadline=None, max_examples=25)
