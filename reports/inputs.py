@@ -18,6 +18,7 @@ class Results:
         claims: Tests of the SOM-VQ paper's claims (claims.csv).
         nulls: Grid metrics against their values on shuffled grids (nulls.csv).
         spread: Shares of the variance over seeds by their source (spread.csv).
+        diagnosis: Findings per cell, from the curves of training and readers (diagnosis.csv).
         metrics: Catalogue of metrics: name, direction, target, summary, needs.
         protocol: Values of the protocol, by name.
         capacities: Rows of the capacity table.
@@ -47,6 +48,7 @@ class Results:
     claims: pd.DataFrame
     nulls: pd.DataFrame
     spread: pd.DataFrame
+    diagnosis: pd.DataFrame
     metrics: Sequence[Mapping[str, Any]]
     protocol: Mapping[str, Any]
     capacities: Sequence[Mapping[str, Any]]

@@ -1,4 +1,4 @@
-"""Diagnosis of this machine: versions, devices, extras and data, and the command for what is missing."""
+"""Diagnosis of this machine (versions, devices, extras and data), or of the cells of a run."""
 
 import importlib.metadata
 import os
@@ -20,6 +20,26 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 def lines() -> list[str]:
     """The whole diagnosis, one line per fact."""
     return [*_machine(), *_devices(), *_extras(), *_data()]
+
+
+def lines_of(folder: Path) -> list[str]:
+    """Findings about the cells of a run, one line each.
+
+    Raises:
+        UsageError: There is no run in the folder, or nothing has run there yet.
+    """
+    from bench.analysis.diagnosis import diagnoses
+    from bench.publishing.finished_runs import load
+
+    run = load(folder)
+    rows = diagnoses(run)
+    if rows.empty:
+        return [f"nothing looks wrong in {sum(1 for _ in run.done())} cells"]
+    columns = (rows[name] for name in ("quantizer", "dataset", "seed", "problem", "finding"))
+    return [
+        f"{row} on {dataset}, seed {seed}: {problem}: {text}"
+        for row, dataset, seed, problem, text in zip(*columns, strict=True)
+    ]
 
 
 def _machine() -> list[str]:

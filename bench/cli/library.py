@@ -41,13 +41,20 @@ def export(
 
 
 @app.command()
-def doctor(data_dir: DataDir = None) -> None:
-    """Show versions, devices, extras and data of this machine, and the command for what is missing."""
+def doctor(
+    run: Annotated[Path | None, typer.Argument(help="Folder of a run to diagnose; by default this machine.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Diagnose this machine, or what looks wrong in the cells of a run.
+
+    For this machine: versions, devices, extras and data, and the command for what is missing. For a run: collapsed
+    codebooks with their likely cause, scales that do not fit, and trainings and readers that overfit or end early.
+    """
     from bench.cli import doctor as diagnosis
 
     use_data(data_dir)
     load(None)
-    for line in diagnosis.lines():
+    for line in diagnosis.lines() if run is None else diagnosis.lines_of(run):
         print(line)
 
 

@@ -189,6 +189,7 @@ class ChildJob:
             "train": list(history.train),
             "validation": list(history.validation),
             "eager": history.eager,
+            "codebook": history.codebook,
         }
         record["data"] = {
             "sha256": data.content_hash(),

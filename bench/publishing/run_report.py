@@ -13,6 +13,7 @@ import pandas as pd
 import datasets
 from bench.analysis.comparisons import claims, rankings
 from bench.analysis.costs import eager_rows, profile
+from bench.analysis.diagnosis import diagnoses
 from bench.analysis.results import overlaps, results, summary
 from bench.analysis.shuffled_grids import null_lines
 from bench.analysis.spread import spread
@@ -95,6 +96,7 @@ def write_tables(gathered: Results, folder: Path) -> list[Path]:
         "claims": gathered.claims,
         "nulls": gathered.nulls,
         "spread": gathered.spread,
+        "diagnosis": gathered.diagnosis,
     }
     if gathered.profile is not None:
         tables["profile"] = gathered.profile
@@ -152,6 +154,7 @@ def gather(run: FinishedRun, *, profiled: bool = False) -> Results:
         claims=claims(table, shares),
         nulls=null_lines(run),
         spread=spread(run),
+        diagnosis=diagnoses(run),
         metrics=metric_rows(),
         protocol=plan.protocol.values() | {"seeds": plan.seeds},
         capacities=capacity_rows(plan),

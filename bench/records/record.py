@@ -47,11 +47,15 @@ class LearningCurve(TypedDict):
         train: Mean training error since the check before, one per check; None where it was not recorded.
         validation: Error on the validation split, one per check.
         eager: Reason why training steps were not replayed as a CUDA graph; None where they were, and on a CPU.
+        codebook: Observation of the codebook on the validation split -> its value before any step with the quantizer,
+            then one per check: usage, perplexity, latent_scale, code_scale, offset and churn
+            (`bench.training.observations`).
     """
 
     train: NotRequired[list[float | None]]
     validation: list[float]
     eager: NotRequired[str | None]
+    codebook: NotRequired[dict[str, list[float | None]]]
 
 
 class Failure(TypedDict, total=False):

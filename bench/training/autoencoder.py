@@ -63,10 +63,17 @@ class Autoencoder(nn.Module):
         z = self.encoder(x)
         return z, self.quantizer.encode(z)
 
-    def error(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Mean squared error () on frames x (B, width) that are decoded from their codes alone."""
-        _, codes = self.encode(x)
-        return (F.mse_loss(self.decoder(self.quantizer.decode(codes)), x),)
+    def check(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Error () of frames x (B, width) decoded from their codes alone, latents (B, D) and codes (B,).
+
+        The latents are those in which the nearest code is found.
+        """
+        z, codes = self.encode(x)
+        return F.mse_loss(self.decoder(self.quantizer.decode(codes)), x), self.quantizer.latents(z), codes
+
+    def latent_codebook(self) -> tuple[Tensor, ...]:
+        """Codes (K, D) in the space of these latents."""
+        return (self.quantizer.latent_codebook,)
 
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> tuple[Tensor, ...]:
         """Update the codebook after a step of the optimiser; see `Quantizer.update`."""

@@ -10,6 +10,7 @@ from bench.kernels.adam import Adam
 from bench.kernels.clock import seconds
 from bench.kernels.cuda_graphs import Captured
 from bench.training.autoencoder import Autoencoder
+from bench.training.observations import observe
 from bench.training.replicas import Replicas
 from bench.training.schedule import History, Schedule
 from quantizers.learned import rows_at_once
@@ -75,6 +76,7 @@ class _Training:
         self.place = torch.zeros(1, dtype=torch.int64, device=device)  # of the next step in the epoch
         self.one_each = torch.ones(len(models), device=device)
         self.errors = torch.zeros(len(models), dtype=torch.float64, device=device)
+        self.former_codes: Sequence[Tensor] | Tensor = ()
 
     def run(self, max_steps: int | None) -> list[History]:
         total = self.steps * self.schedule.epochs
@@ -88,6 +90,7 @@ class _Training:
             for _ in range(self.steps):
                 plain()
         self._initialise()
+        self._check()
         warm = (seconds(self.frames.device.type) - begun) / len(self.histories)
         span = self.schedule.check_every or self.steps
         for start in range(0, last, span):
@@ -183,13 +186,25 @@ class _Training:
         Args:
             counted: Steps whose errors were added up since the last point.
         """
-        with torch.no_grad():
-            blocks = torch.split(self.validation, rows_at_once(self.replicas.models[0].quantizer.num_codes), dim=1)
-            errors_by_block = [self.replicas("error", block)[0] * block.shape[1] for block in blocks]
-        validation = torch.stack(errors_by_block).sum(0) / self.validation.shape[1]
+        validation = self._check()
         averages = (self.errors / counted).tolist() if counted else [None] * len(self.histories)
         self.errors.zero_()
         for history, average, error in zip(self.histories, averages, validation.tolist(), strict=True):
             history.train.append(average)
             history.validation.append(error)
             history.diverged |= not math.isfinite(error) or not math.isfinite(average or 0.0)
+
+    @torch.no_grad()
+    def _check(self) -> Tensor:
+        """Error (R,) of every replica on its validation split; the state of its codebook goes into its history."""
+        blocks = torch.split(self.validation, rows_at_once(self.replicas.models[0].quantizer.num_codes), dim=1)
+        checks = [self.replicas("check", block) for block in blocks]
+        latents, codes = (torch.cat(parts, dim=1) for parts in list(zip(*checks, strict=True))[1:])
+        (vectors,) = self.replicas("latent_codebook")
+        for index, history in enumerate(self.histories):
+            former = self.former_codes[index] if len(self.former_codes) else None
+            for name, value in observe(latents[index], codes[index], vectors[index], former).items():
+                history.codebook.setdefault(name, []).append(value)
+        self.former_codes = codes
+        weighted = [error * block.shape[1] for (error, *_), block in zip(checks, blocks, strict=True)]
+        return torch.stack(weighted).sum(0) / self.validation.shape[1]

@@ -42,5 +42,5 @@ def train_reference(
     model.quantizer.codebook = centres  # type: ignore[misc]
     model.eval()
     with torch.no_grad():
-        error = float(model.error(validation)[0])
+        error = float(model.check(validation)[0])
     return History(validation=[error])

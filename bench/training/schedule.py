@@ -49,6 +49,8 @@ class History:
         given_up: Whether training ended early, above its ceiling.
         eager: Why its steps were not replayed as CUDA graphs, on a GPU; else empty.
         warm_up_seconds: Seconds of its share of the warm-up.
+        codebook: Name of an observation of the codebook -> its values on the validation split, the first before any
+            step with the quantizer, then one at each point; see `bench.training.observations`.
     """
 
     train: list[float | None] = field(default_factory=list)
@@ -57,3 +59,4 @@ class History:
     given_up: bool = False
     eager: str = ""
     warm_up_seconds: float = field(default=0.0, compare=False)
+    codebook: dict[str, list[float | None]] = field(default_factory=dict, compare=False)

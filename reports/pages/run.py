@@ -10,6 +10,7 @@ from reports.document.text import code, escape, records
 from reports.inputs import Results
 from reports.sections import facts, published, tables
 from reports.sections.costs import where_the_time_goes
+from reports.sections.diagnosis import findings
 from reports.sections.row_by_row import row_by_row
 from reports.sections.scorecard import scorecards
 from reports.sections.spread import spread_lines
@@ -45,6 +46,7 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
         said = [Section("Every comparison", tuple(said), detail=True)]
     sections: dict[str, Sequence[Block]] = {
         "Which one to take": decisions,
+        "What looks wrong": findings(run.diagnosis),
         "What was run": ran,
         "What can be said": said,
         "Results": [*_results(run, metrics), Section("How to read the tables", (*_legend(run),), detail=True)],

@@ -53,6 +53,7 @@ def make():
             "claims": pd.DataFrame(),
             "nulls": pd.DataFrame(columns=["dataset"]),
             "spread": pd.DataFrame(columns=["dataset", "metric", "data", "training", "rest"]),
+            "diagnosis": pd.DataFrame(columns=["dataset", "quantizer", "seed", "problem", "finding"]),
             "metrics": METRICS,
             "protocol": {"name": "quick", "purpose": "a purpose", "capacity": "matched", "schedule": {"epochs": 24}},
             "capacities": capacities,

@@ -1,4 +1,5 @@
 import importlib.metadata
+import json
 import sys
 from pathlib import Path
 
@@ -57,3 +58,22 @@ def test_an_extra_that_lacks_something_has_its_command(monkeypatch, tmp_path):
 def test_memory_is_told_where_the_system_tells_it():
     output = doctor._memory()
     assert output == "unknown" or (Path("/proc/meminfo").exists() and "GiB" in output)
+
+
+def test_it_diagnoses_the_cells_of_a_run(ran, bench_here):
+    healthy = bench_here("doctor", ran("healthy", lambda cell: {}))
+    assert (healthy.returncode, healthy.stdout) == (0, "nothing looks wrong in 8 cells\n")
+    folder = ran("spoilt", lambda cell: {})
+    for path in (folder / "cells").glob("*.json"):
+        record = json.loads(path.read_text())
+        record["history"]["validation"] = [0.5, 1.0]
+        path.write_text(json.dumps(record))
+    lines = bench_here("doctor", folder).stdout.splitlines()
+    assert len(lines) == 8
+    assert "vq on lorenz, seed 0: overfitting: the validation error rose by 100 % after check 1 of 2" in lines
+
+
+def test_a_folder_without_a_run_is_refused(bench_here, tmp_path):
+    done = bench_here("doctor", tmp_path / "absent")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no run folder" in done.stderr

@@ -51,7 +51,9 @@ def test_a_run_leaves_what_it_should(finished):
     actual = {path.name for path in finished.iterdir()}
     files = {"report.html", "report.md", "tables", "figures", "plan.json", "environment.json", "environments", "cells"}
     files |= {".lock"}
-    assert actual == files | {f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls", "spread")}
+    assert actual == files | {
+        f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls", "spread", "diagnosis")
+    }
     page = (finished / "report.html").read_text()
     assert all(path.read_text().strip() in page for path in (finished / "figures").iterdir())
     assert len([*finished.glob("figures/use--*.svg")]) > 1

@@ -94,7 +94,9 @@ def test_the_operations_are_what_they_say(label: str) -> None:
         (plain,) = model("unquantized", x)
         torch.testing.assert_close(plain, (by_hand(model.decoder, z) - x).square().mean())
         decoded = by_hand(model.decoder, model.quantizer.codebook[codes])
-        (error,) = model("error", x)
+        error, latents, tokens = model("check", x)
+        assert torch.equal(latents, model.quantizer.latents(z))
+        assert torch.equal(tokens, codes)
         torch.testing.assert_close(error, (decoded - x).square().mean())
         total, reconstruction, same_z, same_codes = model("joint", x)
         torch.testing.assert_close(reconstruction, error)
@@ -143,4 +145,4 @@ def test_reconstruction_decodes_the_codes(label: str) -> None:
     rebuilt = reconstruct(model, codes)
     with torch.no_grad():
         torch.testing.assert_close(rebuilt, by_hand(model.decoder, model.quantizer.decode(codes)))
-        torch.testing.assert_close((rebuilt - x).square().mean(), model("error", x)[0])
+        torch.testing.assert_close((rebuilt - x).square().mean(), model("check", x)[0])
