@@ -4,9 +4,9 @@
     run = bench.run(quantizers=["vq", "som-vq"], datasets=["lorenz"], protocol="tiny", seeds=2)
     run.summary
 
-`bench.run`, `bench.open`, `bench.tune`, `bench.check` and `bench.export` do what the commands of the same names do; a
-wrong name or value raises `bench.UsageError`. Plug-ins register with `quantizers.register`, `datasets.register` and
-`bench.metrics.register`.
+`bench.run`, `bench.open`, `bench.tune`, `bench.suggest_k`, `bench.check` and `bench.export` do what the commands of the
+same names do; a wrong name or value raises `bench.UsageError`. Plug-ins register with `quantizers.register`,
+`datasets.register` and `bench.metrics.register`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ from bench._checkout import claim
 from bench.errors import LostError, UsageError
 
 if TYPE_CHECKING:
-    from bench.api import Run, check, export, run, tune
+    from bench.api import Run, check, export, run, suggest_k, tune
     from bench.api import open_run as open
 
 claim()
 
-__all__ = ["LostError", "Run", "UsageError", "check", "export", "open", "run", "tune"]
+__all__ = ["LostError", "Run", "UsageError", "check", "export", "open", "run", "suggest_k", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ ROOT = DOCS.parent
 RECORD_PAGE = DOCS / "concepts" / "record.md"
 COMMANDS = "<!-- commands -->"
 BEGIN, END = "<!-- fields: begin -->", "<!-- fields: end -->"
-VERBS = ("run", "report", "tune", "gate", "library")
+VERBS = ("run", "report", "tune", "suggest", "gate", "library")
 VALUES = {int: "N", float: "X", Path: "PATH"}
 
 

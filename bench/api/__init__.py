@@ -5,6 +5,7 @@ are those of the package `bench` itself: `bench.run(...)`, `bench.open(...)`.
 """
 
 from bench.api.calls import check, export, open_run, run, tune
+from bench.api.codebook_size import suggest_k
 from bench.api.finished import Run
 
-__all__ = ["Run", "check", "export", "open_run", "run", "tune"]
+__all__ = ["Run", "check", "export", "open_run", "run", "suggest_k", "tune"]

@@ -33,7 +33,7 @@ def main() -> NoReturn:
 
         probe(arguments[1])
         sys.exit(EXIT_DONE)
-    for verbs in ("run", "report", "tune", "gate", "library"):  # in the order of --help
+    for verbs in ("run", "report", "tune", "suggest", "gate", "library"):  # in the order of --help
         importlib.import_module(f"bench.cli.{verbs}")
 
     if arguments in ([], ["data"]):
