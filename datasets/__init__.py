@@ -8,10 +8,11 @@ walks = datasets.load("npz:walks.npz", window=60)
 
 from datasets.base import Dataset
 from datasets.errors import DataError
-from datasets.registry import TUNING, create, draw, get, load, missing, names, parameters, register, resolve
+from datasets.registry import COMMON, TUNING, create, draw, get, load, missing, names, parameters, register, resolve
 from datasets.sequences import SPLITS, Sequences, Skeleton, Transform
 
 __all__ = [
+    "COMMON",
     "SPLITS",
     "TUNING",
     "DataError",

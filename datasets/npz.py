@@ -1,6 +1,6 @@
 """`npz:PATH`: sequences of a user's file, arrays as `numpy.savez` writes them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ LONGEST_WINDOW = 240  # frames of a default window, as in AIST++
 SHORTEST_WINDOW = 16
 EXACT = 2**53
 SMALLEST = 1e-150  # least size of the largest number in a file
+LABELS = "labels"
 LARGEST = 1e30  # largest size of a number; float32 ends somewhat above
 
 
@@ -28,6 +29,9 @@ class Npz(Dataset):
     The file has one array (sequences, time, features), or one array (time, features) per sequence, whose lengths may
     differ. Where the features are points in space there may be one more axis: (..., time, points, coordinates); then
     `error_units` is a distance between points. Numbers may be floating-point or integers, never objects.
+
+    A further array `labels` (sequences,), whole numbers or text, names the class of every sequence, in the order of the
+    sequences.
 
     Every sequence is cut into windows that do not overlap; the rest at its end, and sequences shorter than a window,
     are left out. All windows of a sequence are in one split: test sequences by a hash of their names (or
@@ -140,6 +144,7 @@ class Npz(Dataset):
             width=self.width,
             points=np.arange(self._features, dtype=np.int64).reshape(-1, self._coordinates),
             notes=notes,
+            labels=windows.labels_of(drawn, self._labels.__getitem__) if self._labels else None,
         )
 
     def _settle(self) -> None:
@@ -154,6 +159,7 @@ class Npz(Dataset):
         self._coordinates = features[-1] if len(features) > 1 else 1
         if not self._features:
             raise DataError(f"Expected features in every frame of {self.path}, got frames of shape {features}.")
+        self._labels = self._read_labels()
         self.window = self.window or self._usual_window(min(filled, key=self._lengths.__getitem__))
         self.width = min(self.width, self._features)
         self._counts = {name: length // self.window for name, length in self._lengths.items() if length >= self.window}
@@ -196,7 +202,33 @@ class Npz(Dataset):
 
     @cached_property
     def _headers(self) -> dict[str, tuple[npz_arrays.Shape, np.dtype[Any]]]:
-        return npz_arrays.headers(self.path)
+        """Shapes and types of the arrays of sequences, without the labels."""
+        headers = npz_arrays.headers(self.path)
+        if self._has_labels(headers):
+            del headers[LABELS]
+        return headers
+
+    @staticmethod
+    def _has_labels(headers: Mapping[str, tuple[npz_arrays.Shape, np.dtype[Any]]]) -> bool:
+        return len(headers) > 1 and LABELS in headers and len(headers[LABELS][0]) == 1
+
+    def _read_labels(self) -> dict[str, str]:
+        """Read name of a sequence -> name of its class; empty where the file has no labels.
+
+        Raises:
+            DataError: The labels are neither whole numbers nor text, or there is not one per sequence.
+        """
+        headers = npz_arrays.headers(self.path)
+        if not self._has_labels(headers):
+            return {}
+        (count,), kind = headers[LABELS]
+        if kind.kind not in "iuU" or count != len(self._shapes):
+            raise DataError(
+                f"Expected whole numbers or text under {LABELS!r} of {self.path}, one per sequence "
+                f"({len(self._shapes)}), got {count} of type {'object' if kind.hasobject else kind}."
+            )
+        ((_, labels),) = npz_arrays.arrays(self.path, [LABELS])
+        return dict(zip(self._shapes, map(str, labels.tolist()), strict=True))
 
     @cached_property
     def _shapes(self) -> dict[str, npz_arrays.Shape]:

@@ -13,6 +13,8 @@ from datasets.text import short_name
 
 TUNING = 1 << 31
 """First data seed of the tuner, whose seeds `load` gives no test split. The seeds of runs lie below."""
+COMMON = TUNING - 1
+"""Data seed of the test frames that the tokenizers of all seeds encode, so that their codes can be compared."""
 
 _MODULES = {
     "lorenz": ("datasets.lorenz", "Lorenz"),

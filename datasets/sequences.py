@@ -1,6 +1,7 @@
 """Sequences of standardised, PCA-reduced frames, split by sequence."""
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -53,6 +54,12 @@ class Transform:
         centre, components = centre.astype(np.float32), components.astype(np.float32)
         return cls(*(np.ascontiguousarray(part, np.float64) for part in (mean, scale, centre, components)))
 
+    def standardise(self, values: NDArray[Any]) -> Float:
+        """Data units (..., F) -> z-scores (..., F); 0 for a feature that does not vary."""
+        varies = self.scale > 0
+        scores: Float = np.where(varies, (values - self.mean) / np.where(varies, self.scale, 1.0), 0.0)
+        return scores
+
     def project(self, standardised: NDArray[Any]) -> Array:
         """z-scores (..., F) -> principal components (..., width)."""
         projected: Float = np.matmul(standardised.astype(np.float64) - self.centre, self.components.T)
@@ -96,9 +103,11 @@ class Sequences:
         unit: Unit of those points, such as "cm"; "" where there is none.
         notes: Facts for the report: counts, options, variance kept by the PCA.
         skeleton: Body whose P joints the points are, in three coordinates with y up; None where they are no body.
+        labels: Split -> (n_sequences,) int64 numbers of the classes of its sequences; empty where there are none.
 
     Raises:
-        ValueError: The skeleton has another number of joints than there are points.
+        ValueError: The skeleton has another number of joints than there are points, or a split has another number of
+            labels than of sequences.
     """
 
     name: str
@@ -110,9 +119,16 @@ class Sequences:
     unit: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     skeleton: Skeleton | None = None
+    labels: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the skeleton against the points."""
+        """Check the skeleton against the points, and the labels against the sequences."""
+        for split in SPLITS if self.labels else ():
+            labels = self.labels.get(split, np.empty(0, dtype=np.int64))
+            if labels.shape != (len(self.frames[split]),):
+                raise ValueError(
+                    f"Expected a label per sequence of {split} ({len(self.frames[split])},), got {labels.shape}."
+                )
         if self.skeleton is not None and len(self.skeleton.joints) != len(self.points):
             raise ValueError(
                 f"Expected a skeleton with a joint per point, got {len(self.skeleton.joints)} joints and "
@@ -133,6 +149,7 @@ class Sequences:
         unit: str = "",
         notes: Mapping[str, Any] | None = None,
         skeleton: Skeleton | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
     ) -> "Sequences":
         """Fit the PCA on the train split of z-scored features and project every split.
 
@@ -150,6 +167,7 @@ class Sequences:
             unit: Unit of the points.
             notes: Facts for the report, to which those of the PCA are added.
             skeleton: Body whose joints the points are.
+            labels: Split -> name of the class of every sequence; the notes say which number a name has.
 
         Raises:
             DataError: No feature varies in the training frames.
@@ -171,6 +189,11 @@ class Sequences:
         notes = dict(notes or {}) | {"pca_variance_kept": kept}
         if constant.any():
             notes[CONSTANT] = np.flatnonzero(constant).tolist()
+        numbers: dict[str, NDArray[np.int64]] = {}
+        if labels:
+            notes["labels"] = sorted(set(itertools.chain.from_iterable(labels.values())))
+            for split in SPLITS:
+                numbers[split] = np.array([notes["labels"].index(name) for name in labels[split]], dtype=np.int64)
         return cls(
             name=name,
             real=real,
@@ -181,6 +204,7 @@ class Sequences:
             unit=unit,
             notes=notes,
             skeleton=skeleton,
+            labels=numbers,
         )
 
     def without_test(self) -> "Sequences":
@@ -188,7 +212,8 @@ class Sequences:
         frames = {**self.frames, "test": self.frames["val"]}
         standardised = {**self.standardised, "test": self.standardised["val"]}
         notes = {**self.notes, "measured": "the validation split"}
-        return replace(self, frames=frames, standardised=standardised, notes=notes)
+        labels = {**self.labels, "test": self.labels["val"]} if self.labels else {}
+        return replace(self, frames=frames, standardised=standardised, notes=notes, labels=labels)
 
     @property
     def width(self) -> int:
@@ -198,6 +223,11 @@ class Sequences:
     def inverse(self, projected: NDArray[Any]) -> Float:
         """Principal components (..., width) -> data units (..., F)."""
         return self.transform.inverse(projected)
+
+    def in_units(self, split: str) -> Float:
+        """Features (n_sequences, time, F) of a split in data units, before any projection."""
+        units: Float = self.standardised[split].astype(np.float64) * self.transform.scale + self.transform.mean
+        return units
 
     def content_hash(self) -> str:
         """SHA-256 over all frames: recorded with a result, never compared (BLAS kernels differ in the last bit)."""

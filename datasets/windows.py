@@ -110,6 +110,11 @@ def gather(drawn: Mapping[str, Sequence[Window]], read: Callable[[str], Array]) 
     return gathered
 
 
+def labels_of(drawn: Mapping[str, Sequence[Window]], label: Callable[[str], str]) -> dict[str, list[str]]:
+    """Split -> label of every window, by a function of the name of its sequence."""
+    return {split: [label(name) for name, _ in places] for split, places in drawn.items()}
+
+
 def sequences_of(drawn: Mapping[str, Sequence[Window]]) -> dict[str, set[str]]:
     """Split -> names of the sequences that its windows are from."""
     return {split: set(map(itemgetter(0), places)) for split, places in drawn.items()}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.metrics import METRICS
 from bench.planning.cells import Cell
 from bench.planning.finished import FinishedRun
 from bench.records.record import Record
@@ -24,8 +25,10 @@ MOVED = 2.0
 """Ratio of the latents' scales after and before the first epoch with the quantizer that tells of a cold start."""
 RESTLESS = 0.9
 """Share of frames that change their code between two checks, above which codes never settle."""
-RISE = 1.05
-"""Ratio of the last error to the least that tells of overfitting."""
+RISE = 1.1
+"""Ratio of the last validation error to the least that tells of overfitting or of an unstable training."""
+READER_RISE = 1.2
+"""The same ratio of a reader's perplexities."""
 FALL = 0.9
 """Ratio of the last error to that at four fifths of the training, below which training ended early."""
 ENTROPY, RESET = ("entropy", "diversity"), "reset_threshold"
@@ -39,8 +42,8 @@ class Finding:
     """Something that is off in a cell.
 
     Attributes:
-        problem: Kind of problem: "collapse", "dead codes", "scale", "restless codes", "overfitting", "undertrained" or
-            "reader".
+        problem: Kind of problem: "collapse", "dead codes", "scale", "restless codes", "overfitting", "unstable",
+            "undertrained" or "reader".
         cause: Likely cause of a collapse or of dead codes: "scale", "entropy", "start" or "reset"; "" for the others.
         text: One sentence with the figures and a remedy.
     """
@@ -71,9 +74,10 @@ def diagnose(record: Record, cell: Cell) -> list[Finding]:
     history = record["history"]
     observed = history.get("codebook", {})
     findings = list(_codebook(observed, cell.parameters)) if observed else []
-    findings += _training(history["validation"])
+    findings += _training(history["validation"], history.get("train", []))
     for metric, curve in record.get("curves", {}).items():
-        findings += _reader(metric, curve)
+        if metric in METRICS and "reader" in METRICS[metric].budgets:  # readers of an eighth stop early by design
+            findings += _reader(metric, curve, cell.protocol["reader"]["updates"])
     return findings
 
 
@@ -143,14 +147,18 @@ def _cause(
     return "reset", f"codes die during training in spite of the reset; raise {RESET}, which is {threshold:g}"
 
 
-def _training(errors: Sequence[float]) -> Iterator[Finding]:
-    least = min(errors)
+def _training(errors: Sequence[float], train: Curve) -> Iterator[Finding]:
+    least = errors.index(min(errors))
     late = errors[max(0, math.ceil(0.8 * len(errors)) - 1)]
-    if errors[-1] > RISE * least:
-        text = (
-            f"the validation error rose by {_percent(errors[-1] / least - 1)} after check {errors.index(least) + 1} of "
-        )
-        yield Finding(problem="overfitting", text=f"{text}{len(errors)}")
+    if errors[-1] > RISE * errors[least]:
+        then, now = (train[least], train[-1]) if len(train) == len(errors) else (None, None)
+        unstable = then is not None and now is not None and now > then
+        rise = _percent(errors[-1] / errors[least] - 1)
+        text = f"the validation error rose by {rise} after check {least + 1} of {len(errors)}"
+        if unstable:
+            yield Finding(problem="unstable", text=f"{text}, and the training error rose too")
+        else:
+            yield Finding(problem="overfitting", text=text)
     elif len(errors) >= 5 and errors[-1] < FALL * late:
         text = (
             f"the validation error fell by {_percent(1 - errors[-1] / late)} in the last fifth; train for more epochs"
@@ -158,14 +166,15 @@ def _training(errors: Sequence[float]) -> Iterator[Finding]:
         yield Finding(problem="undertrained", text=text)
 
 
-def _reader(metric: str, curve: Sequence[Sequence[float]]) -> Iterator[Finding]:
+def _reader(metric: str, curve: Sequence[Sequence[float]], barely: int) -> Iterator[Finding]:
+    """Findings about a reader, other than the one that is trained for `barely` updates by definition."""
     readings = [(update, value) for update, value in curve if value is not None and math.isfinite(value)]
-    if len(readings) < 5:
+    if len(readings) < 4 or readings[-1][0] <= barely:
         return
     best, least = min(readings, key=lambda reading: reading[1])
     last, final = readings[-1]
     late = readings[math.ceil(0.8 * len(readings)) - 1][1]
-    if final > RISE * least:
+    if final > READER_RISE * least:
         text = f"perplexity on validation rose by {_percent(final / least - 1)} after update {best}, where it was read"
         yield Finding(problem="reader", text=f"the reader of {metric} overfits: its {text}")
     elif final < FALL * late:

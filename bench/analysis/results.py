@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 import quantizers
+from bench.analysis.map_agreements import map_agreements
 from bench.metrics import METRICS, rate_excess
 from bench.planning.cells import Cell, Plan
 from bench.planning.finished import FinishedRun
@@ -33,6 +34,8 @@ def results(run: FinishedRun) -> pd.DataFrame:
     rows.sort(key=lambda row: (order[row["quantizer"], row["dataset"]], row["seed"]))
     table = pd.DataFrame(rows, columns=[*LEADING, *METRICS, *TRAILING])
     _add_rate_excess(table, run)
+    for name, values in map_agreements(run).items():
+        table[name] = [values.get(key) for key in table["key"]]
     return table
 
 
@@ -72,7 +75,7 @@ def _row(run: FinishedRun, cell: Cell, record: Record) -> JSON:
 
 
 def _add_rate_excess(table: pd.DataFrame, run: FinishedRun) -> None:
-    """Fill in the metric that compares cells.
+    """Fill in the metric that compares cells of one seed.
 
     The curve of every dataset and seed is plain VQ at the codebook sizes that were run.
     """

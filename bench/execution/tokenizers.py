@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from bench.planning.keys import digest, is_family
 from bench.planning.protocol import Protocol
 from bench.planning.relocation import located
 from bench.records.files import check_readable, write_bytes
-from bench.records.store import Store
+from bench.records.store import COMMON_CODES, Store
 from bench.records.typecheck import check
 from bench.training.autoencoder import Autoencoder, build
 from bench.training.contract import check_contract
@@ -30,8 +31,8 @@ from bench.training.loop import train
 from bench.training.schedule import History
 
 
-def load_data(cell: Cell) -> datasets.Sequences:
-    """Load or generate the sequences of a cell's data seed.
+def load_data(cell: Cell, data_seed: int | None = None) -> datasets.Sequences:
+    """Load or generate the sequences of a data seed of a cell's dataset, by default the cell's.
 
     Raises:
         ChangedError: The files are not those that the run was planned with.
@@ -45,7 +46,7 @@ def load_data(cell: Cell) -> datasets.Sequences:
         raise FileNotFoundError(reason + moved * dataset.located)
     if cell.recipe and digest(dataset.recipe()) != digest(cell.recipe):
         raise ChangedError(f"the files of {cell.dataset} are not those that this run was planned with")
-    return datasets.draw(dataset, cell.data_seed)
+    return datasets.draw(dataset, cell.data_seed if data_seed is None else data_seed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,10 +83,19 @@ class TokenizerStore:
 
     def data(self, cell: Cell) -> datasets.Sequences:
         """Sequences of a cell's data seed, loaded or generated once."""
-        key = json.dumps((cell.dataset, cell.data_seed, cell.dataset_parameters), sort_keys=True)
+        return self._draw(cell, cell.data_seed)
+
+    def common_frames(self, cell: Cell) -> Tensor:
+        """Frames (N, width) that the tokenizers of all seeds of a dataset encode, as the cell's data project them."""
+        transform, common = self.data(cell).transform, self._draw(cell, datasets.COMMON)
+        projected = transform.project(transform.standardise(common.in_units("test")))
+        return torch.from_numpy(projected.reshape(-1, projected.shape[-1])).to(self.device)
+
+    def _draw(self, cell: Cell, data_seed: int) -> datasets.Sequences:
+        key = json.dumps((cell.dataset, data_seed, cell.dataset_parameters), sort_keys=True)
         if key not in self._loaded:
             with self._spending("data"):
-                self._loaded[key] = load_data(cell)
+                self._loaded[key] = load_data(cell, data_seed)
         return self._loaded[key]
 
     def train(self, tasks: Sequence[CellTask]) -> None:
@@ -151,14 +161,31 @@ class TokenizerStore:
         return TrainedModel(model=model, history=history, seconds=cost)
 
     def save_codes(self, cell: Cell, trained: Trained) -> None:
-        """Keep the tokens of every split, the code vectors, their positions, and every code decoded to data units."""
+        """Keep the tokens of every split, the code vectors, their positions, and every code decoded to data units.
+
+        The codes (N,) of the common frames are kept too, where the dataset has them.
+        """
         tensors = {f"codes.{split}": codes.int() for split, codes in trained.tokens.items()}
+        common = self._common_codes(cell, trained)
+        if common is not None:
+            tensors[COMMON_CODES] = common.int()
         tensors["codebook"] = trained.codebook
         if trained.positions is not None:
             tensors["positions"] = trained.positions
         tensors["prototypes"] = torch.from_numpy(trained.data.inverse(trained.prototypes.cpu().numpy()))
         with self._spending("write"):
             _save(self.store.codes(cell.key), tensors)
+
+    def _common_codes(self, cell: Cell, trained: Trained) -> Tensor | None:
+        """Codes (N,) of the common frames; None for a control, and where the dataset cannot draw these frames."""
+        if trained.encode is None:
+            return None
+        try:
+            return trained.encode(self.common_frames(cell))
+        except Exception:
+            # A plug-in may have no such seed, which is no reason to lose everything else.
+            traceback.print_exc()
+            return None
 
     @contextlib.contextmanager
     def _spending(self, part: str) -> Iterator[None]:

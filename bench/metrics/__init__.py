@@ -30,6 +30,8 @@ for _module in (  # in the order of the tables' columns
     "learnability.forecast",
     "convergence",
     "robustness",
+    "map_agreement",
+    "labels",
 ):
     importlib.import_module(f"bench.metrics.{_module}")
 

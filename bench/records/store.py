@@ -14,6 +14,9 @@ from bench.records.typecheck import check
 from bench.typing import JSON
 from bench.vocabulary import DONE, STATUSES
 
+COMMON_CODES = "codes.common"
+"""Name of the codes of the frames that the tokenizers of all seeds encode, see `datasets.COMMON`."""
+
 
 class Store:
     """The folder of a run.

@@ -159,7 +159,8 @@ class Aist(Dataset):
             "left_out": len(manifest["excluded"]),
             "source_sha256": manifest["sha256"],
         }
-        return poses.build("aist", real=True, poses=frames, width=self.width, notes=notes)
+        labels = windows.labels_of(drawn, genre)
+        return poses.build("aist", real=True, poses=frames, width=self.width, notes=notes, labels=labels)
 
     def _manifest(self) -> dict[str, Any]:
         reason = self.missing()
@@ -179,6 +180,15 @@ class Aist(Dataset):
 
 def _folder() -> Path:
     return store.data_directory() / aist_import.FOLDER
+
+
+def genre(name: str) -> str:
+    """Genre of a dance by its name, which AIST++ sequences begin with.
+
+    >>> genre("gBR_sBM_cAll_d04_mBR0_ch01")
+    'gBR'
+    """
+    return name.partition("_")[0]
 
 
 def is_test_dance(name: str) -> bool:

@@ -82,7 +82,8 @@ class Cmu(Dataset):
             "windows_available": sum(self._counts.values()),
         }
         frames = windows.gather(drawn, self._windows)
-        return poses.build("cmu", real=True, poses=frames, width=self.width, notes=notes)
+        labels = windows.labels_of(drawn, lambda name: name.partition(" ")[0])
+        return poses.build("cmu", real=True, poses=frames, width=self.width, notes=notes, labels=labels)
 
     def _windows(self, name: str) -> Array:
         return poses.canonical(self._pieces[name], window=self.window, align=self.align)

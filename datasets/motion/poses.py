@@ -1,6 +1,6 @@
 """Canonical poses from 17 keypoints in centimetres, shared by the datasets of motion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,13 @@ def canonical(keypoints: NDArray[Any], *, window: int, align: str) -> NDArray[np
 
 
 def build(
-    name: str, *, real: bool, poses: Mapping[str, NDArray[np.float32]], width: int, notes: Mapping[str, Any]
+    name: str,
+    *,
+    real: bool,
+    poses: Mapping[str, NDArray[np.float32]],
+    width: int,
+    notes: Mapping[str, Any],
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Sequences:
     """Standardise canonical poses (n, window, 51) on train, fit the PCA, and name the 17 joints as points.
 
@@ -107,6 +113,7 @@ def build(
         poses: Split -> (n, window, 51) features in cm, see `canonical`.
         width: Number of principal components to keep.
         notes: Facts for the report.
+        labels: Split -> name of the class of every window.
     """
     scaling = Scaling.fit(poses["train"], LEAST_DEVIATION_CM)
     return Sequences.build(
@@ -120,4 +127,5 @@ def build(
         unit="cm",
         skeleton=BODY,
         notes={"frames_per_second": FRAMES_PER_SECOND} | dict(notes),
+        labels=labels,
     )

@@ -215,3 +215,41 @@ def test_a_name_is_the_files_and_safe(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_recipe_is_the_files_hash(walks: dict[str, np.ndarray], write: Any) -> None:
     path = write(walks)
     assert Npz(path=str(path)).recipe() == {"sha256": file_sha256(path)}
+
+
+def test_labels_go_with_their_sequences(walks: dict[str, np.ndarray], write: Any) -> None:
+    labels = np.array([f"class {number % 3}" for number in range(len(walks))])
+    sequences = datasets.load(f"npz:{write(walks | {'labels': labels})}", seed=1)
+    plain = datasets.load(f"npz:{write(walks, 'plain.npz')}", seed=1)
+    assert sequences.notes["labels"] == ["class 0", "class 1", "class 2"]
+    for split in datasets.SPLITS:
+        np.testing.assert_array_equal(sequences.frames[split], plain.frames[split])
+        # Every window is found among those of the sequences of its class.
+        for window, label in zip(raw(sequences, split), sequences.labels[split], strict=True):
+            of_class = [values for values, name in zip(walks.values(), labels, strict=True) if name == f"class {label}"]
+            length = len(window)
+            starts = [values[at : at + length] for values in of_class for at in range(0, len(values), length)]
+            assert any(part.shape == window.shape and np.allclose(part, window, atol=1e-3) for part in starts)
+    assert not plain.labels
+
+
+def test_labels_of_one_array_may_be_numbers(write: Any) -> None:
+    values = np.random.default_rng(0).normal(size=(10, 30, 4))
+    sequences = datasets.load(f"npz:{write({'x': values, 'labels': np.arange(10) % 2})}")
+    assert sequences.notes["labels"] == ["0", "1"]
+    assert {split: len(labels) for split, labels in sequences.labels.items()} == {
+        split: len(frames) for split, frames in sequences.frames.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        (np.arange(9), r"one per sequence \(10\), got 9 of type int64"),
+        (np.linspace(0, 1, 10), r"got 10 of type float64"),
+    ],
+)
+def test_labels_that_fit_no_sequence_are_refused(write: Any, labels: np.ndarray, match: str) -> None:
+    values = np.random.default_rng(0).normal(size=(10, 30, 4))
+    with pytest.raises(DataError, match=match):
+        Npz(path=str(write({"x": values, "labels": labels}))).settled()

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,26 @@ def test_a_skeleton_stays_with_the_sequences(features: np.ndarray) -> None:
 def test_a_skeleton_has_a_joint_per_point(features: np.ndarray) -> None:
     with pytest.raises(ValueError, match="got 2 joints and 3 points"):
         sequences(features, skeleton=Skeleton(joints=("elbow", "wrist"), bones=((0, 1),)))
+
+
+def test_standardising_undoes_units(features: np.ndarray) -> None:
+    made = sequences(features)
+    units = made.in_units("test")
+    scores = made.transform.standardise(units)
+    np.testing.assert_allclose(scores, made.standardised["test"], atol=1e-5)
+    np.testing.assert_allclose(made.transform.project(scores), made.frames["test"], atol=1e-4)
+
+
+def test_a_feature_that_does_not_vary_has_the_score_zero() -> None:
+    ones = np.ones(2)
+    transform = Transform(mean=ones, scale=np.array([2.0, 0.0]), centre=0 * ones, components=np.eye(2))
+    assert transform.standardise(np.array([[5.0, 7.0]])).tolist() == [[2.0, 0.0]]
+
+
+def test_labels_of_another_number_are_refused(features: np.ndarray) -> None:
+    made = sequences(features)
+    labels = {split: np.zeros(len(frames), dtype=np.int64) for split, frames in made.frames.items()}
+    assert dataclasses.replace(made, labels=labels).labels is labels
+    labels["val"] = np.zeros(1 + len(labels["val"]), dtype=np.int64)
+    with pytest.raises(ValueError, match="Expected a label per sequence of val"):
+        dataclasses.replace(made, labels=labels)

@@ -64,6 +64,11 @@ def test_jobs_load_a_tuners_seed_without_its_test_split():
     assert data.frames["test"] is data.frames["val"]
 
 
+def test_labels_of_the_test_split_give_way_too():
+    data = datasets.load("cmu", seed=datasets.TUNING)
+    assert data.labels["test"] is data.labels["val"]
+
+
 def test_what_has_no_fixed_test_split_is_refused(monkeypatch):
     assert datasets.get("aist")(split="dance").test_apart
     assert not datasets.get("aist")(split="window").test_apart

@@ -55,8 +55,8 @@ def cell_with(plan, **parameters):
     return dataclasses.replace(plan.cells[0], parameters=parameters)
 
 
-def record(validation=(1.0, 0.9), curves=(), **codebook):
-    history = {"validation": list(validation), "codebook": HEALTHY | codebook}
+def record(validation=(1.0, 0.9), train=(), curves=(), **codebook):
+    history = {"validation": list(validation), "train": list(train), "codebook": HEALTHY | codebook}
     return {"history": history, "curves": dict(curves)}
 
 
@@ -91,6 +91,8 @@ def test_a_healthy_codebook_has_no_finding(frames, plan, label):
         ({"churn": [None, 0.9, 0.95]}, {}, "restless codes", "95 % of the frames change their code"),
         ({"churn": [None, 0.9, 0.95]}, {"reset_threshold": 0.5}, "restless codes", "so lower reset_threshold"),
         ({"validation": [1.0, 0.5, 0.6]}, {}, "overfitting", "rose by 20 % after check 2 of 3"),
+        ({"validation": [1.0, 0.5, 0.6], "train": [None, 0.5, 0.4]}, {}, "overfitting", "rose by 20 % after check 2"),
+        ({"validation": [1.0, 0.5, 0.6], "train": [0.9, 0.5, 0.7]}, {}, "unstable", "and the training error rose too"),
         ({"validation": [1.0, 0.9, 0.8, 0.7, 0.5]}, {}, "undertrained", "fell by 29 % in the last fifth"),
         ({"validation": [1.0, 0.7, 0.52, 0.51, 0.5]}, {}, None, ""),
     ],
@@ -110,13 +112,19 @@ def test_curves_by_hand(plan, changes, parameters, problem, words):
         ),
         ([[10, 8.0], [20, 7.0], [30, 6.0], [40, 5.0], [50, 4.0]], "is cut short: its perplexity on validation fell"),
         ([[10, 8.0], [20, 4.1], [30, None], [40, 4.0], [50, 4.0], [60, 4.0]], None),
-        ([[2, 9.0], [4, 3.0]], None),  # too few checks
+        ([[1, 9.0], [2, 3.0]], None),  # the reader that is barely trained by definition
     ],
 )
 def test_readers_by_hand(plan, curve, words):
-    findings = diagnose(record(curves={"bits_eighth": curve}), plan.cells[0])
+    assert plan.cells[0].protocol["reader"]["updates"] == 2
+    findings = diagnose(record(curves={"bits_per_frame": curve}), plan.cells[0])
     assert [finding.problem for finding in findings] == ([] if words is None else ["reader"])
     assert all(words in finding.text for finding in findings)
+
+
+def test_readers_of_few_sequences_stop_early_by_design(plan):
+    curve = [[10, 8.0], [20, 4.0], [30, 4.5], [40, 5.0], [50, 6.0]]
+    assert not diagnose(record(curves={"bits_eighth": curve}), plan.cells[0])
 
 
 def test_a_record_without_observations_is_diagnosed_by_its_errors_alone(plan):

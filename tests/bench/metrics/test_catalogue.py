@@ -15,11 +15,11 @@ NAMES = (
     "distortion_max distortion_ratio topographic_error seq_ppl_17 seq_ppl seq_ppl_converged bits_per_frame "
     "grid_trust grid_cont topographic_product grid_correlation grid_step bits_eighth ngram_bits vector_gain "
     "topology_gain rate_excess forecast_error steps_within_10 steps_within_20 stability_40 stability_30 stability_20 "
-    "flip_cost reencode"
+    "flip_cost reencode map_agreement grid_agreement label_information label_probe"
 )
 POSITIONS = {
     *("distortion", "distortion_max", "distortion_ratio", "topographic_error", "grid_trust", "grid_cont"),
-    *("topographic_product", "grid_correlation", "grid_step", "topology_gain"),
+    *("topographic_product", "grid_correlation", "grid_step", "topology_gain", "grid_agreement"),
 }
 OF_ONE = {name: metric for name, metric in METRICS.items() if metric.function is not None}
 TOO_COARSE = {"grid_trust", "grid_cont"}  # nine of sixteen cells hold more than half of the frames
@@ -35,7 +35,14 @@ def trained():
         splits[split] = np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32)
     ones = np.ones(2, dtype=np.float32)
     data = Sequences.build(
-        "circles", real=False, standardised=splits, mean=0 * ones, scale=ones, width=2, points=np.array([[0, 1]])
+        "circles",
+        real=False,
+        standardised=splits,
+        mean=0 * ones,
+        scale=ones,
+        width=2,
+        points=np.array([[0, 1]]),
+        labels={split: ["even", "odd"] * (len(frames) // 2) for split, frames in splits.items()},
     )
     positions = torch.cartesian_prod(torch.arange(4), torch.arange(4))
     codebook = (positions - 1.5) / 1.5
@@ -67,7 +74,7 @@ def fresh(trained, **changes):
 
 def test_names_and_order():
     assert [*METRICS] == NAMES.split()
-    assert [*METRICS.keys() - OF_ONE.keys()] == ["rate_excess"]  # compares cells of a run
+    assert METRICS.keys() - OF_ONE.keys() == {"rate_excess", "map_agreement", "grid_agreement"}  # compare cells
     for name, metric in METRICS.items():
         assert metric.name == name
         assert (metric.target is not None) == (metric.direction == "target")
@@ -102,6 +109,12 @@ def test_blank_without_positions(trained):
     run = fresh(trained, positions=None)
     for name, metric in OF_ONE.items():
         assert (metric.measure(run).value is None) == (name in POSITIONS), name
+
+
+def test_blank_without_labels(trained):
+    run = fresh(trained, data=replace(trained.data, labels={}))
+    assert METRICS["label_information"].measure(run).value is None
+    assert METRICS["label_probe"].measure(run).value is None
 
 
 def test_neighbourhoods_are_blank_on_few_frames(trained):

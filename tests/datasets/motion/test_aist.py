@@ -53,6 +53,8 @@ def test_every_window_is_one_of_its_splits_dances(installed: dict[str, np.ndarra
             actual = [name for name, windows in whole.items() for w in windows if np.allclose(w, pose, atol=1e-2)]
             assert len(actual) == 1
             owners.setdefault(split, set()).update(actual)
+        genres = [sequences.notes["labels"][label] for label in sequences.labels[split]]
+        assert set(genres) == {name[:3] for name in owners[split]}
     assert not owners["train"] & owners["val"]
     assert all(is_test_dance(name) for name in owners["test"])
     assert not any(is_test_dance(name) for name in owners["train"] | owners["val"])

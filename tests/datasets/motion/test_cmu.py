@@ -136,3 +136,12 @@ def test_asking_for_more_gives_what_there_is() -> None:
     assert Cmu(sequences=400).settled() == {"sequences": 52}
     assert Cmu(sequences=12).settled() == {"sequences": 12}
     assert Cmu(sequences=400).train_frames == 36 * 60
+
+
+def test_labels_are_clips() -> None:
+    sequences = datasets.load("cmu", seed=0)
+    assert sequences.notes["labels"] == ["01_01", "01_03"]
+    with np.load(FILE) as clips:
+        share = len(clips["01_03"]) / sum(map(len, (clips[name] for name in clips.files)))
+    labels = np.concatenate([sequences.labels[split] for split in datasets.SPLITS])
+    assert labels.mean() == pytest.approx(share, abs=0.1)
