@@ -28,12 +28,14 @@ def run(tmp_path_factory):
     return bench.run(["vq", "vq-reset"], seeds=3, max_seeds=5, out=folder, **BASICS)
 
 
+@pytest.mark.slow
 def test_seeds_are_added_up_to_the_last_look(run):
     assert sorted(set(run.results["seed"])) == [0, 1, 2, 3, 4]
     assert run.complete
     assert plan(run)["significance"] == pytest.approx(level([3, 5], 5))
 
 
+@pytest.mark.slow
 def test_its_tables_use_the_level_of_the_look(run):
     rows = run.rankings[run.rankings["standing"] == "behind"]
     assert (rows["p_adjusted"] <= level([3, 5], 5)).all()
@@ -41,6 +43,7 @@ def test_its_tables_use_the_level_of_the_look(run):
     assert "this look has" in page
 
 
+@pytest.mark.slow
 def test_the_same_call_resumes(run, capsys):
     before = written(run)
     again = bench.run(["vq", "vq-reset"], seeds=3, max_seeds=5, out=run.folder, **BASICS)
@@ -49,6 +52,7 @@ def test_the_same_call_resumes(run, capsys):
     assert "of other commands" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_stops_once_nothing_is_open(tmp_path, monkeypatch):
     monkeypatch.setattr(decide, "undecided", lambda run: 0)
     run = bench.run("vq", seeds=3, max_seeds=20, out=tmp_path / "run", **BASICS)
