@@ -146,8 +146,9 @@ def _range(comparisons: list[Comparison]) -> str:
 
 def _size(loss: float, of: Comparison) -> str:
     """Size of a loss or gain, as a share where its metric is judged by the share."""
-    share = effect(of.metric).relative and of.before
-    return f"{abs(loss / of.before):.1%}" if share else f"{abs(loss):.3g}"
+    smallest = effect(of.metric)
+    whole = smallest.whole(of.before) if smallest.relative else 0.0
+    return f"{abs(loss / whole):.1%}" if whole else f"{abs(loss):.3g}"
 
 
 def _command(kind: str, title: str, message: str) -> str:

@@ -182,16 +182,22 @@ class Effect:
     """Size of the smallest loss of a metric that matters.
 
     Attributes:
-        size: Size in the metric's unit, or as a share of the metric's value.
+        size: Size in the metric's unit, or as a share of `whole`.
         relative: Whether `size` is a share.
+        complement: Whether it is a share of the distance from 1, such as the error that an explained variance leaves.
     """
 
     size: float
     relative: bool = False
+    complement: bool = False
 
     def of(self, value: float) -> float:
         """Size in the metric's unit, for a loss from a value."""
-        return self.size * abs(value) if self.relative else self.size
+        return self.size * self.whole(value) if self.relative else self.size
+
+    def whole(self, value: float) -> float:
+        """Number of which a relative size is a share, at a value of the metric."""
+        return abs(1.0 - value if self.complement else value)
 
 
 SHARE = Effect(0.05, relative=True)

@@ -90,7 +90,7 @@ def _mse(trained: Trained) -> float:
     "explained",
     direction="higher",
     scale="log complement",
-    effect=Effect(0.01),
+    effect=Effect(0.03, relative=True, complement=True),
     summary="1 - sum (x - x')^2 / sum (x - mean x)^2, same features; (-inf, 1]",
 )
 def _explained(trained: Trained) -> float | None:

@@ -165,3 +165,8 @@ def test_every_metric_on_cuda(trained):
             assert metric.measure(there).value == pytest.approx(metric.measure(here).value, abs=0.1), name
             continue
         assert metric.measure(there).value == pytest.approx(metric.measure(here).value, rel=0.02, abs=1e-6), name
+
+
+def test_the_error_that_an_explained_variance_leaves_decides_what_matters():
+    assert METRICS["mse"].effect.of(0.2) == pytest.approx(0.006)
+    assert METRICS["explained"].effect.of(0.8) == pytest.approx(METRICS["mse"].effect.of(0.2))
