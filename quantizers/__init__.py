@@ -6,7 +6,8 @@
     quantized, codes, loss = quantizer(z)
 
 The families are `vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is
-`name:preset`. `vqt-*` are quantizers of vector-quantize-pytorch, where that is installed. `quantizers.load_tokenizer`
+`name:preset`. `lfq` is not part of `all`; `group` gives the families that `all`, `maps`, `lattices` and `everything`
+stand for. `vqt-*` are quantizers of vector-quantize-pytorch, where that is installed. `quantizers.load_tokenizer`
 loads a tokenizer that `bench export` wrote.
 """
 
@@ -15,7 +16,8 @@ from quantizers.base import Quantized, Quantizer, nearest
 from quantizers.fsq import FSQ
 from quantizers.ksom import KSOM
 from quantizers.learned import LearnedCodebook
-from quantizers.registry import Family, create, families, get, names, register
+from quantizers.lfq import LFQ
+from quantizers.registry import GROUPS, Family, create, families, get, group, names, register
 from quantizers.som_hard import SOMHard
 from quantizers.som_vq import SOMVQ
 from quantizers.tokenizer import Tokenizer, TokenizerError, load_tokenizer
@@ -26,7 +28,9 @@ from quantizers.vqt import VqtFSQ, VqtLFQ, VqtRVQ, VqtSimVQ, VqtVQ
 
 __all__ = [
     "FSQ",
+    "GROUPS",
     "KSOM",
+    "LFQ",
     "SOMVQ",
     "VQ",
     "VQVAE",
@@ -41,6 +45,7 @@ __all__ = [
     "create",
     "families",
     "get",
+    "group",
     "load_tokenizer",
     "names",
     "nearest",
@@ -49,12 +54,13 @@ __all__ = [
 
 register("vq", paper="van den Oord et al. 2017, arXiv 1711.00937")(VQ)
 register("vq-reset", paper="Dhariwal et al. 2020, arXiv 2005.00341")(VQReset)
-register("som-hard", paper="Kohonen 2001, Self-Organizing Maps")(SOMHard)
+register("som-hard", paper="Kohonen 2001, Self-Organizing Maps", groups=("all", "maps"))(SOMHard)
 
 # A preset names every value, so that it stays what it is when a default moves.
 register(
     "ksom",
     paper="Irie et al. 2023, arXiv 2302.07950",
+    groups=("all", "maps"),
     presets={
         "paper": {
             "neighbourhood": "hard",
@@ -74,6 +80,7 @@ register(
 register(
     "som-vq",
     paper="Londei et al. 2026, arXiv 2602.21133",
+    groups=("all", "maps"),
     presets={
         "paper": {
             "warm_up_rate": 0.1,
@@ -101,7 +108,17 @@ register(
         }
     },
 )(VQVAE)
-register("fsq", paper="Mentzer et al. 2023, arXiv 2309.15505", presets={"2d": {"channels": 2}})(FSQ)
+register(
+    "fsq", paper="Mentzer et al. 2023, arXiv 2309.15505", presets={"2d": {"channels": 2}}, groups=("all", "lattices")
+)(FSQ)
+register(
+    "lfq",
+    paper="Yu et al. 2023, arXiv 2310.05737",
+    presets={
+        "bsq": {"spherical": True, "entropy": 0.01, "diversity": 1.0, "commitment": 0.25, "temperature": 0.01},
+    },
+    groups=("lattices",),
+)(LFQ)
 
 # Of vector-quantize-pytorch, in the extra `peers`.
 register(

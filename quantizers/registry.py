@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, TypeVar
 
 from quantizers.base import Quantizer
@@ -21,6 +22,7 @@ class Family:
         paper: Citation of the source, one line.
         presets: Name of a preset -> parameters that differ from the defaults.
         requires: Distribution whose code it runs and that quantizer-bench does not bring; "" for none.
+        groups: Names of GROUPS that stand for the family among others.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Family:
     paper: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requires: str = ""
+    groups: tuple[str, ...] = ("all",)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -37,6 +40,14 @@ class Family:
 
 
 _FAMILIES: dict[str, Family] = {}
+
+GROUPS = {
+    "all": "the families that the main command runs",
+    "maps": "codes on a grid that a neighbourhood orders",
+    "lattices": "codes at fixed places, without a codebook to learn",
+    "everything": "every family that can run here",
+}
+"""Names that stand for several families -> what they have in common."""
 
 CALLED_WITH = {
     "__init__": ("num_codes", "code_dim"),
@@ -49,7 +60,12 @@ CALLED_WITH = {
 
 
 def register(
-    name: str, *, paper: str = "", presets: Mapping[str, Mapping[str, Any]] | None = None, requires: str = ""
+    name: str,
+    *,
+    paper: str = "",
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    requires: str = "",
+    groups: tuple[str, ...] = ("all",),
 ) -> Callable[[Class], Class]:
     """Class decorator that adds a quantizer under `name`.
 
@@ -61,11 +77,15 @@ def register(
         paper: Citation of the source, one line.
         presets: Name of a preset -> parameters that differ from the defaults.
         requires: Distribution whose code the quantizer runs; "" for none.
+        groups: Names of GROUPS that stand for it among others; every family is part of `everything`.
 
     Raises:
-        ValueError: The name is taken or malformed, or the class breaks the contract of `Quantizer`.
+        ValueError: The name is taken or malformed, a group is unknown, or the class breaks the contract of `Quantizer`.
     """
     check_name(name)
+    for group in groups:
+        if group not in GROUPS:
+            raise ValueError(f"unknown group {group!r} of {name!r}; {suggestion(group, list(GROUPS))}")
 
     def add(cls: Class) -> Class:
         if name in _FAMILIES:
@@ -74,7 +94,9 @@ def register(
             raise ValueError(f"Expected {name!r} to be a subclass of quantizers.Quantizer, got {cls!r}.")
         check_defaults(cls, ("num_codes", "code_dim"))
         check_methods(cls)
-        _FAMILIES[name] = Family(name=name, cls=cls, paper=paper, presets=dict(presets or {}), requires=requires)
+        _FAMILIES[name] = Family(
+            name=name, cls=cls, paper=paper, presets=dict(presets or {}), requires=requires, groups=tuple(groups)
+        )
         return cls
 
     return add
@@ -86,8 +108,10 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: The name holds a sign with a meaning there, or means something else.
     """
-    if not name or name != name.strip() or any(sign in name for sign in ":,=.+@") or name == "all":
-        raise ValueError(f"Expected a quantizer name without any of ':,=.+@' and not 'all', got {name!r}.")
+    if not name or name != name.strip() or any(sign in name for sign in ":,=.+@") or name in GROUPS:
+        raise ValueError(
+            f"Expected a quantizer name without any of ':,=.+@' and none of {', '.join(GROUPS)}, got {name!r}."
+        )
 
 
 def check_methods(cls: type[Quantizer]) -> None:
@@ -130,8 +154,33 @@ def check_defaults(cls: type, reserved: tuple[str, ...]) -> None:
 
 
 def families() -> dict[str, Family]:
-    """Families that need no other distribution, by name, ours first; `all` stands for these."""
-    return {name: family for name, family in _FAMILIES.items() if not family.requires}
+    """Families that `all` stands for, by name, ours first: of group "all", and in need of no other distribution."""
+    return {name: family for name, family in _FAMILIES.items() if "all" in family.groups and not family.requires}
+
+
+def group(name: str) -> list[str]:
+    """Names of the families that a name of GROUPS stands for, ours first.
+
+    A family that requires a distribution is only part of "everything", where that distribution is installed.
+
+    Raises:
+        ValueError: There is no such group.
+    """
+    if name not in GROUPS:
+        raise ValueError(f"unknown group {name!r}; {suggestion(name, list(GROUPS))}")
+    if name == "everything":
+        return [family.name for family in _FAMILIES.values() if _can_run(family)]
+    return [family.name for family in _FAMILIES.values() if name in family.groups and not family.requires]
+
+
+def _can_run(family: Family) -> bool:
+    if not family.requires:
+        return True
+    try:
+        metadata.version(family.requires)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def names() -> list[str]:

@@ -42,11 +42,15 @@ def _quantizers() -> str:
         lines = [f"{family.name}  ({family.cls.__name__}; {source})", f"    {_arguments(family.parameters)}"]
         if family.requires:
             lines.append(f"    {_requirement(family.requires)}; not part of all")
+        elif "all" not in family.groups:
+            lines.append("    not part of all")
         for preset, values in family.presets.items():
             lines.append(f"    {family.name}:{preset}  {_arguments(values)}")
         blocks.append("\n".join(lines))
     blocks += [f"{name}  (reference, never ranked; {purpose})" for name, purpose in REFERENCES.items()]
     blocks += [f"QUANTIZER+{name}  (control, never ranked; {purpose})" for name, purpose in CONTROLS.items()]
+    for group, purpose in quantizers.GROUPS.items():
+        blocks.append(f"{group}  (group; {purpose}: {', '.join(quantizers.group(group))})")
     return "\n".join(blocks)
 
 

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +104,7 @@ def rows_of(request: Request, chosen: Suite | None, protocol: Protocol) -> list[
     """Rows of the tables, each with the datasets that it is for; None for all."""
     if chosen:
         return chosen.rows(protocol)
-    families = list(quantizers.families())
-    names = names_of(request.quantizers.split(","), families, "quantizer")
+    names = names_of(request.quantizers.split(","), quantizers.group, quantizers.GROUPS, "quantizer")
     return [(parse(name), None) for name in names]
 
 
@@ -119,7 +119,7 @@ def datasets_of(text: str) -> dict[str, JSON]:
     chosen: dict[str, JSON] = {}
     all_names = [name for name in datasets.names() if not datasets.get(name).located]
     parts = _with_paths(text.split(","))
-    for typed in names_of(parts, all_names, "dataset"):
+    for typed in names_of(parts, lambda group: all_names, ("all",), "dataset"):
         kind = typed.partition(":")[0]
         if kind not in datasets.names():
             plugins.refuse_broken("dataset", kind)
@@ -168,12 +168,13 @@ def _hint(parts: list[str], unknown: str) -> str:
     return f"; a path that has commas is taken as one where that file exists, and there is no file {path!r}"
 
 
-def names_of(parts: list[str], all_names: list[str], kind: str) -> list[str]:
+def names_of(parts: list[str], members: Callable[[str], list[str]], groups: Collection[str], kind: str) -> list[str]:
     """Names that were typed, without repetitions; they may be unknown.
 
     Args:
         parts: Names as the user typed them.
-        all_names: Names that "all" stands for.
+        members: Function from the name of a group to the names that it stands for.
+        groups: Names of groups, "all" among them.
         kind: "quantizer" or "dataset", for the message.
 
     Raises:
@@ -183,10 +184,10 @@ def names_of(parts: list[str], all_names: list[str], kind: str) -> list[str]:
     for part in parts:
         name = part.strip()
         if name:
-            names |= dict.fromkeys(all_names if name == "all" else [name])
+            names |= dict.fromkeys(members(name) if name in groups else [name])
     if not names:
         other = " (or --suite)" if kind == "quantizer" else ""
-        raise UsageError(f"expected --{kind}s{other} with at least one {kind}; known: {', '.join(all_names)}")
+        raise UsageError(f"expected --{kind}s{other} with at least one {kind}; known: {', '.join(members('all'))}")
     return list(names)
 
 

@@ -148,7 +148,7 @@ def _parts(text: str) -> set[str]:
 def _families(text: str, remarks: list[str]) -> list[Family]:
     """Families that were named; "all" stands for those that declare a search space."""
     families = []
-    for name in names_of(text.split(","), list(quantizers.families()), "quantizer"):
+    for name in names_of(text.split(","), quantizers.group, quantizers.GROUPS, "quantizer"):
         plain, colon, _ = name.partition(":")
         if name in REFERENCES or not keys.is_family(name):
             plugins.refuse_broken("quantizer", plain)

@@ -200,3 +200,30 @@ def test_without_the_package_the_message_says_how_to_get_it(monkeypatch: pytest.
 def test_peers_are_known_but_not_part_of_all() -> None:
     assert {"vqt-vq", "vqt-rvq", "vqt-simvq", "vqt-fsq", "vqt-lfq"} <= set(quantizers.names())
     assert not any(name.startswith("vqt") for name in quantizers.families())
+
+
+def test_groups_stand_for_families() -> None:
+    assert quantizers.group("all") == list(quantizers.families())
+    assert quantizers.group("maps") == ["som-hard", "ksom", "som-vq"]
+    assert quantizers.group("lattices") == ["fsq", "lfq"]
+    assert {"lfq", *quantizers.families()} <= set(quantizers.group("everything"))
+    for name in quantizers.group("maps"):
+        built = quantizers.create(name, num_codes=16, code_dim=2)
+        assert built.positions is not None
+    for name in quantizers.group("lattices"):
+        assert quantizers.create(name, num_codes=16, code_dim=2).codebook_values == 0
+
+
+def test_a_family_that_needs_what_is_not_here_is_not_part_of_everything(registry: None) -> None:
+    quantizers.register("needy", requires="no-such-distribution")(quantizers.VQ)
+    assert "needy" not in quantizers.group("everything")
+    assert "needy" in quantizers.names()
+
+
+def test_unknown_groups_and_names_of_groups_are_refused(registry: None) -> None:
+    with pytest.raises(ValueError, match="unknown group 'mops'; did you mean 'maps'"):
+        quantizers.group("mops")
+    with pytest.raises(ValueError, match="unknown group 'mops' of 'own'"):
+        quantizers.register("own", groups=("mops",))(quantizers.VQ)
+    with pytest.raises(ValueError, match="none of all, maps, lattices, everything, got 'maps'"):
+        quantizers.register("maps")(quantizers.VQ)
