@@ -6,9 +6,9 @@
     quantized, codes, loss = quantizer(z)
 
 The families are `vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is
-`name:preset`. `lfq` is not part of `all`; `group` gives the families that `all`, `maps`, `lattices` and `everything`
-stand for. `vqt-*` are quantizers of vector-quantize-pytorch, where that is installed. `quantizers.load_tokenizer`
-loads a tokenizer that `bench export` wrote.
+`name:preset`. `lfq` and `som-vae` are not part of `all`; `group` gives the families that `all`, `maps`, `lattices` and
+`everything` stand for. `vqt-*` are quantizers of vector-quantize-pytorch, where that is installed.
+`quantizers.load_tokenizer` loads a tokenizer that `bench export` wrote.
 """
 
 from quantizers._vqt import DISTRIBUTION
@@ -19,6 +19,7 @@ from quantizers.learned import LearnedCodebook
 from quantizers.lfq import LFQ
 from quantizers.registry import GROUPS, Family, create, families, get, group, names, register
 from quantizers.som_hard import SOMHard
+from quantizers.som_vae import SOMVAE
 from quantizers.som_vq import SOMVQ
 from quantizers.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from quantizers.vq import VQ
@@ -31,6 +32,7 @@ __all__ = [
     "GROUPS",
     "KSOM",
     "LFQ",
+    "SOMVAE",
     "SOMVQ",
     "VQ",
     "VQVAE",
@@ -119,6 +121,7 @@ register(
     },
     groups=("lattices",),
 )(LFQ)
+register("som-vae", paper="Fortuin et al. 2019, arXiv 1806.02199", groups=("maps",))(SOMVAE)
 
 # Of vector-quantize-pytorch, in the extra `peers`.
 register(

@@ -54,6 +54,8 @@ class Quantizer(nn.Module, ABC):
         vectorised: Whether replicas may be trained under vmap and steps be replayed.
         hidden: Published hidden width of the networks around it, used where capacities are as published.
         codebook_parameter: Name of the parameter that holds the codebook, where gradients learn it.
+        decodes_latents: Whether the trainer adds the error of decoding z itself to the loss. A family whose `quantized`
+            gives z no gradient learns its encoder in this way.
 
     Raises:
         ValueError: A size is below 1, or the positions are not (K, g) integers.
@@ -64,6 +66,7 @@ class Quantizer(nn.Module, ABC):
     vectorised: ClassVar[bool] = True
     hidden: int | None = None
     codebook_parameter: ClassVar[str] = "vectors"
+    decodes_latents: ClassVar[bool] = False
 
     def __init__(self, num_codes: int, code_dim: int, positions: Tensor | None = None) -> None:
         super().__init__()

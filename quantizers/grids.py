@@ -10,19 +10,20 @@ from quantizers._ema import NOTHING
 
 
 def grid_sides(num_codes: int, dimensions: int = 2) -> tuple[int, ...]:
-    """Sides of the grid of K codes, in two dimensions the most nearly square one.
+    """Sides of the grid of K codes, the most nearly square or cubic one.
 
-    >>> grid_sides(1024), grid_sides(512), grid_sides(64, 1)
-    ((32, 32), (16, 32), (64,))
+    >>> grid_sides(1024), grid_sides(512), grid_sides(64, 1), grid_sides(1024, 3)
+    ((32, 32), (16, 32), (64,), (8, 8, 16))
     """
     if num_codes < 1:
         raise ValueError(f"Expected num_codes >= 1, got {num_codes}.")
-    if dimensions not in (1, 2):
-        raise ValueError(f"Expected a grid of 1 or 2 dimensions, got {dimensions}.")
+    if dimensions not in (1, 2, 3):
+        raise ValueError(f"Expected a grid of 1 to 3 dimensions, got {dimensions}.")
     if dimensions == 1:
         return (num_codes,)
-    rows = next(side for side in range(math.isqrt(num_codes), 0, -1) if num_codes % side == 0)
-    return rows, num_codes // rows
+    divisors = [side for side in range(1, num_codes + 1) if num_codes % side == 0]
+    shortest = max(side for side in divisors if side**dimensions <= num_codes)
+    return tuple(sorted((shortest, *grid_sides(num_codes // shortest, dimensions - 1))))
 
 
 def grid_positions(sides: tuple[int, ...]) -> Tensor:

@@ -30,7 +30,7 @@ class KSOM(LearnedCodebook):
         code_dim: Dimension D of the code vectors.
         neighbourhood: Kind of neighbourhood: "none"; "hard", the adjacent codes at one weight; "gaussian", exp(-d^2 /
             (2 sigma^2)); "exponential", exp(-d / sigma).
-        dimensions: Number of dimensions of the grid, 1 or 2.
+        dimensions: Number of dimensions of the grid, 1 to 3.
         schedule: Law of the bandwidth. "sigma": the bandwidth falls geometrically over training, and the hard weight is
             exp(-1 / (2 sigma^2)). "tau": the KSOM code's law in steps t, bandwidth base / (1 + tau t), hard weight
             1 / (1 + tau t).

@@ -56,6 +56,8 @@ class Autoencoder(nn.Module):
         z = self.encoder(x)
         quantized, codes, loss = self.quantizer(z)
         error = F.mse_loss(self.decoder(quantized), x)
+        if self.quantizer.decodes_latents:
+            loss = loss + F.mse_loss(self.decoder(z), x)
         return error + loss, error, z, codes
 
     def encode(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -50,9 +50,20 @@ def test_sides_are_the_most_nearly_square() -> None:
     assert grid_sides(512) == (16, 32)
     assert grid_sides(13) == (1, 13)
     assert grid_sides(64, 1) == (64,)
-    for dimensions in (0, 3):
-        with pytest.raises(ValueError, match=f"1 or 2 dimensions, got {dimensions}"):
+    for dimensions in (0, 4):
+        with pytest.raises(ValueError, match=f"1 to 3 dimensions, got {dimensions}"):
             grid_sides(64, dimensions)
+
+
+def test_cubic_grids_are_nearly_cubic() -> None:
+    for codes in range(1, 200):
+        sides = grid_sides(codes, 3)
+        assert math.prod(sides) == codes
+        assert sorted(sides) == list(sides)
+    assert grid_sides(64, 3) == (4, 4, 4)
+    assert grid_sides(256, 3) == (4, 8, 8)
+    assert grid_sides(30, 3) == (2, 3, 5)
+    assert grid_sides(7, 3) == (1, 1, 7)
 
 
 @given(SIDES)

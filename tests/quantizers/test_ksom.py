@@ -26,7 +26,8 @@ def neighbourhood_matrix(
             width = float(options["base"]) * shrink if by_steps else sigma
             if kind == "hard":
                 coefficient = shrink if by_steps else math.exp(-1 / (2 * sigma**2))
-                matrix[i, j] = coefficient if apart < 1.5 else 0.0
+                adjacent = max(abs(a - b) for a, b in zip(places[i], places[j], strict=True)) == 1
+                matrix[i, j] = coefficient if adjacent else 0.0
             elif kind == "gaussian":
                 matrix[i, j] = math.exp(-(apart**2) / (2 * width**2))
             else:
@@ -38,6 +39,7 @@ GRIDS = {
     (12, 2): [(row, column) for row in range(3) for column in range(4)],
     (10, 1): [(place,) for place in range(10)],
     (9, 2): [(row, column) for row in range(3) for column in range(3)],
+    (12, 3): [(layer, row, column) for layer in range(2) for row in range(2) for column in range(3)],
 }
 
 

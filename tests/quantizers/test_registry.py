@@ -56,7 +56,7 @@ def test_an_unknown_parameter_is_answered_with_the_closest() -> None:
         ("som-vq", {"sigma": 0.0}, "sigma"),
         ("ksom", {"neighbourhood": "gausian"}, "none, hard, gaussian, exponential, got 'gausian'"),
         ("ksom", {"schedule": "steps"}, "sigma, tau, got 'steps'"),
-        ("ksom", {"dimensions": 3}, "1 or 2 dimensions, got 3"),
+        ("ksom", {"dimensions": 4}, "1 to 3 dimensions, got 4"),
         ("ksom", {"tau": -0.1}, "tau"),
         ("fsq", {"levels": (8, 2)}, "at least 3"),
         ("fsq", {"channels": 3}, "channels"),
@@ -204,7 +204,7 @@ def test_peers_are_known_but_not_part_of_all() -> None:
 
 def test_groups_stand_for_families() -> None:
     assert quantizers.group("all") == list(quantizers.families())
-    assert quantizers.group("maps") == ["som-hard", "ksom", "som-vq"]
+    assert quantizers.group("maps") == ["som-hard", "ksom", "som-vq", "som-vae"]
     assert quantizers.group("lattices") == ["fsq", "lfq"]
     assert {"lfq", *quantizers.families()} <= set(quantizers.group("everything"))
     for name in quantizers.group("maps"):
