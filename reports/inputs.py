@@ -18,6 +18,7 @@ class Results:
         claims: Tests of the SOM-VQ paper's claims (claims.csv).
         nulls: Grid metrics against their values on shuffled grids (nulls.csv).
         spread: Shares of the variance over seeds by their source (spread.csv).
+        rates: Rate of every family against plain VQ's at equal quality (rates.csv).
         diagnosis: Findings per cell, from the curves of training and readers (diagnosis.csv).
         metrics: Catalogue of metrics: name, direction, target, summary, needs.
         protocol: Values of the protocol, by name.
@@ -49,6 +50,7 @@ class Results:
     nulls: pd.DataFrame
     spread: pd.DataFrame
     diagnosis: pd.DataFrame
+    rates: pd.DataFrame
     metrics: Sequence[Mapping[str, Any]]
     protocol: Mapping[str, Any]
     capacities: Sequence[Mapping[str, Any]]

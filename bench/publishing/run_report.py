@@ -14,6 +14,7 @@ import datasets
 from bench.analysis.comparisons import claims, rankings
 from bench.analysis.costs import eager_rows, profile
 from bench.analysis.diagnosis import diagnoses
+from bench.analysis.rates import rate_differences
 from bench.analysis.results import overlaps, results, summary
 from bench.analysis.shuffled_grids import null_lines
 from bench.analysis.spread import spread
@@ -97,6 +98,7 @@ def write_tables(gathered: Results, folder: Path) -> list[Path]:
         "nulls": gathered.nulls,
         "spread": gathered.spread,
         "diagnosis": gathered.diagnosis,
+        "rates": gathered.rates,
     }
     if gathered.profile is not None:
         tables["profile"] = gathered.profile
@@ -155,6 +157,7 @@ def gather(run: FinishedRun, *, profiled: bool = False) -> Results:
         nulls=null_lines(run),
         spread=spread(run),
         diagnosis=diagnoses(run),
+        rates=rate_differences(run),
         metrics=metric_rows(),
         protocol=plan.protocol.values() | {"seeds": plan.seeds},
         capacities=capacity_rows(plan),

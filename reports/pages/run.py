@@ -11,6 +11,7 @@ from reports.inputs import Results
 from reports.sections import facts, published, tables
 from reports.sections.costs import where_the_time_goes
 from reports.sections.diagnosis import findings
+from reports.sections.rates import rates
 from reports.sections.row_by_row import row_by_row
 from reports.sections.scorecard import scorecards
 from reports.sections.spread import spread_lines
@@ -50,6 +51,7 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
         "What was run": ran,
         "What can be said": said,
         "Results": [*_results(run, metrics), Section("How to read the tables", (*_legend(run),), detail=True)],
+        "Rate at equal quality": rates(run.rates),
         "Capacity": facts.capacity(run.capacities, run.protocol, run.stand_ins),
         "Published figures beside ours": compared,
         "Figures": _figures(run, figures),
