@@ -6,9 +6,9 @@
     quantized, codes, loss = quantizer(z)
 
 The families are `vq`, `vq-reset`, `som-hard`, `ksom`, `som-vq`, `vq-vae` and `fsq`; a preset of parameters is
-`name:preset`. `lfq` and `som-vae` are not part of `all`; `group` gives the families that `all`, `maps`, `lattices` and
-`everything` stand for. `vqt-*` are quantizers of vector-quantize-pytorch, where that is installed.
-`quantizers.load_tokenizer` loads a tokenizer that `bench export` wrote.
+`name:preset`. `lfq`, `som-vae`, `pq` and `rvq` are not part of `all`; `group` gives the families that `all`, `maps`,
+`lattices`, `products` and `everything` stand for. `vqt-*` are quantizers of vector-quantize-pytorch, where that is
+installed. `quantizers.load_tokenizer` loads a tokenizer that `bench export` wrote.
 """
 
 from quantizers._vqt import DISTRIBUTION
@@ -17,7 +17,9 @@ from quantizers.fsq import FSQ
 from quantizers.ksom import KSOM
 from quantizers.learned import LearnedCodebook
 from quantizers.lfq import LFQ
+from quantizers.pq import PQ
 from quantizers.registry import GROUPS, Family, create, families, get, group, names, register
+from quantizers.rvq import RVQ
 from quantizers.som_hard import SOMHard
 from quantizers.som_vae import SOMVAE
 from quantizers.som_vq import SOMVQ
@@ -32,6 +34,8 @@ __all__ = [
     "GROUPS",
     "KSOM",
     "LFQ",
+    "PQ",
+    "RVQ",
     "SOMVAE",
     "SOMVQ",
     "VQ",
@@ -121,6 +125,8 @@ register(
     },
     groups=("lattices",),
 )(LFQ)
+register("pq", paper="Jegou et al. 2011, IEEE TPAMI 33(1)", groups=("products",))(PQ)
+register("rvq", paper="Zeghidour et al. 2021, arXiv 2107.03312", groups=("products",))(RVQ)
 register("som-vae", paper="Fortuin et al. 2019, arXiv 1806.02199", groups=("maps",))(SOMVAE)
 
 # Of vector-quantize-pytorch, in the extra `peers`.

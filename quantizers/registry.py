@@ -45,6 +45,7 @@ GROUPS = {
     "all": "the families that the main command runs",
     "maps": "codes on a grid that a neighbourhood orders",
     "lattices": "codes at fixed places, without a codebook to learn",
+    "products": "several codebooks, whose codes are the digits of one index",
     "everything": "every family that can run here",
 }
 """Names that stand for several families -> what they have in common."""

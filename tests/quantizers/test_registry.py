@@ -206,6 +206,7 @@ def test_groups_stand_for_families() -> None:
     assert quantizers.group("all") == list(quantizers.families())
     assert quantizers.group("maps") == ["som-hard", "ksom", "som-vq", "som-vae"]
     assert quantizers.group("lattices") == ["fsq", "lfq"]
+    assert quantizers.group("products") == ["pq", "rvq"]
     assert {"lfq", *quantizers.families()} <= set(quantizers.group("everything"))
     for name in quantizers.group("maps"):
         built = quantizers.create(name, num_codes=16, code_dim=2)
@@ -225,5 +226,5 @@ def test_unknown_groups_and_names_of_groups_are_refused(registry: None) -> None:
         quantizers.group("mops")
     with pytest.raises(ValueError, match="unknown group 'mops' of 'own'"):
         quantizers.register("own", groups=("mops",))(quantizers.VQ)
-    with pytest.raises(ValueError, match="none of all, maps, lattices, everything, got 'maps'"):
+    with pytest.raises(ValueError, match="none of all, maps, lattices, products, everything, got 'maps'"):
         quantizers.register("maps")(quantizers.VQ)
