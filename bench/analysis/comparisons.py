@@ -78,6 +78,9 @@ def rankings(
 ) -> pd.DataFrame:
     """Compare every family with the best of its column, for every dataset and every metric with a better end.
 
+    The primary metrics of a dataset that two families or more have are judged together. Every other column is
+    exploratory and corrected by itself.
+
     Args:
         table: One row per cell with quantizer, role, dataset, seed, status and a column per metric; blanks are None or
             NaN. Only rows of role "family" whose cell is done count.
@@ -99,6 +102,7 @@ def rankings(
             ranked[metric.name] = metric
     rows = []
     for dataset, columns in _columns(table, (RANKED,), list(ranked)):
+        judged = sum(ranked[name].primary and len(column) > 1 for name, column in columns.items())
         for name, column in columns.items():
             metric = ranked[name]
             if name == LATTICE_ERROR:
@@ -111,6 +115,7 @@ def rankings(
                 scale=metric.scale,
                 effect=metric.effect.of,
                 significance=significance,
+                columns=max(1, judged) if metric.primary else 1,
             )
             for quantizer, standing in compared.items():
                 rows.append((dataset, name, quantizer, *dataclasses.astuple(standing), metric.primary))

@@ -44,9 +44,10 @@ class Standing:
             disagree: 0 is outside of it where `p_adjusted` is at most the significance level.
         high: Upper end of that interval.
         p: Two-sided p of the moderated paired t test; None without a test.
-        p_adjusted: p, corrected for the choice of the best and for all comparisons of the column.
-        p_equivalence: p of the two one-sided tests against `margin`, corrected within the column; None without a margin
-            or a test.
+        p_adjusted: p, corrected for the choice of the best and for all comparisons of the columns that are judged
+            together.
+        p_equivalence: p of the two one-sided tests against `margin`, corrected for all of these comparisons; None
+            without a margin or a test.
         margin: Smallest loss that matters, in the column's unit; None where none is known.
         seeds_needed: Number of seeds that would decide an undecided row with a probability of 0.8, if difference and
             noise are as measured; None where it is decided, or where more than 1,000 would not be enough.
@@ -136,6 +137,7 @@ def standings(
     scale: Scale = "linear",
     effect: Callable[[float], float] | None = None,
     significance: float = SIGNIFICANCE,
+    columns: int = 1,
 ) -> dict[str, Standing]:
     """Compare the rows of one column with its best row.
 
@@ -161,6 +163,8 @@ def standings(
             is known, so that no row is called equivalent.
         significance: Level of the corrected tests; smaller where one of several looks is taken
             (`bench.stats.spending`).
+        columns: Number of columns that are judged together, this one among them: every p is multiplied by it
+            (Bonferroni), so that a false claim in any of them is as unlikely as in a single one.
 
     Returns:
         Row name -> standing, in the order of `values`.
@@ -176,14 +180,14 @@ def standings(
     best = _best(tested)
     if best is None:
         return {name: Standing(n=len(row), mean=_mean(row)) for name, row in finite.items()}
-    tests = _tests(tested, best, overlap, significance)
+    tests = _tests(tested, best, overlap, significance, columns)
     ranked: dict[str, Standing] = {}
     for name, row in finite.items():
         standing = Standing(n=len(row), mean=_mean(row), best=best)
         if name in tests:
             shared = [seed for seed in tested[name] if seed in tested[best]]
             best_loss = math.fsum(map(tested[best].__getitem__, shared)) / len(shared)
-            standing = _compared(standing, tests[name], losses, best_loss, effect, len(tests))
+            standing = _compared(standing, tests[name], losses, best_loss, effect, columns * len(tests))
         ranked[name] = standing
     marks = {ranked[name].mark for name in tests}
     ranked[best] = replace(ranked[best], difference=0.0, mark=_mark_of_best(marks))
@@ -224,7 +228,7 @@ def _compared(
     )
 
 
-def _tests(losses: Column, best: str, overlap: float, significance: float) -> dict[str, "_Test | Paired"]:
+def _tests(losses: Column, best: str, overlap: float, significance: float, columns: int) -> dict[str, "_Test | Paired"]:
     """Moderated tests of all rows but the best; those without a test as they are."""
     pairs: dict[tuple[str, str], Paired] = {}
     for first, second in itertools.combinations(losses, 2):
@@ -244,7 +248,7 @@ def _tests(losses: Column, best: str, overlap: float, significance: float) -> di
     while left:
         variances, freedoms = _variances(pairs, {best, *left})
         prior = replace(whole, variance=max(whole.variance, typical_variance(variances, freedoms)))
-        factor = max(len(left) * (len(left) + 1) // 2, least)
+        factor = columns * max(len(left) * (len(left) + 1) // 2, least)
         current: dict[str, _Test] = {}
         for name in left:
             test = _moderated(against_best[name], prior, len(losses))

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from bench.analysis.comparisons import CLAIMS, RANKINGS, claims, rankings
+from bench.metrics import METRICS
 from bench.metrics.base import Metric
 from bench.stats.estimates import holm, paired
 from bench.stats.standings import standings
@@ -234,3 +235,23 @@ def test_overlap_of_a_dataset_widens_its_claims_only():
     claimed = claims(table, {"aist": 0.25})
     assert only(claimed, dataset="lorenz")["p"] == paired(LOW, [0.0] * 5).p
     assert only(claimed, dataset="aist")["p"] == paired(LOW, [0.0] * 5, 0.25).p
+
+
+def test_primary_columns_of_a_dataset_are_judged_together():
+    rows = [
+        cells("vq", mse=[1.0, 1.1, 1.3], bits_per_frame=[5.0, 5.1, 5.3], trust=[0.9, 0.91, 0.92]),
+        cells("fsq", mse=[2.0, 2.3, 2.9], bits_per_frame=[4.0, 4.3, 4.1], trust=[0.8, 0.83, 0.81]),
+    ]
+    table = pd.concat(rows)
+    alone = rankings(table, [METRICS["mse"]], {})
+    both = rankings(table, [METRICS["mse"], METRICS["bits_per_frame"], TRUST], {})
+    p = {"alone": only(alone, quantizer="fsq", metric="mse")["p_adjusted"]}
+    p["both"] = only(both, quantizer="fsq", metric="mse")["p_adjusted"]
+    assert p["both"] == pytest.approx(2 * p["alone"])
+    exploratory = only(both, quantizer="fsq", metric="trust")
+    assert exploratory["p_adjusted"] == pytest.approx(exploratory["p"])
+    # A single family leaves nothing to compare in a column.
+    lonely = table.assign(bits_per_frame=[5.0, 5.1, 5.3, None, None, None])
+    assert only(rankings(lonely, [METRICS["mse"], METRICS["bits_per_frame"]], {}), quantizer="fsq", metric="mse")[
+        "p_adjusted"
+    ] == pytest.approx(p["alone"])

@@ -344,3 +344,14 @@ def test_a_difference_that_matters_is_not_called_equivalent(n):
         ranked = standings(column(**dict(zip("abcd", values.tolist(), strict=True))), "lower", effect=lambda value: 0.3)
         wrong += ranked["b"].mark == "equivalent" and ranked["b"].best == "a"
     assert wrong / 1000 <= 0.05
+
+
+def test_columns_that_are_judged_together_are_corrected_together():
+    rows = column(a=[1.0, 2.0, 3.0], b=[2.0, 4.0, 6.0], c=[9.0, 9.5, 10.0])
+    alone, together = (standings(rows, "lower", effect=lambda _: 0.5, columns=columns) for columns in (1, 3))
+    for name in "bc":
+        assert together[name].p == alone[name].p
+        assert together[name].p_adjusted == pytest.approx(min(1.0, 3 * alone[name].p_adjusted))
+        assert together[name].p_equivalence == pytest.approx(min(1.0, 3 * alone[name].p_equivalence))
+        assert (together[name].p_adjusted <= 0.05) == (together[name].low > 0)
+        assert together[name].low < alone[name].low
