@@ -76,8 +76,7 @@ def test_a_suite_leaves_out_what_cannot_be(walks):
 
 
 def test_nothing_but_unavailable_rows_is_refused(walks, monkeypatch):
-    everything = quantizers.families()
-    monkeypatch.setattr(quantizers, "families", lambda: {"fsq": everything["fsq"]})
+    monkeypatch.setattr(quantizers, "group", lambda name: ["fsq"])
     with pytest.raises(UsageError, match=REASON):
         make(walks(2), codebook_size=2)
 
