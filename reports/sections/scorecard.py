@@ -18,10 +18,10 @@ BEST_MEAN = "☆"
 TOGETHER = ("equivalent", "identical")
 LONGEST_LIST = 4
 KEY = (
-    "★ best; ☆ best mean, where nothing is decided; ≈ equivalent: differs from the best by less than matters; "
-    "= identical on every seed; ▼ behind the best by so much, with its interval; ? undecided: neither is shown, with "
-    "the number of seeds that would decide. Columns with † are exploratory: they are not among the few that a run is "
-    "judged by."
+    "★ best; ☆ best mean, where nothing is decided; ≈ equivalent: differs from the best by less than the metric says "
+    "that matters; = identical on every seed; ▼ behind the best by so much, with the interval of the corrected test; "
+    "? undecided: neither behind nor equivalent is shown, with the number of seeds, in all, that would decide. A blank "
+    "cell has no test. Columns with † are exploratory: they are not among the few that a run is judged by."
 )
 
 
@@ -163,10 +163,13 @@ def _cell(question: Question, row: Row | None, column: Mapping[str, Row]) -> Tab
         return TableCell(f"{BEST_MEAN} {number(row['mean'])}", float(row["mean"]), kind="open")
     words = SIGNS[standing]
     if standing == "behind":
-        words += f" {_amount(question, row, column)}"
+        amount = _amount(question, row, column)
+        if question.more == "less":  # the interval has no sign, so that the number should have none either
+            amount = amount.removeprefix("-").replace(f" {question.unit}", f" {question.unit} less", 1)
+        words += f" {amount}"
     elif standing == "undecided":
         needed = number_in(row, "seeds_needed")
-        words += " more than 1,000 seeds" if needed is None else f" {needed:.0f} seeds"
+        words += " needs more than 1,000 seeds" if needed is None else f" needs {needed:.0f} seeds"
     return TableCell(words, float(row["mean"]), kind=KINDS.get(standing, ""))
 
 
@@ -206,9 +209,8 @@ def _advice(asked: Sequence[Question], columns: Mapping[str, Mapping[str, Row]])
             sentence += ", which do not differ by more than matters"
         if behind:
             nearest = min(behind, key=lambda row: row["difference"])
-            sentence += (
-                f"; the nearest row behind, {code(nearest['quantizer'])}, has {_in_words(question, nearest, column)}"
-            )
+            loss = _in_words(question, nearest, column)
+            sentence += f"; the closest row shown to be worse, {code(nearest['quantizer'])}, has {loss}"
         if undecided:
             sentence += f"; {_how_many(undecided)}"
         costs = _costs(best, question, asked, columns)

@@ -53,8 +53,8 @@ def test_every_standing_has_a_sign_and_a_colour():
         "a": ("▼ +54 % (38 to 70)", "bad"),
         "b": ("≈", "good"),
         "c": ("=", "good"),
-        "d": ("? 9 seeds", "open"),
-        "e": ("? more than 1,000 seeds", "open"),
+        "d": ("? needs 9 seeds", "open"),
+        "e": ("? needs more than 1,000 seeds", "open"),
         "f": ("", ""),
     }
 
@@ -69,11 +69,12 @@ def test_advice_names_what_to_take_and_what_it_costs():
         )
     )
     assert sentences[0] == (
-        "**For reconstruction** take `vq`; the nearest row behind, `som-vq`, has 54 % more error (`mse`), 38 to 70. "
+        "**For reconstruction** take `vq`; the closest row shown to be worse, `som-vq`, has 54 % more error (`mse`), "
+        "38 to 70. "
         "`vq` costs 5.0 points more of the frames out of order (`topographic_error`), 1.0 to 12.0."
     )
     assert sentences[1].startswith(
-        "**For a map to navigate** take `som-vq`; the nearest row behind, `vq`, has 5.0 points"
+        "**For a map to navigate** take `som-vq`; the closest row shown to be worse, `vq`, has 5.0 points"
     )
     assert sentences[1].endswith("`som-vq` costs 54 % more error (`mse`), 38 to 70.")
 
@@ -102,7 +103,7 @@ def test_a_smaller_gain_is_less():
     table, _ = parts(
         cards(place("vq", "best", "topology_gain"), place("b", "behind", "topology_gain"), place("vq", "best"))
     )
-    assert cells(table, "topology_gain")["b"][0] == "▼ -0.05 bits (0.04 to 0.07)"
+    assert cells(table, "topology_gain")["b"][0] == "▼ 0.05 bits less (0.04 to 0.07)"
 
 
 def test_exploratory_columns_are_marked():
