@@ -21,8 +21,8 @@ def sizes(counts: Mapping[str, int], most: int) -> dict[str, int]:
 
     Args:
         counts: Name of a sequence -> number of its windows.
-        most: Number of windows in all. It is lowered to the number that the seed with the most unfortunate validation
-            sequences can still train on.
+        most: Number of windows in all. It is lowered until training has enough windows even where validation takes as
+            many as any seed could give it.
 
     Raises:
         DataError: There are fewer than three sequences, or one holds so much that nothing is left to train on.

@@ -29,8 +29,8 @@ class RVQ(Digits):
       reaches z.
     - "first": residuals pass no gradient, so that only the first stage's commitment reaches z (EnCodec and DAC, whose
       residual subtracts the straight-through vector).
-    - "every": every stage passes the gradient straight through, so that z gets it once per stage, and the commitment of
-      every stage (vector-quantize-pytorch, whose residual subtracts the detached vector).
+    - "every": z gets the reconstruction's gradient once per stage, and the commitment's gradient of every stage
+      (vector-quantize-pytorch, whose residual subtracts the detached vector).
 
     Args:
         num_codes: Wanted number K of codes; the attribute `num_codes` is the nearest power k^stages.
@@ -40,7 +40,8 @@ class RVQ(Digits):
         decay: Share of the old average that a step keeps.
         commitment: Weight of each stage's mean (r_m - sg[e_m])².
         smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent".
-        dropout: Share of a training batch that uses fewer stages, 1 to stages - 1 alike (quantizer dropout).
+        dropout: Share of a training batch that uses fewer stages, spread evenly over 1 to stages - 1 (quantizer
+            dropout).
     """
 
     def __init__(

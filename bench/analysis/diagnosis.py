@@ -22,7 +22,7 @@ MEETING = 0.5
 APART = 4.0
 """Ratio of two scales that no longer fit each other."""
 MOVED = 2.0
-"""Ratio of the latents' scales after and before the first epoch with the quantizer that tells of a cold start."""
+"""Factor by which the latents' scale changes, up or down, in the first epoch with the quantizer at a cold start."""
 RESTLESS = 0.9
 """Share of frames that change their code between two checks, above which codes never settle."""
 RISE = 1.1

@@ -33,11 +33,11 @@ def looks(first: int, most: int) -> list[int]:
 
 
 def level(counts: Sequence[int], most: int) -> float:
-    """Significance level of the last of some looks.
+    """Significance level of the latest look, that at `counts[-1]` seeds.
 
     With a share t of the seeds alpha log(1 + (e - 1) t) may be spent in all (Lan and DeMets 1983, Pocock's type). A
     look spends the part that has become available since the one before it. The levels of all looks add up to alpha, so
-    that a false decision at any look is at most as likely as at a single one, whatever the looks have in common.
+    that a false decision at any look is at most as likely as at a single one, however dependent the looks are.
 
     >>> round(sum(level([3, 5, 10][: k + 1], 10) for k in range(3)), 6)
     0.05
