@@ -125,8 +125,18 @@ register(
     },
     groups=("lattices",),
 )(LFQ)
-register("pq", paper="Jegou et al. 2011, IEEE TPAMI 33(1)", groups=("products",))(PQ)
-register("rvq", paper="Zeghidour et al. 2021, arXiv 2107.03312", groups=("products",))(RVQ)
+register(
+    "pq",
+    paper="Jegou et al. 2011, IEEE TPAMI 33(1)",
+    presets={"one-index": {"one_index": True}},
+    groups=("products",),
+)(PQ)
+register(
+    "rvq",
+    paper="Zeghidour et al. 2021, arXiv 2107.03312",
+    presets={"one-index": {"one_index": True}},
+    groups=("products",),
+)(RVQ)
 register("som-vae", paper="Fortuin et al. 2019, arXiv 1806.02199", groups=("maps",))(SOMVAE)
 
 # Of vector-quantize-pytorch, in the extra `peers`.

@@ -1,4 +1,4 @@
-"""Codes of several codebooks as the digits of one index: a part of `pq` and `rvq`."""
+"""Codes of several codebooks, one index each: a part of `pq` and `rvq`."""
 
 from abc import ABC, abstractmethod
 
@@ -10,14 +10,15 @@ from quantizers._ema import MovingAverage
 from quantizers.base import Quantized, Quantizer
 from quantizers.checks import check_range
 
-LARGEST = 1 << 20
+LARGEST = 1 << 62
+LARGEST_INDEX = 1 << 20
 
 
 class Digits(Quantizer, ABC):
-    """A quantizer of several codebooks of equal size k, whose codes are the digits of one index.
+    """A quantizer of several codebooks of equal size k, whose code has an index for each of them.
 
-    The code of the first codebook is the least significant digit. The size K = k^parts is the one nearest to the wanted
-    number of codes.
+    The number K = k^parts of combinations is the one nearest to the wanted number of codes. The indices can be the
+    digits of one index instead, the first codebook's the least significant.
 
     Args:
         num_codes: Wanted number K of codes.
@@ -27,6 +28,7 @@ class Digits(Quantizer, ABC):
         decay: Share of the old average that a step keeps.
         commitment: Weight of mean (z - sg[e])².
         smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent".
+        one_index: Whether a code is one index; K is then at most 2^20.
     """
 
     vectors: Tensor
@@ -42,8 +44,9 @@ class Digits(Quantizer, ABC):
         decay: float,
         commitment: float,
         smoothing: str,
+        one_index: bool,
     ) -> None:
-        check_range("num_codes", num_codes, 1, LARGEST + 1)
+        check_range("num_codes", num_codes, 1, (LARGEST_INDEX if one_index else LARGEST) + 1)
         root = int(num_codes ** (1 / parts))
         size = min((root, root + 1), key=lambda codes: abs(codes**parts - num_codes))
         if size < 2:
@@ -54,15 +57,30 @@ class Digits(Quantizer, ABC):
         super().__init__(size**parts, code_dim)
         self.parts = parts
         self.codes_each = size
+        self.one_index = bool(one_index)
         self.commitment = check_range("commitment", commitment, 0, 100)
         self.register_buffer("vectors", torch.zeros(parts, size, width))
         self.register_buffer("basis", size ** torch.arange(parts))
         self.averages = nn.ModuleList(MovingAverage(size, width, decay, smoothing, 1.0, True) for _ in range(parts))
 
     @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """Number of codes of every codebook, or K where a code is one index."""
+        return (self.num_codes,) if self.one_index else (self.codes_each,) * self.parts
+
+    @property
     def codebook(self) -> Tensor:
-        """(K, D) vectors of all codes; they are set codebook by codebook in `vectors`."""
-        return self.decode(torch.arange(self.num_codes, device=self.vectors.device))
+        """(K, D) vectors of all codes; they are set codebook by codebook in `vectors`.
+
+        Raises:
+            ValueError: There are more than 2^20 of them.
+        """
+        if self.num_codes > LARGEST_INDEX:
+            raise ValueError(
+                f"Expected at most {LARGEST_INDEX} codes to list, got {self.num_codes}; decode those used."
+            )
+        every = torch.arange(self.num_codes, device=self.vectors.device)
+        return self.join(every[:, None] // self.basis % self.codes_each)
 
     @property
     def codebook_values(self) -> int:
@@ -70,12 +88,21 @@ class Digits(Quantizer, ABC):
         return self.vectors.numel()
 
     def digits(self, codes: Tensor) -> Tensor:
-        """Codes (...) -> codes (..., parts) of the codebooks."""
-        return codes[..., None] // self.basis % self.codes_each
+        """Index (..., parts) in every codebook of codes as `encode` gives them."""
+        return codes[..., None] // self.basis % self.codes_each if self.one_index else codes
 
     def encode(self, z: Tensor) -> Tensor:
-        """Index of the codes of all codebooks."""
-        return (self.search(z) * self.basis).sum(dim=-1)
+        """Index (B, parts) in every codebook, or the one index (B,) of which these are the digits."""
+        digits = self.search(z)
+        return (digits * self.basis).sum(dim=-1) if self.one_index else digits
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Vectors (..., D) of codes (..., parts), or (...) where a code is one index."""
+        return self.join(self.digits(codes))
+
+    @abstractmethod
+    def join(self, digits: Tensor) -> Tensor:
+        """Vectors (..., D) that the indices (..., parts) of all codebooks stand for."""
 
     @abstractmethod
     def search(self, z: Tensor) -> Tensor:

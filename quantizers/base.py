@@ -20,7 +20,7 @@ class Quantized(NamedTuple):
     Attributes:
         quantized: (B, D) vectors. In training mode the straight-through estimate, whose gradient reaches z; in
             evaluation mode exactly the code vectors.
-        codes: (B,) int64 indices of the codes.
+        codes: (B,) int64 indices of the codes; (B, M) for a quantizer of M > 1 indices.
         loss: () term that the quantizer adds to the reconstruction loss.
     """
 
@@ -31,6 +31,10 @@ class Quantized(NamedTuple):
 
 class Quantizer(nn.Module, ABC):
     """A codebook of K vectors in D dimensions and the rule that learns it.
+
+    A code is one index, or a combination of M > 1 indices (residual and product quantization). A family of several
+    indices gives their numbers of codes as `code_sizes`, and its codes are (B, M) where those of others are (B,). Its
+    codebook of all K combinations is never listed: `decode` and `latent_vectors` take the combinations that occur.
 
     The trainer may run many replicas of one family at once under `torch.func.vmap`, and replay a step as a CUDA graph.
     A family that supports this
@@ -44,16 +48,17 @@ class Quantizer(nn.Module, ABC):
     Args:
         num_codes: Number K of codes, at least 1.
         code_dim: Dimension D of the code vectors, at least 1.
-        positions: (K, g) integer places of the codes on a lattice, or None.
+        positions: (K, g) integer places of the codes on a lattice, or None; always None for several indices.
 
     Attributes:
-        num_codes: Number K of codes; every code k satisfies 0 <= k < K.
+        num_codes: Number K of codes, of all combinations where there are several indices.
         code_dim: Dimension D of the code vectors.
         positions: (K, g) int64 place of each code on its lattice; None for an unordered codebook.
         warm_up_share: Share of the epochs, from the start, in which the codebook alone learns.
         vectorised: Whether replicas may be trained under vmap and steps be replayed.
         hidden: Published hidden width of the networks around it, used where capacities are as published.
         codebook_parameter: Name of the parameter that holds the codebook, where gradients learn it.
+        index_count: Name of the parameter that sets the number M of indices, as in `rvq@1024x4`; "" without one.
         decodes_latents: Whether the trainer adds the error of decoding z itself to the loss. A family whose `quantized`
             gives z no gradient learns its encoder in this way.
 
@@ -67,6 +72,7 @@ class Quantizer(nn.Module, ABC):
     hidden: int | None = None
     codebook_parameter: ClassVar[str] = "vectors"
     decodes_latents: ClassVar[bool] = False
+    index_count: ClassVar[str] = ""
 
     def __init__(self, num_codes: int, code_dim: int, positions: Tensor | None = None) -> None:
         super().__init__()
@@ -76,6 +82,11 @@ class Quantizer(nn.Module, ABC):
         self.num_codes = num_codes
         self.code_dim = code_dim
         self.register_buffer("positions", None if positions is None else lattice_positions(positions, num_codes))
+
+    @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """Number of codes of every index; every index i of place m satisfies 0 <= i < code_sizes[m]."""
+        return (self.num_codes,)
 
     @property
     @abstractmethod
@@ -88,7 +99,7 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, z: Tensor) -> Tensor:
-        """Index of the code of each vector: z (B, D) -> codes (B,) int64."""
+        """Code of each vector: z (B, D) -> codes (B,) int64, or (B, M) for M > 1 indices."""
 
     @abstractmethod
     def forward(self, z: Tensor) -> Quantized:
@@ -99,12 +110,12 @@ class Quantizer(nn.Module, ABC):
 
         Args:
             z: (B, D) encoder outputs of the batch, before that step.
-            codes: (B,) int64 codes of these outputs.
+            codes: (B,) or (B, M) int64 codes of these outputs.
             progress: () share of the training that is done, in [0, 1].
         """
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Look up code vectors: codes (...,) -> (..., D)."""
+        """Look up code vectors: codes (...), or (..., M) for M > 1 indices -> (..., D)."""
         return self.codebook[codes]
 
     def latents(self, z: Tensor) -> Tensor:
@@ -115,6 +126,10 @@ class Quantizer(nn.Module, ABC):
     def latent_codebook(self) -> Tensor:
         """Codes in the space of `latents`, by default the codebook."""
         return self.codebook
+
+    def latent_vectors(self, codes: Tensor) -> Tensor:
+        """Look up codes (...), or (..., M) for M > 1 indices, in the space of `latents`."""
+        return self.latent_codebook[codes] if len(self.code_sizes) == 1 else self.decode(codes)
 
     @property
     def codebook_values(self) -> int:

@@ -1,6 +1,6 @@
 """`pq`: product quantization, a codebook for each of several groups of dimensions."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +28,10 @@ class PQ(Digits):
         decay: Share of the old average that a step keeps.
         commitment: Weight of mean (z - sg[e])².
         smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent".
+        one_index: Whether a code is one index, whose digits are the groups' codes.
     """
+
+    index_count: ClassVar[str] = "groups"
 
     def __init__(
         self,
@@ -39,8 +42,9 @@ class PQ(Digits):
         decay: float = 0.99,
         commitment: float = 0.25,
         smoothing: str = "transient",
+        one_index: bool = False,
     ) -> None:
-        check_range("groups", groups, 2, 21)
+        check_range("groups", groups, 2, 33)
         if code_dim % groups:
             raise ValueError(f"Expected a number of groups that divides {code_dim} (D), got {groups}.")
         super().__init__(
@@ -51,6 +55,7 @@ class PQ(Digits):
             decay=decay,
             commitment=commitment,
             smoothing=smoothing,
+            one_index=one_index,
         )
 
     @classmethod
@@ -75,9 +80,8 @@ class PQ(Digits):
         codes = [nearest(chunk, vectors) for chunk, vectors in zip(chunks, self.vectors, strict=True)]
         return torch.stack(codes, dim=1)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Concatenated vectors (..., D) of codes (...)."""
-        digits = self.digits(codes)
+    def join(self, digits: Tensor) -> Tensor:
+        """Concatenated vectors (..., D) of the groups."""
         parts = [vectors[digits[..., part]] for part, vectors in enumerate(self.vectors)]
         return torch.cat(parts, dim=-1)
 

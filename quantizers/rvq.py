@@ -1,6 +1,6 @@
 """`rvq`: residual quantization, stages that quantize what the stages before them left."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,7 +42,10 @@ class RVQ(Digits):
         smoothing: Kind of Laplace smoothing of the counts: "none", "transient" or "persistent".
         dropout: Share of a training batch that uses fewer stages, spread evenly over 1 to stages - 1 (quantizer
             dropout).
+        one_index: Whether a code is one index, whose digits are the stages' codes.
     """
+
+    index_count: ClassVar[str] = "stages"
 
     def __init__(
         self,
@@ -55,9 +58,19 @@ class RVQ(Digits):
         commitment: float = 0.25,
         smoothing: str = "transient",
         dropout: float = 0.0,
+        one_index: bool = False,
     ) -> None:
-        check_range("stages", stages, 2, 21)
-        super().__init__(num_codes, code_dim, stages, code_dim, decay=decay, commitment=commitment, smoothing=smoothing)
+        check_range("stages", stages, 2, 33)
+        super().__init__(
+            num_codes,
+            code_dim,
+            stages,
+            code_dim,
+            decay=decay,
+            commitment=commitment,
+            smoothing=smoothing,
+            one_index=one_index,
+        )
         self.residual_gradient = check_choice("residual_gradient", residual_gradient, GRADIENTS)
         self.dropout = check_range("dropout", dropout, 0, 1)
 
@@ -87,9 +100,8 @@ class RVQ(Digits):
             residual = residual - vectors[codes[-1]]
         return torch.stack(codes, dim=1)
 
-    def decode(self, codes: Tensor) -> Tensor:
+    def join(self, digits: Tensor) -> Tensor:
         """Sums (..., D) of the stages' vectors."""
-        digits = self.digits(codes)
         total = self.vectors[0][digits[..., 0]]
         for part in range(1, self.parts):
             total = total + self.vectors[part][digits[..., part]]

@@ -27,6 +27,7 @@ from bench.kernels.clock import seconds
 from bench.metrics import METRICS, Trained
 from bench.metrics.base import Measurement
 from bench.metrics.learnability.batched import train_readers
+from bench.metrics.usage import index_usage
 from bench.planning.cells import Cell
 from bench.planning.keys import training_code
 from bench.planning.protocol import Protocol
@@ -198,6 +199,9 @@ class ChildJob:
             "sequences": {split: len(frames) for split, frames in data.frames.items()},
         }
         subject = self._subject(cell, data, loaded.model, history)
+        usage = index_usage(subject)
+        if usage is not None:
+            record["indices"] = usage
         encoding = seconds(self.device) - tick - (self.tokenizers.spent["write"] - written)
         training = {"warm-up": history.warm_up_seconds, "train": record["train_seconds"] - history.warm_up_seconds}
         record["phases"] = self.phases | training | {"encode": encoding}

@@ -163,6 +163,8 @@ class TokenizerStore:
     def save_codes(self, cell: Cell, trained: Trained) -> None:
         """Keep the tokens of every split, the code vectors, their positions, and every code decoded to data units.
 
+        Tokens of several indices are kept as rows of the combinations that occur, which have a tensor of their own.
+
         The codes (N,) of the common frames are kept too, where the dataset has them.
         """
         tensors = {f"codes.{split}": codes.int() for split, codes in trained.tokens.items()}
@@ -172,6 +174,8 @@ class TokenizerStore:
         tensors["codebook"] = trained.codebook
         if trained.positions is not None:
             tensors["positions"] = trained.positions
+        if trained.combinations is not None:
+            tensors["combinations"] = trained.combinations
         tensors["prototypes"] = torch.from_numpy(trained.data.inverse(trained.prototypes.cpu().numpy()))
         with self._spending("write"):
             _save(self.store.codes(cell.key), tensors)
@@ -181,7 +185,8 @@ class TokenizerStore:
         if trained.encode is None:
             return None
         try:
-            return trained.encode(self.common_frames(cell))
+            codes = trained.encode(self.common_frames(cell))
+            return codes if codes.dim() == 1 else torch.unique(codes, dim=0, return_inverse=True)[1]
         except Exception:
             # A plug-in may have no such seed, which is no reason to lose everything else.
             traceback.print_exc()

@@ -64,9 +64,12 @@ SMALL_READER = ConvergedBudget(cap=240, check_every=10, patience=4, rate=3e-3, b
 class Trained:
     """One trained tokenizer on one dataset, as the metrics see it. Tensors share one device.
 
+    A code of M > 1 indices is numbered: code k is the k-th of the distinct combinations that occur in any split, so
+    that every table has a row for each of these, and none for the others.
+
     Attributes:
         data: Dataset, of which the split `data.frames["test"]` is measured.
-        num_codes: Number K of codes in the codebook.
+        num_codes: Number K of codes in the codebook, or of the combinations that occur.
         tokens: Split -> (n_sequences, time) int64 codes.
         prototypes: Frames (K, width) that the codes decode to.
         decoded: Reconstruction (n_sequences, time, width) of the test frames.
@@ -80,8 +83,11 @@ class Trained:
         small_budget: Budget of every reader of an eighth of them, whatever its embedding.
         curve: Error on the validation split at every point of the learning curve of the training.
         checks: Number of updates made at each of these points.
-        encode: Function from frames (N, width) to codes (N,), as the tokenizer encodes; None where the tokens are not
-            what it gives for the frames, as in a control.
+        encode: Function from frames (N, width) to codes (N,), or (N, M) indices, as the tokenizer encodes; None where
+            the tokens are not what it gives for the frames, as in a control.
+        combinations: (K, M) int64 indices of every code; None where a code is one index.
+        code_sizes: Number of codes of every index; empty where a code is one index.
+        decode: Function from indices (N, M) to frames (N, width); None where a code is one index.
     """
 
     data: Sequences
@@ -100,6 +106,9 @@ class Trained:
     curve: tuple[float, ...] = ()
     checks: tuple[int, ...] = ()
     encode: Callable[[Tensor], Tensor] | None = None
+    combinations: Tensor | None = None
+    code_sizes: tuple[int, ...] = ()
+    decode: Callable[[Tensor], Tensor] | None = None
     _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +129,23 @@ class Trained:
         """(U,) sorted codes hit at least once on the whole test split."""
         used: Tensor = torch.unique(self.codes)
         return used
+
+    def numbered(self, codes: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Number codes that `encode` gave, and decode them.
+
+        Args:
+            codes: (N,) codes, or (N, M) indices, whose combination need not be one that occurs in a split.
+            like: (N,) numbers that they keep where they are the same code.
+
+        Returns:
+            Numbers (N,), and a table of the frames that these decode to.
+        """
+        if self.combinations is None or self.decode is None:
+            return codes, self.prototypes
+        others = (codes != self.combinations[like]).any(dim=1)
+        numbers = like.clone()
+        numbers[others] = self.num_codes + torch.arange(int(others.sum()), device=like.device)
+        return numbers, torch.cat([self.prototypes, self.decode(codes[others])])
 
     def at(self, positions: Tensor) -> "Trained":
         """The same tokenizer with its codes at other positions (K, g); values that ignore positions stay shared."""

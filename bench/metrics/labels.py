@@ -1,6 +1,7 @@
 """Information about labels of the sequences that the tokens keep, where a dataset has labels."""
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -129,5 +130,11 @@ def _label_probe(trained: Trained) -> float | None:
     labels = trained.data.labels
     if not labels:
         return None
-    tokens = trained.tokens
-    return label_probe(tokens["train"], labels["train"], tokens["test"], labels["test"], trained.num_codes)
+    tokens, size = dict(trained.tokens), trained.num_codes
+    if trained.combinations is not None:
+        # A histogram of every index, one beside the other: few of the combinations occur in both splits.
+        starts = np.cumsum((0, *trained.code_sizes))
+        places = trained.combinations + torch.as_tensor(starts[:-1], device=trained.combinations.device)
+        tokens = {split: places[codes].flatten(1) for split, codes in tokens.items()}
+        size = int(starts[-1])
+    return label_probe(tokens["train"], labels["train"], tokens["test"], labels["test"], size)

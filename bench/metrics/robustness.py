@@ -56,17 +56,18 @@ def flip_cost(tokens: Tensor, noisy: Tensor, prototypes: Tensor) -> float | None
     return float(torch.linalg.vector_norm(before - after, dim=1).mean()) / expected if expected else None
 
 
-def _noisy(trained: Trained, decibels: int) -> Tensor | None:
-    """Codes of the test frames with white noise at a signal-to-noise ratio; None without an encoder."""
+def _noisy(trained: Trained, decibels: int) -> tuple[Tensor, Tensor] | None:
+    """Codes of the test frames with white noise at a signal-to-noise ratio, and prototypes; None without an encoder."""
     encode = trained.encode
     if encode is None:
         return None
 
-    def compute() -> Tensor:
+    def compute() -> tuple[Tensor, Tensor]:
         frames = torch.from_numpy(trained.data.frames["test"].reshape(-1, trained.data.width))
         power = float((frames - frames.mean(dim=0)).square().mean())
         noise = torch.randn(frames.shape, generator=trained.generator(_NOISE))
-        return encode((frames + noise * (power * 10 ** (-decibels / 10)) ** 0.5).to(trained.codes.device))
+        codes = encode((frames + noise * (power * 10 ** (-decibels / 10)) ** 0.5).to(trained.codes.device))
+        return trained.numbered(codes, trained.codes)
 
     return trained.shared((_noisy, decibels), compute)
 
@@ -74,7 +75,7 @@ def _noisy(trained: Trained, decibels: int) -> Tensor | None:
 def _stability(decibels: int) -> Callable[[Trained], float | None]:
     def measure(trained: Trained) -> float | None:
         noisy = _noisy(trained, decibels)
-        return None if noisy is None else stability(trained.codes, noisy)
+        return None if noisy is None else stability(trained.codes, noisy[0])
 
     return measure
 
@@ -101,7 +102,7 @@ for _decibels in (40, 30, _LOUDEST):
 )
 def _flip_cost(trained: Trained) -> float | None:
     noisy = _noisy(trained, _LOUDEST)
-    return None if noisy is None else flip_cost(trained.codes, noisy, trained.prototypes)
+    return None if noisy is None else flip_cost(trained.codes, *noisy)
 
 
 @register(
@@ -114,5 +115,5 @@ def _flip_cost(trained: Trained) -> float | None:
 def _reencode(trained: Trained) -> float | None:
     if trained.encode is None:
         return None
-    again = trained.encode(trained.prototypes)
-    return stability(trained.codes, again[trained.codes])
+    again = trained.encode(trained.prototypes)[trained.codes]
+    return stability(trained.codes, trained.numbered(again, trained.codes)[0])

@@ -1,5 +1,8 @@
 """Utilisation of the codebook by the test frames, and the perplexity of a model that ignores their order."""
 
+import statistics
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -40,20 +43,53 @@ def unigram_perplexity(train: Tensor, test: Tensor, num_codes: int) -> float:
     return float(negative_log[test.flatten()].mean().exp())
 
 
+BIASED = 0.05
+"""Bias of an entropy in nats above which `index_usage` marks it."""
+
+
+def index_usage(trained: Trained) -> dict[str, Any] | None:
+    """Use of every index and of their combinations by the test frames; None where a code is one index.
+
+    The plug-in entropy of N frames over U combinations is too low by about (U - 1) / 2N nats (Miller 1955).
+
+    Returns:
+        indices: For every index its `size`, its `active` percentage and its `usage_ppl`.
+        combinations: Number `used` of combinations, their `usage_ppl`, and `too_few_frames`: whether the bias of its
+            logarithm exceeds 0.05.
+    """
+    if trained.combinations is None:
+        return None
+    codes = trained.codes
+    indices = [
+        {"size": size, "active": active_percent(index, size), "usage_ppl": usage_perplexity(index)}
+        for index, size in zip(trained.combinations[codes].unbind(1), trained.code_sizes, strict=True)
+    ]
+    used = len(trained.used)
+    joint = {
+        "used": used,
+        "usage_ppl": usage_perplexity(codes),
+        "too_few_frames": (used - 1) / (2 * len(codes)) > BIASED,
+    }
+    return {"indices": indices, "combinations": joint}
+
+
 @register(
     "active",
     direction="none",
     effect=Effect(5.0),
-    summary="codes used on the whole test split, percent of K; (0, 100]",
+    summary="codes used on the whole test split, percent of K; (0, 100]; of several indices, the mean of each index's",
 )
 def _active(trained: Trained) -> float:
-    return active_percent(trained.codes, trained.num_codes)
+    if trained.combinations is None:
+        return active_percent(trained.codes, trained.num_codes)
+    indices = trained.combinations[trained.codes].unbind(1)
+    return statistics.fmean(map(active_percent, indices, trained.code_sizes))
 
 
 @register(
     "usage_ppl",
     direction="none",
-    summary="exp(entropy of the test code histogram); [1, K]",
+    summary="exp(entropy of the test code histogram); [1, K], of the combinations for several indices",
 )
 def _usage_ppl(trained: Trained) -> float:
     return usage_perplexity(trained.codes)
@@ -62,7 +98,10 @@ def _usage_ppl(trained: Trained) -> float:
 @register(
     "unigram_ppl",
     direction="none",
-    summary="exp(cross-entropy of the test codes under the add-one-smoothed train histogram); [1, inf)",
+    summary="exp(cross-entropy of the test codes under the add-one-smoothed train histogram); [1, inf), blank for "
+    "several indices",
 )
-def _unigram_ppl(trained: Trained) -> float:
+def _unigram_ppl(trained: Trained) -> float | None:
+    if trained.combinations is not None:
+        return None
     return unigram_perplexity(trained.tokens["train"], trained.tokens["test"], trained.num_codes)

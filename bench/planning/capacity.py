@@ -18,7 +18,7 @@ class Capacity:
 
     Attributes:
         codebook_size: Codebook size K that the family has; a lattice takes the product nearest to the one asked for.
-        bits_per_token: Bits of a token without a model of its distribution, log2 K.
+        bits_per_token: Bits of a token without a model of its distribution, log2 K, the sum over its indices.
         hidden: Hidden width of encoder and decoder.
         network_parameters: Number of parameters of encoder, decoder and projections.
         reference_parameters: Number of parameters at the protocol's width, without projections.
@@ -58,7 +58,7 @@ def match(quantizer: Quantizer, protocol: Protocol) -> Capacity:
         hidden = max(1, round((reference - quantizer.network_parameters - parameter_count(width, 0)) / per_unit))
     return Capacity(
         codebook_size=quantizer.num_codes,
-        bits_per_token=math.log2(quantizer.num_codes),
+        bits_per_token=math.fsum(map(math.log2, quantizer.code_sizes)),
         hidden=hidden,
         network_parameters=parameter_count(width, hidden) + quantizer.network_parameters,
         reference_parameters=reference,

@@ -90,6 +90,7 @@ class Record(TypedDict, total=False):
         history: Learning curve of the training.
         phases: Phase of the job -> seconds that it took.
         data: Facts about the data of this cell.
+        indices: Use of every index and of their combinations, where a code has several (`bench.metrics.usage`).
         error: Reason why the cell is not done.
         environment: Hash that names the file of the environment, `environments/HASH.json`.
         device: Device of the job, "cpu" or "cuda".
@@ -113,6 +114,7 @@ class Record(TypedDict, total=False):
     history: LearningCurve
     phases: dict[str, float]
     data: DataFacts
+    indices: JSON
     error: Failure
     environment: str
     device: str

@@ -1,5 +1,6 @@
 """Checks of the values that a quantizer returns."""
 
+import copy
 import inspect
 
 import torch
@@ -14,35 +15,43 @@ class VectorChecks(Subject):
     def test_shapes_and_types(self) -> None:
         """One row in, one vector and one code out, for a batch of any size."""
         quantizer = self.build()
+        count = len(quantizer.code_sizes)
+        indices = (count,) if count > 1 else ()
         for training in (True, False):
             quantizer.train(training)
             for rows in (1, 7, ROWS):
                 quantized, codes, loss = quantizer(self.points(rows, 9))
                 expect_tensor("quantized", quantized, (rows, self.code_dim), torch.float32)
-                expect_tensor("codes", codes, (rows,), torch.int64)
+                expect_tensor("codes", codes, (rows, *indices), torch.int64)
                 expect_tensor("loss", loss, (), torch.float32)
-                expect_tensor("encode(z)", quantizer.encode(self.points(rows, 9)), (rows,), torch.int64)
+                expect_tensor("encode(z)", quantizer.encode(self.points(rows, 9)), (rows, *indices), torch.int64)
+        codes = torch.zeros(3, 4, *indices, dtype=torch.int64)
+        name, shape = f"(codes of shape {tuple(codes.shape)})", (3, 4, self.code_dim)
+        expect_tensor(f"decode{name}", quantizer.decode(codes), shape, torch.float32)
+        if indices:
+            shape = (3, 4, quantizer.latents(self.points(7, 9)).shape[1])
+            expect_tensor(f"latent_vectors{name}", quantizer.latent_vectors(codes), shape, torch.float32)
+            return
         size = (quantizer.num_codes, self.code_dim)
         expect_tensor("codebook", quantizer.codebook, size, torch.float32)
-        codes = torch.zeros(3, 4, dtype=torch.int64)
-        expect_tensor("decode(codes of shape (3, 4))", quantizer.decode(codes), (3, 4, self.code_dim), torch.float32)
         latents, latent_codebook = quantizer.latents(self.points(7, 9)), quantizer.latent_codebook
         expect_tensor("latents(z)", latents, (7, latent_codebook.shape[1]), torch.float32)
         expect_tensor("latent_codebook", latent_codebook, (size[0], latents.shape[1]), torch.float32)
 
     def test_codes_are_in_range(self) -> None:
-        """0 <= code < K, whatever is encoded."""
+        """0 <= code < K, whatever is encoded; of several indices each below its size."""
         quantizer = self.build()
         self.learn(quantizer)
         for scale in (0.0, 1.0, 1e4):
             z = self.points(ROWS, 9) * scale
             for way, codes in (("forward", quantizer.train()(z).codes), ("encode", quantizer.eval().encode(z))):
-                low, high = int(codes.min()), int(codes.max())
-                expect(
-                    low >= 0 and high < quantizer.num_codes,
-                    f"Expected codes in 0..{quantizer.num_codes - 1}, got {low}..{high} from {way}; num_codes, "
-                    "which is passed to super().__init__, must be what the codebook really holds.",
-                )
+                for index, size in zip(codes.reshape(ROWS, -1).unbind(1), quantizer.code_sizes, strict=True):
+                    low, high = int(index.min()), int(index.max())
+                    expect(
+                        low >= 0 and high < size,
+                        f"Expected codes in 0..{size - 1}, got {low}..{high} from {way}; num_codes, "
+                        "which is passed to super().__init__, must be what the codebook really holds.",
+                    )
 
     def test_decoding_codes_gives_the_quantized_vectors_bit_for_bit(self) -> None:
         """A token is all that is kept: in eval decode(encode(z)) is forward(z).quantized."""
@@ -58,7 +67,10 @@ class VectorChecks(Subject):
                 f"Expected encode(z) to give the codes of forward(z), got {share(encoded != codes)} others; let "
                 "forward call self.encode(z).",
             )
-            for name, vectors in (("decode(codes)", quantizer.decode(codes)), ("codebook", quantizer.codebook[codes])):
+            ways = {"decode(codes)": quantizer.decode(codes)}
+            if len(quantizer.code_sizes) == 1:
+                ways["codebook"] = quantizer.codebook[codes]
+            for name, vectors in ways.items():
                 expect(
                     torch.equal(vectors, quantized),
                     f"Expected quantized to be {name} bit for bit in eval, got differences up to "
@@ -69,11 +81,12 @@ class VectorChecks(Subject):
     def test_the_value_in_training_is_the_code_vector(self) -> None:
         """Straight through: the decoder is trained on what it will be given."""
         quantizer = self.build().train()
-        before = quantizer.codebook.detach().clone()
+        before = copy.deepcopy(quantizer)
         quantized, codes, _ = quantizer(self.points(ROWS, 9).requires_grad_())
-        error = float((quantized.detach() - before[codes]).abs().max())
+        vectors = before.decode(codes).detach()
+        error = float((quantized.detach() - vectors).abs().max())
         expect(
-            error <= 1e-4 * float(1 + before.abs().max()),
+            error <= 1e-4 * float(1 + vectors.abs().max()),
             f"Expected quantized in training to have the value of the code vectors, got differences up to {error:.3g}; "
             "return z + (vectors - z).detach(), with the vectors of before this step's update.",
         )
@@ -119,8 +132,13 @@ class VectorChecks(Subject):
         """There may be more codes than training frames."""
         for rows in (1, 5, self.num_codes - 1):
             quantizer = self.build(rows=rows)
+            vectors = (
+                quantizer.codebook
+                if len(quantizer.code_sizes) == 1
+                else quantizer.decode(quantizer.encode(self.points(ROWS, 9)))
+            )
             expect(
-                bool(quantizer.codebook.isfinite().all()),
+                bool(vectors.isfinite().all()),
                 f"Expected a finite codebook after initialise(z) with {rows} rows for {quantizer.num_codes} codes; "
                 "repeat rows: z[torch.arange(num_codes) % len(z)].",
             )

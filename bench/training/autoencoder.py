@@ -42,7 +42,10 @@ class Autoencoder(nn.Module):
         return (F.mse_loss(self.decoder(self.encoder(x)), x),)
 
     def joint(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Loss (), its reconstruction part (), latents (B, width) and codes (B,) of frames x (B, width)."""
+        """Loss (), its reconstruction part (), latents (B, width) and codes of frames x (B, width).
+
+        Codes are (B,) here and below, or (B, M) for a quantizer of M > 1 indices.
+        """
         quantizer = self.quantizer
         one_on_a_cpu = x.device.type == "cpu" and not torch._C._are_functorch_transforms_active()
         if isinstance(quantizer, LearnedCodebook) and quantizer.is_plain and self.training and one_on_a_cpu:
@@ -77,6 +80,10 @@ class Autoencoder(nn.Module):
         """Codes (K, D) in the space of these latents."""
         return (self.quantizer.latent_codebook,)
 
+    def latent_vectors(self, codes: Tensor) -> tuple[Tensor, ...]:
+        """Vectors (B, D) of codes in the space of these latents."""
+        return (self.quantizer.latent_vectors(codes),)
+
     def update(self, z: Tensor, codes: Tensor, progress: Tensor) -> tuple[Tensor, ...]:
         """Update the codebook after a step of the optimiser; see `Quantizer.update`."""
         self.quantizer.update(z, codes, progress)
@@ -95,10 +102,10 @@ def tokenize(model: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
     The code of a frame does not depend on the other frames.
 
     Returns:
-        Latents (N, D), in which the nearest code is found, and codes (N,).
+        Latents (N, D), in which the nearest code is found, and codes (N,) or (N, M).
     """
     latents, codes = [], []
-    for part in torch.split(frames, rows_at_once(model.quantizer.num_codes)):
+    for part in torch.split(frames, rows_at_once(max(model.quantizer.code_sizes))):
         z = apply_precisely(model.encoder, part)
         latents.append(model.quantizer.latents(z))
         codes.append(model.quantizer.encode(z))
@@ -107,10 +114,9 @@ def tokenize(model: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def reconstruct(model: Autoencoder, codes: Tensor) -> Tensor:
-    """Decode codes (N,) to frames (N, width); every code of the codebook is decoded once."""
-    everything = torch.arange(model.quantizer.num_codes, device=codes.device)
-    prototypes: Tensor = model.decoder(model.quantizer.decode(everything))
-    return prototypes[codes]
+    """Decode codes (N,) or (N, M) to frames (N, width)."""
+    frames: Tensor = model.decoder(model.quantizer.decode(codes))
+    return frames
 
 
 def build(label: str, parameters: dict[str, Any], *, num_codes: int, width: int, hidden: int, seed: int) -> Autoencoder:

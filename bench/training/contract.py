@@ -21,16 +21,24 @@ def check_contract(model: Autoencoder, frames: Tensor) -> None:
         z = model.encoder(frames)
         quantizer.initialise(z)
         quantized, codes, loss = quantizer.train()(z)
-        check_codes(codes, len(z), quantizer.num_codes)
-        check_codes(quantizer.eval().encode(z), len(z), quantizer.num_codes)
+        check_codes(codes, len(z), quantizer.code_sizes)
+        check_codes(quantizer.eval().encode(z), len(z), quantizer.code_sizes)
         latents = quantizer.latents(z)
         shapes = {
             "quantized": (quantized.shape, z.shape),
             "loss": (loss.shape, ()),
-            "codebook": (quantizer.codebook.shape, (quantizer.num_codes, quantizer.code_dim)),
-            "latents": (latents.shape, (len(z), quantizer.latent_codebook.shape[-1])),
-            "latent_codebook": (quantizer.latent_codebook.shape, (quantizer.num_codes, latents.shape[-1])),
         }
+        if len(quantizer.code_sizes) == 1:
+            shapes |= {
+                "codebook": (quantizer.codebook.shape, (quantizer.num_codes, quantizer.code_dim)),
+                "latents": (latents.shape, (len(z), quantizer.latent_codebook.shape[-1])),
+                "latent_codebook": (quantizer.latent_codebook.shape, (quantizer.num_codes, latents.shape[-1])),
+            }
+        else:
+            shapes |= {
+                "decode(codes)": (quantizer.decode(codes).shape, (len(z), quantizer.code_dim)),
+                "latent_vectors(codes)": (quantizer.latent_vectors(codes).shape, latents.shape),
+            }
     for name, (shape, expected) in shapes.items():
         if tuple(shape) != tuple(expected):
             raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(shape)}")
@@ -41,12 +49,14 @@ def check_contract(model: Autoencoder, frames: Tensor) -> None:
             raise ContractError(str(error)) from None
 
 
-def check_codes(codes: Tensor, count: int, num_codes: int) -> None:
-    """Raise ContractError unless codes are (count,) int64 in 0..K-1."""
-    if codes.shape != (count,):
-        raise ContractError(f"expected codes of shape {(count,)}, got {tuple(codes.shape)}")
+def check_codes(codes: Tensor, count: int, code_sizes: tuple[int, ...]) -> None:
+    """Raise ContractError unless codes are int64, (count,) for one index or (count, M), every index below its size."""
+    shape = (count,) if len(code_sizes) == 1 else (count, len(code_sizes))
+    if codes.shape != shape:
+        raise ContractError(f"expected codes of shape {shape}, got {tuple(codes.shape)}")
     if codes.dtype != torch.int64:
         raise ContractError(f"expected int64 codes, got {codes.dtype}")
-    low, high = int(codes.min()), int(codes.max())
-    if low < 0 or high >= num_codes:
-        raise ContractError(f"expected codes in 0..{num_codes - 1}, got {low}..{high}")
+    for index, size in zip(codes.reshape(count, -1).unbind(1), code_sizes, strict=True):
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= size:
+            raise ContractError(f"expected codes in 0..{size - 1}, got {low}..{high}")

@@ -170,7 +170,7 @@ class _Training:
 
     def _initialise(self) -> None:
         def start(index: int, model: Autoencoder) -> None:
-            count = max(INITIAL_ROWS, model.quantizer.num_codes)
+            count = max(INITIAL_ROWS, *model.quantizer.code_sizes)
             order = torch.randperm(self.frames.shape[1], generator=self.generators[index])[:count]
             z = model.encoder(self.frames[index][order.to(self.frames.device)])
             if z.isfinite().all():
@@ -197,13 +197,17 @@ class _Training:
     @torch.no_grad()
     def _check(self) -> Tensor:
         """Error (R,) of every replica on its validation split; the state of its codebook goes into its history."""
-        blocks = torch.split(self.validation, rows_at_once(self.replicas.models[0].quantizer.num_codes), dim=1)
+        quantizer = self.replicas.models[0].quantizer
+        blocks = torch.split(self.validation, rows_at_once(max(quantizer.code_sizes)), dim=1)
         checks = [self.replicas("check", block) for block in blocks]
         latents, codes = (torch.cat(parts, dim=1) for parts in list(zip(*checks, strict=True))[1:])
-        (vectors,) = self.replicas("latent_codebook")
+        several = len(quantizer.code_sizes) > 1
+        (vectors,) = self.replicas("latent_vectors", codes) if several else self.replicas("latent_codebook")
         for index, history in enumerate(self.histories):
             former = self.former_codes[index] if len(self.former_codes) else None
-            for name, value in observe(latents[index], codes[index], vectors[index], former).items():
+            for name, value in observe(
+                latents[index], codes[index], vectors[index], former, quantizer.num_codes
+            ).items():
                 history.codebook.setdefault(name, []).append(value)
         self.former_codes = codes
         weighted = [error * block.shape[1] for (error, *_), block in zip(checks, blocks, strict=True)]

@@ -11,7 +11,9 @@ from quantizers.pq import PQ
 def build(vectors: torch.Tensor, **parameters: object) -> PQ:
     """Groups with these vectors (groups, k, width)."""
     groups, size, width = vectors.shape
-    quantizer = quantizers.create("pq", num_codes=size**groups, code_dim=groups * width, groups=groups, **parameters)
+    quantizer = quantizers.create(
+        "pq", num_codes=size**groups, code_dim=groups * width, groups=groups, **({"one_index": True} | parameters)
+    )
     assert isinstance(quantizer, PQ)
     quantizer.vectors.copy_(vectors)
     quantizer.restart()
@@ -66,3 +68,10 @@ def test_groups_must_divide_the_dimensions() -> None:
         quantizers.create("pq", num_codes=64, code_dim=8, groups=3)
     with pytest.raises(ValueError, match="--codebook-size 16 or more"):
         quantizers.create("pq", num_codes=2, code_dim=8, groups=4)
+
+
+def test_a_code_has_an_index_for_every_group() -> None:
+    quantizer = build(torch.tensor([[[0.0], [1.0], [2.0]], [[0.0], [10.0], [20.0]]]), one_index=False)
+    codes = quantizer.encode(torch.tensor([[1.9, 11.0], [0.2, 18.0]]))
+    assert codes.tolist() == [[2, 1], [0, 2]]
+    assert quantizer.decode(codes).tolist() == [[2.0, 10.0], [0.0, 20.0]]

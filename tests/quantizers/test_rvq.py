@@ -13,7 +13,9 @@ from quantizers.rvq import RVQ, kmeans
 def build(vectors: torch.Tensor, **parameters: object) -> RVQ:
     """Stages with these vectors (stages, k, D)."""
     stages, size, width = vectors.shape
-    quantizer = quantizers.create("rvq", num_codes=size**stages, code_dim=width, stages=stages, **parameters)
+    quantizer = quantizers.create(
+        "rvq", num_codes=size**stages, code_dim=width, stages=stages, **({"one_index": True} | parameters)
+    )
     assert isinstance(quantizer, RVQ)
     quantizer.vectors.copy_(vectors)
     quantizer.restart()
@@ -122,3 +124,30 @@ def test_stages_start_ever_finer() -> None:
     assert scales[0] > 1.5 * scales[1] > 1.5**2 * scales[2]
     error = (quantizer.decode(quantizer.encode(z)) - z).square().mean()
     assert error < 0.35
+
+
+def test_a_code_has_an_index_for_every_stage() -> None:
+    quantizer = build(COARSE_AND_FINE, one_index=False)
+    # 12.5: 10, then 2 of the residual 2.5. 4: 0, then 2 of 4. 9: 10, then -1.
+    codes = quantizer.encode(torch.tensor([[12.5], [4.0], [9.0]]))
+    assert codes.tolist() == [[1, 1], [0, 1], [1, 0]]
+    assert quantizer.decode(codes).tolist() == [[12.0], [2.0], [9.0]]
+    assert quantizer.code_sizes == (2, 2)
+
+
+def test_more_combinations_than_can_be_listed_are_decoded_one_by_one() -> None:
+    quantizer = quantizers.create("rvq", num_codes=1_024**4, code_dim=2, stages=4)
+    assert quantizer.num_codes == 2**40
+    assert quantizer.code_sizes == (1_024,) * 4
+    z = normal(5_000, 2)
+    quantizer.initialise(z)
+    error = (quantizer.decode(quantizer.encode(z)) - z).square().mean()
+    assert error < 1e-6
+    with pytest.raises(ValueError, match="at most 1048576 codes to list, got 1099511627776"):
+        _ = quantizer.codebook
+
+
+def test_one_index_has_the_indices_as_its_digits() -> None:
+    vectors, z = normal(3, 5, 4), normal(200, 4, seed=1)
+    digits = build(vectors, one_index=False).encode(z)
+    assert torch.equal(build(vectors).encode(z), digits @ torch.tensor([1, 5, 25]))

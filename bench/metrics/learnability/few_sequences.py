@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from bench.metrics.base import ConvergedBudget, Effect, Measurement, Reader, Trained
+from bench.metrics.learnability.perplexity import new_reader
 from bench.metrics.readers.embeddings import (
     GridEmbedding,
     VectorEmbedding,
     standardised,
     table_embedding,
 )
-from bench.metrics.readers.gru import GRUReader
 from bench.metrics.readers.training import Reading, train_until_converged
 from bench.metrics.registry import register
 
@@ -52,6 +52,8 @@ class Small:
 
 
 def _index_embedding(trained: Trained, generator: torch.Generator) -> nn.Module:
+    if trained.combinations is not None:
+        return GridEmbedding(trained.combinations.cpu(), generator)
     return table_embedding(trained.num_codes, generator)
 
 
@@ -105,7 +107,7 @@ def _train_block(pairs: Sequence[tuple[Trained, Small]], budget: ConvergedBudget
     for trained, small in pairs:
         generator = trained.generator(_VALUES)
         embedding = small.embed(trained, trained.generator(_EMBEDDING))
-        readers.append(GRUReader(trained.num_codes, generator, embedding))
+        readers.append(new_reader(trained, generator, embedding))
         generators.append(generator)
         train.append(eighth(trained.tokens["train"], trained.generator(_SEQUENCES)))
         val.append(trained.tokens["val"])

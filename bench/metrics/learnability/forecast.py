@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bench.metrics.base import Trained, as_array
 from bench.metrics.learnability.perplexity import CONVERGED, converged_reader
@@ -44,15 +45,23 @@ def relative_forecast_error(actual: Floats, foretold: Floats, points: NDArray[np
     readers=(CONVERGED,),
 )
 def _forecast_error(trained: Trained) -> float | None:
-    """The frame foretold is the prototype of the converged reader's likeliest next token, given all true tokens so far.
+    """The frame foretold is decoded from the converged reader's likeliest next token, given all true tokens so far.
+
+    Of several indices the likeliest of each is taken in turn, given those before it.
 
     The true frame is the data's before PCA, so what the tokenizer and the PCA lost counts.
     """
     reader, _ = converged_reader(trained)
     transform = trained.data.transform
-    # The prototypes are expanded, not the frames: K of them instead of n * time. In data units, but without the mean,
-    # beside which a difference might be lost.
-    prototypes = transform.expand(as_array(trained.prototypes)) * transform.scale
+
+    def in_units(frames: Tensor) -> Floats:
+        """In data units, but without the mean, beside which a difference might be lost."""
+        return transform.expand(as_array(frames)) * transform.scale
+
     actual = trained.data.standardised["test"].astype(np.float64) * transform.scale
-    likeliest = as_array(reader.most_likely(trained.tokens["test"]))
-    return relative_forecast_error(actual, prototypes[likeliest], trained.data.points)
+    likeliest = reader.most_likely(trained.tokens["test"])
+    if trained.decode is None:
+        foretold = in_units(trained.prototypes)[as_array(likeliest)]
+    else:
+        foretold = in_units(trained.decode(likeliest.flatten(0, 1))).reshape(*likeliest.shape[:2], -1)
+    return relative_forecast_error(actual, foretold, trained.data.points)

@@ -1,5 +1,7 @@
 """A trigram model of token sequences: no training by gradient and no random numbers, a check on the readers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -137,6 +139,71 @@ def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: i
     return Trigram(train, num_codes).bits(test)
 
 
+def indices_bits(
+    train: ArrayLike | Tensor, test: ArrayLike | Tensor, combinations: ArrayLike | Tensor, code_sizes: Sequence[int]
+) -> float:
+    """`ngram_bits` of codes of M indices: bits a frame, the sum over m of -log2 P(k_m | past frames, k_1 .. k_(m-1)).
+
+    P is smoothed as in `Trigram`. Its history is longer by what is known of the same frame: none; k_1 .. k_(m-1) of
+    this frame; k_m of the frame before as well; all of the frame before; all of the two frames before.
+
+    Args:
+        train: Training tokens (n, time), rows of `combinations`.
+        test: Test tokens (m, time), rows of `combinations`.
+        combinations: (K, M) indices of every code.
+        code_sizes: Number of codes of every index.
+
+    Raises:
+        ValueError: See `Trigram`.
+    """
+    table = as_array(combinations).astype(np.int64)
+    train, test = _checked(train, len(table)), _checked(test, len(table))
+    base = max(len(table), *code_sizes)
+    if base**3 * max(code_sizes) >= 2**63:
+        raise ValueError(f"expected at most {_LARGEST:,} trigrams, got {len(table):,} combinations")
+    total = 0.0
+    for place, size in enumerate(code_sizes):
+        _, known = np.unique(table[:, :place], axis=0, return_inverse=True)
+        known = known.ravel().astype(np.int64)
+        probabilities: Floats = np.full(test[:, 1:].shape, 1.0 / size)
+        seconds = np.zeros(0)
+        for order, past in enumerate((0, 0, 1, 1, 2)):
+            if order == 1 and place == 0:
+                continue  # nothing is known of the same frame yet
+            learned, asked = (_histories(tokens, order, known, table[:, place], base) for tokens in (train, test))
+            counts = _Counts((learned * size + table[train[:, past:], place]).ravel(), size)
+            # The second frame of a sequence has only one before it.
+            wanted = table[test[:, max(1, past) :], place]
+            if past == 2:
+                seconds, probabilities = probabilities[:, :1].ravel(), probabilities[:, 1:]
+            else:
+                asked = asked[:, asked.shape[1] - wanted.shape[1] :]
+            mixed = counts.interpolate(asked.ravel(), wanted.ravel(), probabilities.ravel())
+            probabilities = mixed.reshape(wanted.shape)
+        total -= float(np.log2(np.concatenate([seconds, probabilities.ravel()])).mean())
+    return total
+
+
+def _histories(tokens: Integers, order: int, known: Integers, index: Integers, base: int) -> Integers:
+    """Number of the history of every frame that has one, (n, time - frames before).
+
+    Args:
+        tokens: (n, time) rows of the table of combinations.
+        order: What the history holds, see `indices_bits`.
+        known: (K,) number of the indices before the one that is foretold, for every row.
+        index: (K,) that index itself.
+        base: Number above every row and every index.
+    """
+    present = known[tokens]
+    if order == 0:
+        return np.zeros_like(tokens)
+    if order == 1:
+        return present
+    before = index[tokens[:, :-1]] if order == 2 else tokens[:, :-1]
+    history: Integers = present[:, 1:] * base + before
+    return history if order < 4 else history[:, 1:] * base + tokens[:, :-2]
+
+
 @register(
     "ngram_bits",
     direction="lower",
@@ -144,4 +211,7 @@ def ngram_bits(train: ArrayLike | Tensor, test: ArrayLike | Tensor, num_codes: i
     summary="bits a test token of an interpolated trigram (Witten-Bell) of the train tokens; [0, inf)",
 )
 def _ngram_bits(trained: Trained) -> float:
-    return ngram_bits(trained.tokens["train"], trained.tokens["test"], trained.num_codes)
+    tokens = trained.tokens
+    if trained.combinations is not None:
+        return indices_bits(tokens["train"], tokens["test"], trained.combinations, trained.code_sizes)
+    return ngram_bits(tokens["train"], tokens["test"], trained.num_codes)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.metrics.base import Effect, Measurement, Reader, Trained
 from bench.metrics.readers.gru import GRUReader
-from bench.metrics.readers.training import Reading, barely_trained_at, train_until_converged
+from bench.metrics.readers.indices import IndicesReader
+from bench.metrics.readers.training import AnyReader, Reading, barely_trained_at, train_until_converged
 from bench.metrics.registry import register
 
 PUBLISHED_POINT = 17
@@ -23,7 +24,7 @@ def _train_barely(pairs: Sequence[tuple[Trained, Any]]) -> None:
     subjects = [trained for trained, _ in pairs]
     updates = subjects[0].budget.updates
     generators = [trained.generator(1) for trained in subjects]
-    readers = list(map(_new_reader, subjects, generators))
+    readers = list(map(new_reader, subjects, generators))
     train, val, test = (_tokens(subjects, split) for split in _SPLITS)
     points = (min(PUBLISHED_POINT, updates), updates)
     readings = barely_trained_at(readers, train, test, generators, points, val)
@@ -35,22 +36,29 @@ def _train_to_convergence(pairs: Sequence[tuple[Trained, Any]]) -> None:
     """Train one reader per tokenizer, all of one shape, and keep it at its best check."""
     subjects = [trained for trained, _ in pairs]
     generators = [trained.generator(2) for trained in subjects]
-    readers = list(map(_new_reader, subjects, generators))
+    readers = list(map(new_reader, subjects, generators))
     train, val, test = (_tokens(subjects, split) for split in _SPLITS)
     readings = train_until_converged(readers, train, val, test, generators, subjects[0].budget)
     for trained, reader, reading in zip(subjects, readers, readings, strict=True):
         trained.keep(CONVERGED, (reader, reading))
 
 
-def _new_reader(trained: Trained, generator: torch.Generator) -> GRUReader:
-    return GRUReader(trained.num_codes, generator)
+def new_reader(trained: Trained, generator: torch.Generator, embedding: nn.Module | None = None) -> AnyReader:
+    """Untrained reader of a tokenizer's codes, of one index or of several."""
+    if trained.combinations is None:
+        return GRUReader(trained.num_codes, generator, embedding)
+    return IndicesReader(trained.combinations, trained.code_sizes, generator, embedding)
 
 
 def _tokens(subjects: Sequence[Trained], split: str) -> list[Tensor]:
     return [trained.tokens[split] for trained in subjects]
 
 
-BARELY_TRAINED = Reader(name="barely trained reader", budget="reader", train=_train_barely)
+def _of_one_index(trained: Trained) -> tuple[None, ...]:
+    return (None,) if trained.combinations is None else ()
+
+
+BARELY_TRAINED = Reader(name="barely trained reader", budget="reader", train=_train_barely, variants=_of_one_index)
 CONVERGED = Reader(name="converged reader", budget="reader", train=_train_to_convergence)
 
 
@@ -62,31 +70,36 @@ def _barely_trained(trained: Trained) -> list[Reading]:
     return readings
 
 
-def converged_reader(trained: Trained) -> tuple[GRUReader, Reading]:
+def converged_reader(trained: Trained) -> tuple[AnyReader, Reading]:
     """Converged reader of a tokenizer at its best check, and its reading; it is trained once."""
     if trained.recall(CONVERGED) is None:
         _train_to_convergence([(trained, None)])
-    reader_and_reading: tuple[GRUReader, Reading] = trained.recall(CONVERGED)
+    reader_and_reading: tuple[AnyReader, Reading] = trained.recall(CONVERGED)
     return reader_and_reading
 
 
 @register(
     "seq_ppl_17",
     direction="none",
-    summary="seq_ppl after 17 of its 50 updates, where the SOM-VQ paper's figures lie; [1, inf)",
+    summary="seq_ppl after 17 of its 50 updates, where the SOM-VQ paper's figures lie; [1, inf), blank for several "
+    "indices",
     readers=(BARELY_TRAINED,),
 )
-def _seq_ppl_17(trained: Trained) -> float:
+def _seq_ppl_17(trained: Trained) -> float | None:
+    if trained.combinations is not None:
+        return None
     return _barely_trained(trained)[0].perplexity
 
 
 @register(
     "seq_ppl",
     direction="none",
-    summary="test perplexity of a barely trained GRU; [1, inf)",
+    summary="test perplexity of a barely trained GRU; [1, inf), blank for several indices",
     readers=(BARELY_TRAINED,),
 )
 def _seq_ppl(trained: Trained) -> Measurement:
+    if trained.combinations is not None:
+        return Measurement(value=None)
     reading = _barely_trained(trained)[1]
     return Measurement(value=reading.perplexity, curve=reading.curve)
 
@@ -95,10 +108,12 @@ def _seq_ppl(trained: Trained) -> Measurement:
     "seq_ppl_converged",
     direction="lower",
     scale="log",
-    summary="test perplexity of a converged GRU; [1, inf)",
+    summary="test perplexity of a converged GRU; [1, inf), blank for several indices",
     readers=(CONVERGED,),
 )
-def _seq_ppl_converged(trained: Trained) -> float:
+def _seq_ppl_converged(trained: Trained) -> float | None:
+    if trained.combinations is not None:
+        return None
     return converged_reader(trained)[1].perplexity
 
 
@@ -107,7 +122,8 @@ def _seq_ppl_converged(trained: Trained) -> float:
     direction="lower",
     effect=Effect(0.05),
     primary=True,
-    summary="log2 of seq_ppl_converged; [0, inf)",
+    summary="bits a test frame that a converged GRU needs, log2 of seq_ppl_converged; [0, inf); of several indices the "
+    "sum, each given those before it",
     readers=(CONVERGED,),
 )
 def _bits_per_frame(trained: Trained) -> Measurement:

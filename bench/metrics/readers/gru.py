@@ -29,19 +29,15 @@ class GRUReader(nn.Module):
     def __init__(self, num_codes: int, generator: torch.Generator, embedding: nn.Module | None = None) -> None:
         super().__init__()
         self.num_codes = num_codes
-        # Built without values: the modules' own initialisation would draw from the global generator.
+        self.gru = untrained_gru()
         with torch.device("meta"):
-            self.gru = nn.GRU(EMBEDDING, HIDDEN, batch_first=True)
             self.output = nn.Linear(HIDDEN, num_codes)
             table = nn.Embedding(num_codes, EMBEDDING)
-        self.gru.to_empty(device="cpu")
         self.output.to_empty(device="cpu")
         if embedding is None:
             nn.init.normal_(table.to_empty(device="cpu").weight, generator=generator)
         self.embedding = table if embedding is None else embedding
-        bound = 1.0 / math.sqrt(HIDDEN)  # the defaults of nn.GRU and nn.Linear at this width
-        for parameter in (*self.gru.parameters(), *self.output.parameters()):
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        uniform((self.gru, self.output), generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) tokens -> (B, T, K) logits of the next token."""
@@ -62,6 +58,21 @@ class GRUReader(nn.Module):
             likeliest = [self.output(state).argmax(dim=-1) for state in torch.split(states, rows)]
             chosen.append(torch.cat(likeliest).view_as(tokens))
         return torch.cat(chosen)
+
+
+def untrained_gru() -> nn.GRU:
+    """The GRU without values: a module's own initialisation would draw from the global generator."""
+    with torch.device("meta"):
+        gru = nn.GRU(EMBEDDING, HIDDEN, batch_first=True)
+    return gru.to_empty(device="cpu")
+
+
+def uniform(modules: Sequence[nn.Module], generator: torch.Generator) -> None:
+    """Draw all parameters from the range that is the default of nn.GRU and nn.Linear at a width of 128."""
+    bound = 1.0 / math.sqrt(HIDDEN)
+    for module in modules:
+        for parameter in module.parameters():
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def weights(readers: Sequence[GRUReader]) -> Weights:

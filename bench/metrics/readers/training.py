@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.metrics.base import ConvergedBudget
 from bench.metrics.readers.group import Group
 from bench.metrics.readers.gru import BATCH, GRUReader
+from bench.metrics.readers.indices import IndicesReader, OneByOne
 from bench.metrics.readers.on_cpu import SideBySide
 
 CHUNK = 64
@@ -17,6 +18,7 @@ CHECK_EVERY = 5  # updates of the barely trained reader between points of its cu
 _RATE = 1e-3  # of the barely trained reader
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
+AnyReader = GRUReader | IndicesReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,8 @@ class Reading:
     """Result of a reader's training.
 
     Attributes:
-        perplexity: exp(mean cross-entropy of the next token on the test sequences), in [1, inf).
+        perplexity: exp(mean cross-entropy of the next token on the test sequences), in [1, inf); a token is a frame's
+            code, all its indices together.
         updates: Updates made in all, those after the best check included.
         stopped_early: Whether patience ran out before the cap.
         curve: (update, perplexity on the validation sequences) of every check.
@@ -58,7 +61,7 @@ def barely_trained(
 
 
 def barely_trained_at(
-    readers: Sequence[GRUReader],
+    readers: Sequence[AnyReader],
     train: Sequence[Tensor],
     test: Sequence[Tensor],
     generators: Sequence[torch.Generator],
@@ -113,7 +116,7 @@ def converged(
 
 
 def train_until_converged(
-    readers: Sequence[GRUReader],
+    readers: Sequence[AnyReader],
     train: Sequence[Tensor],
     val: Sequence[Tensor],
     test: Sequence[Tensor],
@@ -223,10 +226,13 @@ def _check(*splits: Tensor) -> None:
             raise ValueError(f"expected (n, time) tokens with n >= 1 and time >= 2, got {tuple(split.shape)}")
 
 
-def group(readers: Sequence[GRUReader], device: torch.device) -> Group:
-    """The group for a device: on a CPU `SideBySide`, elsewhere `stacked.Stacked`."""
+def group(readers: Sequence[AnyReader], device: torch.device) -> Group:
+    """The group for readers of one kind on a device."""
+    of_one_index = [reader for reader in readers if isinstance(reader, GRUReader)]
+    if not of_one_index:
+        return OneByOne([reader for reader in readers if isinstance(reader, IndicesReader)], device)
     if device.type == "cpu":
-        return SideBySide(readers)
+        return SideBySide(of_one_index)
     from bench.metrics.readers.on_gpu import Stacked
 
-    return Stacked(readers, device)
+    return Stacked(of_one_index, device)

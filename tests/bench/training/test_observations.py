@@ -11,7 +11,7 @@ CODES = torch.tensor([0, 1, 0, 1])
 
 
 def test_a_codebook_by_hand():
-    state = observe(LATENTS, CODES, VECTORS, torch.tensor([0, 1, 1, 1]))
+    state = observe(LATENTS, CODES, VECTORS, torch.tensor([0, 1, 1, 1]), len(VECTORS))
     assert state == pytest.approx(
         {
             "usage": 2 / 3,
@@ -25,9 +25,9 @@ def test_a_codebook_by_hand():
 
 
 def test_the_first_observation_has_no_churn():
-    assert observe(LATENTS, CODES, VECTORS, None)["churn"] is None
+    assert observe(LATENTS, CODES, VECTORS, None, len(VECTORS))["churn"] is None
 
 
 def test_more_codes_than_frames_can_all_be_reached():
     many = torch.arange(20.0)[:, None].expand(20, 2)
-    assert observe(LATENTS, torch.tensor([3, 4, 5, 6]), many, None)["usage"] == 1.0
+    assert observe(LATENTS, torch.tensor([3, 4, 5, 6]), many, None, len(many))["usage"] == 1.0

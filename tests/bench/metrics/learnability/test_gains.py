@@ -148,7 +148,7 @@ def test_trainings_are_shared_blank_and_repeatable(monkeypatch):
     run = quick()
     first = [value(name, run) for name in ("bits_eighth", "vector_gain", "topology_gain")]
     assert [value(name, quick()) for name in ("bits_eighth", "vector_gain", "topology_gain")] == first
-    monkeypatch.setattr("bench.metrics.learnability.few_sequences.GRUReader", None)  # neither reader is trained again
+    monkeypatch.setattr("bench.metrics.learnability.few_sequences.new_reader", None)  # neither reader is trained again
     assert value("vector_gain", run) == first[1]
     assert value("topology_gain", replace(run, positions=None)) is None
 
