@@ -29,7 +29,8 @@ FORMAT = 1
 TENSORS, FACTS = "tokenizer.safetensors", "tokenizer.json"
 TRANSFORM = ("mean", "scale", "centre", "components")
 EXACT = 2**53
-LARGEST = 1 << 20  # largest number of codes or features; a file with more is damaged
+LARGEST = 1 << 20  # largest size of a layer or number of features; a file with more is damaged
+MOST_CODES = 1 << 62
 
 Values = TypeVar("Values", NDArray[Any], Tensor)
 Layers = Sequence[tuple[int, int]]
@@ -102,8 +103,18 @@ class Tokenizer(nn.Module):
 
     @property
     def num_codes(self) -> int:
-        """Number K of codes; every code k satisfies 0 <= k < K."""
+        """Number K of codes, of all combinations where there are several indices."""
         return self.quantizer.num_codes
+
+    @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """Number of codes of every index: (K,) for one, and M numbers where codes are (..., M)."""
+        return self.quantizer.code_sizes
+
+    @property
+    def _indices(self) -> tuple[int, ...]:
+        count = len(self.code_sizes)
+        return (count,) if count > 1 else ()
 
     @property
     def features(self) -> int:
@@ -123,15 +134,26 @@ class Tokenizer(nn.Module):
     @property
     @torch.no_grad()
     def prototypes(self) -> Tensor:
-        """(K, F) float64 frame in data units that each code decodes to."""
-        everything = torch.arange(self.num_codes, device=self.mean.device)
-        projected = self.decoder(self.quantizer.decode(everything))
+        """(K, F) float64 frame in data units that each code decodes to; of one index alone.
+
+        Raises:
+            ValueError: A code has several indices, whose combinations are too many to list; `decode` those used.
+        """
+        if self._indices:
+            raise ValueError(f"Expected codes of one index, got {len(self.code_sizes)}: decode those that are used.")
+        return self._frames(torch.arange(self.num_codes, device=self.mean.device))
+
+    def _frames(self, codes: Tensor) -> Tensor:
+        """Decode codes on the device as frames (..., F)."""
+        projected = self.decoder(self.quantizer.decode(codes))
         frames: Tensor = (projected.double() @ self.components + self.centre) * self.scale + self.mean
         return frames
 
     @torch.no_grad()
     def encode(self, frames: Values) -> Values:
-        """Encode frames (..., F) in data units as codes (...) int64; arrays give an array, tensors a tensor.
+        """Encode frames (..., F) in data units as codes int64; arrays give an array, tensors a tensor.
+
+        Codes are (...), or (..., M) for M > 1 indices.
 
         Real numbers of every kind are accepted, in any byte order and layout.
 
@@ -152,20 +174,25 @@ class Tokenizer(nn.Module):
                 f"Expected finite numbers in every frame, got {float(rows[row, feature])} in feature {feature} of the "
                 f"frame with index {row} (sequences one after the other): fill or cut it."
             )
-        blocks = torch.split(rows.to(self.mean.device), rows_at_once(self.num_codes))
-        return _like(torch.cat([self._encode(block) for block in blocks]).reshape(given.shape[:-1]), frames)
+        blocks = torch.split(rows.to(self.mean.device), rows_at_once(max(self.code_sizes)))
+        codes = torch.cat([self._encode(block) for block in blocks])
+        return _like(codes.reshape((*given.shape[:-1], *self._indices)), frames)
 
     @torch.no_grad()
     def decode(self, codes: Values) -> Values:
-        """Decode codes (...) as frames (..., F) float64 in data units.
+        """Decode codes (...), or (..., M) for M > 1 indices, as frames (..., F) float64 in data units.
 
         Raises:
-            ValueError: The codes are not integers from 0 to K - 1.
+            ValueError: The codes are not integers from 0 to K - 1, or have another number of indices.
         """
         given = _integers(codes)
-        if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < self.num_codes:
-            raise ValueError(f"Expected codes from 0 to {self.num_codes - 1}, got {given.min()} to {given.max()}.")
-        return _like(self.prototypes[given.to(self.mean.device)], codes)
+        if self._indices and given.shape[-1:] != self._indices:
+            raise ValueError(f"Expected codes (..., {len(self.code_sizes)}), one for every index, got {given.shape}.")
+        for index, size in zip(given.unbind(-1) if self._indices else (given,), self.code_sizes, strict=True):
+            if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < size:
+                raise ValueError(f"Expected codes from 0 to {size - 1}, got {index.min()} to {index.max()}.")
+        given = given.to(self.mean.device)
+        return _like(self._frames(given) if self._indices else self.prototypes[given], codes)
 
     def forward(self, frames: Values) -> Values:
         """Encode and decode frames (..., F)."""
@@ -184,7 +211,8 @@ class Tokenizer(nn.Module):
         for name, value in self.state_dict().items():
             arrays[f"transform.{name}" if name in TRANSFORM else name] = value
         # For readers without this package, because a family may store these in another form, or compute them.
-        arrays["codebook"] = self.codebook
+        if not self._indices:
+            arrays["codebook"] = self.codebook
         if self.positions is not None:
             arrays["positions"] = self.positions
         content = save({name: value.cpu().contiguous().clone() for name, value in arrays.items()})
@@ -238,7 +266,7 @@ def _fill(tokenizer: Tokenizer, arrays: dict[str, Tensor]) -> None:
     codebook = arrays.pop("codebook", torch.empty(0))
     arrays.pop("positions", None)
     tokenizer.load_state_dict({name.removeprefix("transform."): value for name, value in arrays.items()})
-    if codebook.shape != tokenizer.codebook.shape:
+    if len(tokenizer.code_sizes) == 1 and codebook.shape != tokenizer.codebook.shape:
         raise TokenizerError(f"a codebook of shape {tuple(codebook.shape)}, not {tuple(tokenizer.codebook.shape)}")
 
 
@@ -258,11 +286,12 @@ def _read_facts(path: Path) -> dict[str, Any]:
         layers = [*facts["encoder"], *facts["decoder"]]
         mappings = family, family["parameters"], facts["about"]
         texts = family["name"], facts["plugin"], facts["sha256"]
-        sizes = family["num_codes"], family["code_dim"], facts["features"], *chain(*layers)
+        sizes = family["code_dim"], facts["features"], *chain(*layers)
         sound = (
             all(isinstance(value, dict) for value in mappings)
             and all(isinstance(value, str) for value in texts)
             and all(map(_is_size, sizes))
+            and _is_size(family["num_codes"], MOST_CODES)
             and all(len(layer) == 2 for layer in layers)
         )
     except (KeyError, TypeError) as error:
@@ -272,8 +301,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
     return cast(dict[str, Any], facts)
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST
+def _is_size(value: object, largest: int = LARGEST) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
 
 
 def _network(layers: Layers, inputs: int, outputs: int) -> nn.Sequential:

@@ -19,6 +19,7 @@ class Results:
         nulls: Grid metrics against their values on shuffled grids (nulls.csv).
         spread: Shares of the variance over seeds by their source (spread.csv).
         rates: Rate of every family against plain VQ's at equal quality (rates.csv).
+        indices: Use of every index of the codes that have several (indices.csv).
         diagnosis: Findings per cell, from the curves of training and readers (diagnosis.csv).
         metrics: Catalogue of metrics: name, direction, target, summary, needs.
         protocol: Values of the protocol, by name.
@@ -51,6 +52,7 @@ class Results:
     spread: pd.DataFrame
     diagnosis: pd.DataFrame
     rates: pd.DataFrame
+    indices: pd.DataFrame
     metrics: Sequence[Mapping[str, Any]]
     protocol: Mapping[str, Any]
     capacities: Sequence[Mapping[str, Any]]

@@ -81,8 +81,8 @@ class _Table(NamedTuple):
     Attributes:
         codes: (K,) codes, or (K, M) indices.
         tokens: Split -> (N,) rows of `codes`.
-        codebook: (K, D) vectors.
-        latent_codebook: (K, D) vectors where the nearest code is searched.
+        codebook: (K, D) vectors that these codes decode to, the inputs of the decoder.
+        latent_codebook: (K, D) vectors of these codes in the space where the nearest code is searched.
         combinations: (K, M) indices; None where a code is one index.
     """
 

@@ -1,6 +1,6 @@
 """A row of the tables: a quantizer at a codebook size, a reference, or a control made of a trained quantizer.
 
-vq        vq:preset        vq@64        none        kmeans        vq+sorted        som-vq+shuffled-grid
+vq      vq:preset      vq@64      rvq@1024x4      none      kmeans      vq+sorted      som-vq+shuffled-grid
 """
 
 import re
@@ -24,6 +24,7 @@ _OF_SHUFFLED = (
     "bits_eighth",
     "ngram_bits",
 )
+MOST_COMBINATIONS = 1 << 62  # of several indices: a product that int64 holds
 _TEXT = re.compile(r"(?P<quantizer>[^@+]+)(@(?P<size>[^@+]*))?(\+(?P<control>[^@+]*))?")
 
 
@@ -35,7 +36,7 @@ class Row:
         name: Name in the tables.
         quantizer: Registered name of the quantizer, with its preset, or name of a reference.
         parameters: Values that replace those of the name or preset.
-        codebook_size: Codebook size K to ask for; None takes the protocol's.
+        codebook_size: Codebook size K to ask for, the product over all indices; None takes the protocol's.
         one_width: Whether to keep the hidden width of the protocol's own K, where the papers' rule would change it.
         schedule: Values of the protocol's schedule that the row replaces.
         control: Name of the control that is applied to the trained tokenizer; "" for none.
@@ -79,15 +80,16 @@ class Row:
 
 
 def parse(text: str) -> Row:
-    """Read a row: `NAME[:PRESET][@K][+CONTROL]`.
+    """Read a row: `NAME[:PRESET][@K[xM]][+CONTROL]`, where K x M asks for M indices of K codes each.
 
     Raises:
-        UsageError: A name, preset or control is unknown, or K is out of range.
+        UsageError: A name, preset or control is unknown, K is out of range, or the quantizer has one index.
     """
     match = _TEXT.fullmatch(text)
     if match is None:
         raise UsageError(
-            f"expected QUANTIZER[:PRESET][@K][+CONTROL] such as vq, fsq:2d, vq@64 or vq+sorted, got {text!r}"
+            "expected QUANTIZER[:PRESET][@K][+CONTROL] such as vq, fsq:2d, vq@64, rvq@1024x4 or vq+sorted, got "
+            f"{text!r}"
         )
     quantizer, size, control = match["quantizer"], match["size"], match["control"]
     _check_quantizer(quantizer)
@@ -96,13 +98,30 @@ def parse(text: str) -> Row:
     if control is not None and quantizer in REFERENCES:
         raise UsageError(f"{text!r}: a control is made of a quantizer, and {quantizer} is none")
     role = REFERENCE if quantizer in REFERENCES else FAMILY
+    codes, parameters = (None, {}) if size is None else _size(size, quantizer, text)
     return Row(
         name=text,
         quantizer=quantizer,
-        codebook_size=None if size is None else codebook_size(size, text),
+        parameters=parameters,
+        codebook_size=codes,
         control=control or "",
         role=CONTROL if control else role,
     )
+
+
+def _size(text: str, quantizer: str, where: str) -> tuple[int, JSON]:
+    """Codebook size that K or K x M asks for, and the parameter that sets the number of indices."""
+    codes, times, indices = text.partition("x")
+    if not (times and codes.isdigit()):
+        return codebook_size(text, where), {}
+    parameter = "" if quantizer in REFERENCES else quantizers.get(quantizer)[0].cls.index_count
+    if not parameter:
+        raise UsageError(f"{where!r}: {quantizer} has one index, so that it takes @K; rvq and pq take @KxM")
+    count = int(indices) if indices.isascii() and indices.isdigit() and len(indices) < 3 else 0
+    size = codebook_size(codes, where)
+    if count < 2 or size**count > MOST_COMBINATIONS:
+        raise UsageError(f"expected 2 indices or more, of at most 2^62 combinations, in {where}, got {text!r}")
+    return size**count, {parameter: count}
 
 
 def codebook_size(text: str, where: str) -> int:

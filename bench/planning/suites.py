@@ -90,12 +90,15 @@ def _check_metrics(suite: str, metrics: list[str]) -> None:
 
 
 def _rows(block: JSON, protocol: Protocol) -> list[Row]:
-    """Combine a block's names, its codebook sizes (shares of the protocol's) and the product of its parameters."""
+    """Combine a block's names, its codebook sizes (shares of the protocol's) and the product of its parameters.
+
+    Rows of such sizes keep the hidden width of the protocol's own K, as do those of a block with `one_width`.
+    """
     metrics = None if block["metrics"] is None else tuple(block["metrics"])
     rows = []
     for name, size, values in itertools.product(block["names"], block.get("sizes", [None]), _products(block)):
         row = parse(name)
-        parameters = block.get("parameters", {}) | values
+        parameters = row.parameters | block.get("parameters", {}) | values
         words = [name, block["suffix"]] if "suffix" in block else [name]
         words += [f"{key}={_shown(value)}" for key, value in values.items()]
         label = " ".join(words)
@@ -106,6 +109,7 @@ def _rows(block: JSON, protocol: Protocol) -> list[Row]:
             schedule=block.get("schedule", {}),
             metrics=metrics,
             role=block.get("role", row.role),
+            one_width=block.get("one_width", False),
         )
         if size is not None:
             codes = codebook_size(str(round(protocol.codebook_size * size)), f"{size:g} of {protocol.codebook_size}")

@@ -69,7 +69,7 @@ def export(place: Path, folder: Path, *, quantizer: str = "", dataset: str = "",
     tokenizer = make(cell, model, data, record)
     _check_same(tokenizer, store.codes(cell.key), data)
     text = card.card(
-        tokenizer={"features": tokenizer.features, "num_codes": tokenizer.num_codes},
+        tokenizer={"features": tokenizer.features, "code_sizes": tokenizer.code_sizes},
         cell=cell.values(),
         metrics=[{"name": name, "summary": METRICS[name].summary} for name in METRICS],
         record=record,
@@ -175,14 +175,16 @@ def _check_same(tokenizer: Tokenizer, path: Path, data: datasets.Sequences) -> N
         check_readable(path)
         with safe_open(path, "pt") as file:
             recorded = file.get_tensor("prototypes")
-        if recorded.shape != tokenizer.prototypes.shape:
-            raise ValueError(f"prototypes of shape {tuple(recorded.shape)}, not {tuple(tokenizer.prototypes.shape)}")
+            several = len(tokenizer.code_sizes) > 1
+            decoded = tokenizer.decode(file.get_tensor("combinations")) if several else tokenizer.prototypes
+        if recorded.shape != decoded.shape:
+            raise ValueError(f"prototypes of shape {tuple(recorded.shape)}, not {tuple(decoded.shape)}")
     except (OSError, SafetensorError, ValueError) as error:
         raise UsageError(
             f"{path} cannot be read ({' '.join(str(error).split())}); bench evaluate writes it again"
         ) from None
     scale = torch.from_numpy(data.transform.scale)
-    worst = float((tokenizer.prototypes - recorded)[:, scale > 0].div(scale[scale > 0]).abs().max())
+    worst = float((decoded - recorded)[:, scale > 0].div(scale[scale > 0]).abs().max())
     if not worst <= TOLERANCE:
         raise UsageError(
             f"this machine computes other principal components than the run (codes decode {worst:.2g} standard "

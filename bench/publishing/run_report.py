@@ -14,6 +14,7 @@ import datasets
 from bench.analysis.comparisons import claims, rankings
 from bench.analysis.costs import eager_rows, profile
 from bench.analysis.diagnosis import diagnoses
+from bench.analysis.indices import index_uses
 from bench.analysis.rates import rate_differences
 from bench.analysis.results import overlaps, results, summary
 from bench.analysis.shuffled_grids import null_lines
@@ -99,6 +100,7 @@ def write_tables(gathered: Results, folder: Path) -> list[Path]:
         "spread": gathered.spread,
         "diagnosis": gathered.diagnosis,
         "rates": gathered.rates,
+        "indices": gathered.indices,
     }
     if gathered.profile is not None:
         tables["profile"] = gathered.profile
@@ -158,6 +160,7 @@ def gather(run: FinishedRun, *, profiled: bool = False) -> Results:
         spread=spread(run),
         diagnosis=diagnoses(run),
         rates=rate_differences(run),
+        indices=index_uses(run),
         metrics=metric_rows(),
         protocol=plan.protocol.values() | {"seeds": plan.seeds},
         capacities=capacity_rows(plan),

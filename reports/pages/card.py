@@ -19,14 +19,17 @@ def card(
     """Model card of a tokenizer, as markdown.
 
     Args:
-        tokenizer: Description of the tokenizer: `features` and `num_codes`.
+        tokenizer: Description of the tokenizer: `features` and `code_sizes`.
         cell: Row, quantizer, parameters, dataset, its parameters, seed, protocol and capacity.
         metrics: Catalogue of metrics: `name` and `summary` of each.
         record: Metrics, training time, device and key of the cell.
         dataset: Source, licence, meaning and unit of a frame, whether it is real, and facts.
         environment: Versions and machine of the training.
     """
-    features, codes = tokenizer["features"], tokenizer["num_codes"]
+    features, sizes = tokenizer["features"], tokenizer["code_sizes"]
+    codes, several = " x ".join(map(str, sizes)), len(sizes) > 1
+    ranges = ", ".join(f"0 to {size - 1}" for size in sizes)
+    shapes = f"(T, {len(sizes)}) or (n, T, {len(sizes)})" if several else "(T,) or (n, T)"
     capacity = cell["capacity"]
     parts = [
         f"# {escape(cell['row'])} on {escape(cell['dataset'])}: a tokenizer of {codes} codes",
@@ -41,15 +44,15 @@ def card(
 import quantizers  # of quantizer-bench: pip install -e its checkout
 
 tokenizer = quantizers.load_tokenizer("this folder")
-codes = tokenizer.encode(frames)  # (T, {features}) or (n, T, {features}) in data units -> (T,) or (n, T)
+codes = tokenizer.encode(frames)  # (T, {features}) or (n, T, {features}) in data units -> {shapes}
 again = tokenizer.decode(codes)  # and back, in data units
 ```""",
-        f"A frame is {escape(dataset['frame'] or 'what the dataset gives before it is standardised')}. Codes are 0 to "
-        f"{codes - 1}. Arrays give arrays, tensors tensors.",
+        f"A frame is {escape(dataset['frame'] or 'what the dataset gives before it is standardised')}. Codes are "
+        f"{ranges}. Arrays give arrays, tensors tensors.",
         "`tokenizer.safetensors` holds every array: `transform.mean`, `.scale` (z-scores), `.centre`, `.components` "
         "(principal components), `encoder.*`, `quantizer.*`, `decoder.*`, and, for readers without the package, "
-        "`codebook` (K, D) and `positions` (K, g) where the codes have a grid. `tokenizer.json` tells family, "
-        "parameters and layers (ReLU between them).",
+        "`codebook` (K, D) where a code is one index, and `positions` (K, g) where codes have a grid. "
+        "`tokenizer.json` tells family, parameters and layers (ReLU between them).",
         "## Metrics",
         "On the test split of this seed alone: one seed has no interval, so nothing here says that this quantizer is "
         "better than another.",

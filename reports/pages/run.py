@@ -11,6 +11,7 @@ from reports.inputs import Results
 from reports.sections import facts, published, tables
 from reports.sections.costs import where_the_time_goes
 from reports.sections.diagnosis import findings
+from reports.sections.indices import indices
 from reports.sections.rates import rates
 from reports.sections.row_by_row import row_by_row
 from reports.sections.scorecard import scorecards
@@ -52,6 +53,7 @@ def report(run: Results, figures: Sequence[Figure] = (), grids: Sequence[Mapping
         "What can be said": said,
         "Results": [*_results(run, metrics), Section("How to read the tables", (*_legend(run),), detail=True)],
         "Rate at equal quality": rates(run.rates),
+        "Use of every index": indices(run.indices),
         "Capacity": facts.capacity(run.capacities, run.protocol, run.stand_ins),
         "Published figures beside ours": compared,
         "Figures": _figures(run, figures),

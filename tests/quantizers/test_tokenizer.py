@@ -57,17 +57,39 @@ def test_what_comes_back_codes_and_decodes_by_the_formulas(tmp_path, name):
     )
     frames = mean + scale * np.random.default_rng(0).normal(size=(3, 50, FEATURES))
     latents = perceptron(source.encoder, ((frames - mean) / scale - centre) @ components.T)
-    expected = source.quantizer.encode(torch.from_numpy(latents.reshape(-1, WIDTH)).float()).numpy().reshape(3, 50)
+    expected = source.quantizer.encode(torch.from_numpy(latents.reshape(-1, WIDTH)).float()).numpy()
+    expected = expected.reshape(3, 50, *expected.shape[1:])
     codes = tokenizer.encode(frames)
-    assert (codes.shape, codes.dtype) == ((3, 50), np.int64)
+    indices = len(source.quantizer.code_sizes)
+    assert (codes.shape, codes.dtype) == ((3, 50, indices) if indices > 1 else (3, 50), np.int64)
     np.testing.assert_array_equal(codes, expected)
     assert len(np.unique(codes)) > 2
 
-    vectors = source.quantizer.codebook.detach().double().numpy()[codes]
+    if indices > 1:
+        vectors = source.quantizer.decode(torch.from_numpy(codes)).detach().double().numpy()
+    else:
+        vectors = source.quantizer.codebook.detach().double().numpy()[codes]
     decoded = (perceptron(source.decoder, vectors) @ components + centre) * scale + mean
     np.testing.assert_allclose(tokenizer.decode(codes), decoded, atol=1e-3)
     assert tokenizer.num_codes == source.quantizer.num_codes
     assert (tokenizer.positions is None) == (source.quantizer.positions is None)
+
+
+def test_more_combinations_than_a_codebook_holds_are_coded_and_decoded(tmp_path):
+    made("rvq", num_codes=32**6).save(tmp_path)  # two stages of 32,768
+    tokenizer = quantizers.load_tokenizer(tmp_path)
+    assert tokenizer.code_sizes == (32**3,) * 2
+    assert "codebook" not in load_file(tmp_path / TENSORS)
+    frames = np.random.default_rng(1).normal(size=(4, FEATURES))
+    codes = tokenizer.encode(frames)
+    assert codes.shape == (4, 2)
+    assert tokenizer.decode(codes).shape == (4, FEATURES)
+    np.testing.assert_allclose(tokenizer.decode(codes)[2], tokenizer.decode(codes[2]), rtol=1e-5)  # float32 within
+    for wrong, message in ((codes[:, :1], "one for every index"), (codes + 32**3, "Expected codes from 0 to 32767")):
+        with pytest.raises(ValueError, match=message):
+            tokenizer.decode(wrong)
+    with pytest.raises(ValueError, match="decode those that are used"):
+        _ = tokenizer.prototypes
 
 
 def test_the_nearest_code_vector_is_taken(saved):

@@ -54,6 +54,7 @@ def make():
             "nulls": pd.DataFrame(columns=["dataset"]),
             "spread": pd.DataFrame(columns=["dataset", "metric", "data", "training", "rest"]),
             "diagnosis": pd.DataFrame(columns=["dataset", "quantizer", "seed", "problem", "finding"]),
+            "indices": pd.DataFrame(columns=["dataset", "quantizer", "index"]),
             "rates": pd.DataFrame(columns=["dataset", "quantizer", "sizes", "n", "difference", "low", "high"]),
             "metrics": METRICS,
             "protocol": {"name": "quick", "purpose": "a purpose", "capacity": "matched", "schedule": {"epochs": 24}},

@@ -163,14 +163,14 @@ def indices_bits(
         raise ValueError(f"expected at most {_LARGEST:,} trigrams, got {len(table):,} combinations")
     total = 0.0
     for place, size in enumerate(code_sizes):
-        _, known = np.unique(table[:, :place], axis=0, return_inverse=True)
-        known = known.ravel().astype(np.int64)
+        _, prefix = np.unique(table[:, :place], axis=0, return_inverse=True)
+        prefix = prefix.ravel().astype(np.int64)
         probabilities: Floats = np.full(test[:, 1:].shape, 1.0 / size)
         seconds = np.zeros(0)
         for order, past in enumerate((0, 0, 1, 1, 2)):
             if order == 1 and place == 0:
                 continue  # nothing is known of the same frame yet
-            learned, asked = (_histories(tokens, order, known, table[:, place], base) for tokens in (train, test))
+            learned, asked = (_histories(tokens, order, prefix, table[:, place], base) for tokens in (train, test))
             counts = _Counts((learned * size + table[train[:, past:], place]).ravel(), size)
             # The second frame of a sequence has only one before it.
             wanted = table[test[:, max(1, past) :], place]
@@ -184,17 +184,17 @@ def indices_bits(
     return total
 
 
-def _histories(tokens: Integers, order: int, known: Integers, index: Integers, base: int) -> Integers:
+def _histories(tokens: Integers, order: int, prefix: Integers, index: Integers, base: int) -> Integers:
     """Number of the history of every frame that has one, (n, time - frames before).
 
     Args:
         tokens: (n, time) rows of the table of combinations.
-        order: What the history holds, see `indices_bits`.
-        known: (K,) number of the indices before the one that is foretold, for every row.
+        order: Place, from 0, of the history in the list that `indices_bits` gives; a later one holds more.
+        prefix: (K,) number of the indices before the one that is foretold, for every row.
         index: (K,) that index itself.
         base: Number above every row and every index.
     """
-    present = known[tokens]
+    present = prefix[tokens]
     if order == 0:
         return np.zeros_like(tokens)
     if order == 1:

@@ -53,7 +53,8 @@ def test_a_run_leaves_what_it_should(finished):
     files = {"report.html", "report.md", "tables", "figures", "plan.json", "environment.json", "environments", "cells"}
     files |= {".lock"}
     assert actual == files | {
-        f"{name}.csv" for name in ("results", "summary", "rankings", "claims", "nulls", "spread", "diagnosis", "rates")
+        f"{name}.csv"
+        for name in ("results", "summary", "rankings", "claims", "nulls", "spread", "diagnosis", "rates", "indices")
     }
     page = (finished / "report.html").read_text()
     assert all(path.read_text().strip() in page for path in (finished / "figures").iterdir())

@@ -14,6 +14,14 @@ ON_GRID = {name for name, metric in METRICS.items() if metric.function and "posi
         ("vq", Row(name="vq", quantizer="vq")),
         ("fsq:2d", Row(name="fsq:2d", quantizer="fsq:2d")),
         ("vq@64", Row(name="vq@64", quantizer="vq", codebook_size=64)),
+        (
+            "rvq@1024x4",
+            Row(name="rvq@1024x4", quantizer="rvq", codebook_size=2**40, parameters={"stages": 4}),
+        ),
+        (
+            "pq:one-index@16x2",
+            Row(name="pq:one-index@16x2", quantizer="pq:one-index", codebook_size=256, parameters={"groups": 2}),
+        ),
         ("som-vq:paper@64", Row(name="som-vq:paper@64", quantizer="som-vq:paper", codebook_size=64)),
         ("vq+sorted", Row(name="vq+sorted", quantizer="vq", control="sorted", role=CONTROL)),
         (

@@ -22,7 +22,7 @@ METRICS = [{"name": "mse", "summary": "mean"}, {"name": "error_units", "summary"
 
 def made(**dataset):
     return card(
-        tokenizer={"features": 51, "num_codes": 256},
+        tokenizer={"features": 51, "code_sizes": (256,)},
         cell=CELL,
         metrics=METRICS,
         record={
