@@ -176,7 +176,7 @@ class Tokenizer(nn.Module):
             )
         blocks = torch.split(rows.to(self.mean.device), rows_at_once(max(self.code_sizes)))
         codes = torch.cat([self._encode(block) for block in blocks])
-        return _like(codes.reshape((*given.shape[:-1], *self._indices)), frames)
+        return _like(codes.reshape(given.shape[:-1] + codes.shape[1:]), frames)
 
     @torch.no_grad()
     def decode(self, codes: Values) -> Values:
