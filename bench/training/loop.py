@@ -206,7 +206,7 @@ class _Training:
         for index, history in enumerate(self.histories):
             former = self.former_codes[index] if len(self.former_codes) else None
             for name, value in observe(
-                latents[index], codes[index], vectors[index], former, quantizer.num_codes
+                latents[index], codes[index], vectors[index], former, quantizer.code_sizes
             ).items():
                 history.codebook.setdefault(name, []).append(value)
         self.former_codes = codes
