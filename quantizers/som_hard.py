@@ -20,13 +20,14 @@ class SOMHard(LearnedCodebook):
     It is called "hard" because only the map moves the codes: the SOM-VQ paper's baseline without stage 2 (its Eq. 5).
 
     Args:
-        num_codes: Number K of codes, laid out on the most nearly square grid.
+        num_codes: Number K of codes, laid out on the grid whose sides are most nearly equal.
         code_dim: Dimension D of the code vectors.
         rate: Learning rate of the per-sample rule, applied to batches.
         sigma_start: Bandwidth at the start in grid steps; 0 takes half the longer side.
         sigma_end: Bandwidth at the end in grid steps.
         commitment: Weight of mean (z - sg[e])^2.
         warm_up_share: Share of the epochs in which the map alone learns.
+        dimensions: Number of dimensions of the grid, 1 to 3.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class SOMHard(LearnedCodebook):
         sigma_end: float = 0.5,
         commitment: float = 0.25,
         warm_up_share: float = 1 / 6,
+        dimensions: int = 2,
     ) -> None:
-        sides = grid_sides(num_codes)
+        sides = grid_sides(num_codes, dimensions)
         super().__init__(num_codes, code_dim, commitment=commitment, positions=grid_positions(sides))
         self.sides = sides
         self.rate = check_range("rate", rate, 0, 1)

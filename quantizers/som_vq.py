@@ -24,7 +24,7 @@ class SOMVQ(LearnedCodebook):
     ordered map.
 
     Args:
-        num_codes: Number K of codes, laid out on the most nearly square grid.
+        num_codes: Number K of codes, laid out on the grid whose sides are most nearly equal.
         code_dim: Dimension D of the code vectors.
         warm_up_rate: Learning rate of phase 1.
         sigma_start: Bandwidth at the start of phase 1 in grid steps; 0 takes half the longer side.
@@ -34,6 +34,7 @@ class SOMVQ(LearnedCodebook):
         commitment_rate: Learning rate of stage 2 (alpha).
         commitment: Weight of mean (z - sg[e])^2 (beta, Eq. 6).
         warm_up_share: Share of the epochs spent in phase 1.
+        dimensions: Number of dimensions of the grid, 1 to 3.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class SOMVQ(LearnedCodebook):
         commitment_rate: float = 0.1,
         commitment: float = 0.25,
         warm_up_share: float = 1 / 6,
+        dimensions: int = 2,
     ) -> None:
-        sides = grid_sides(num_codes)
+        sides = grid_sides(num_codes, dimensions)
         super().__init__(num_codes, code_dim, commitment=commitment, positions=grid_positions(sides))
         self.sides = sides
         self.warm_up_rate = check_range("warm_up_rate", warm_up_rate, 0, 1)

@@ -1,12 +1,14 @@
 """The gate: a comparison with a baseline that tells losses of quality from the noise of training."""
 
 import functools
+import json
 import math
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import quantizers
 from bench.gate.baseline import Baseline, Measured, Pair
 from bench.gate.effects import loss
 from bench.gate.observations import Problem, measured, undone
@@ -14,6 +16,7 @@ from bench.metrics import METRICS
 from bench.planning.finished import FinishedRun
 from bench.stats.estimates import holm
 from bench.stats.noise import Noise
+from bench.typing import JSON
 
 FALSE_ALARMS = 0.01
 """Share of checks of unchanged quality that may report a loss: CI runs hundreds of them."""
@@ -150,7 +153,7 @@ def _unlike(before: Measured, after: Measured | None, absent: str | None) -> str
     """Reason why two rows cannot be compared; "" where they can."""
     if after is None:
         return absent or "in the baseline, but not in this run"
-    differences = list(_differences(before.conditions, after.conditions))
+    differences = list(_differences(_with_later_parameters(before.conditions, after.conditions), after.conditions))
     if differences:
         more = len(differences) - NAMED
         return "not comparable: " + "; ".join(differences[:NAMED]) + (f"; and {more} more" if more > 0 else "")
@@ -159,6 +162,20 @@ def _unlike(before: Measured, after: Measured | None, absent: str | None) -> str
         old, new = ", ".join(map(str, old_seeds)), ", ".join(map(str, new_seeds))
         return f"not comparable: seeds {old} in the baseline, {new} in this run"
     return ""
+
+
+def _with_later_parameters(before: JSON, after: JSON) -> JSON:
+    """Conditions of a baseline, with the parameters that its family has got since, where these are at their defaults.
+
+    A new parameter of a family leaves it as it was at its default.
+    """
+    name = str(after.get("quantizer", "")).partition(":")[0]
+    if name not in quantizers.names():
+        return before
+    later = json.loads(json.dumps(quantizers.get(name)[1]))  # tuples become lists, as in a baseline
+    recorded, current = before.get("parameters", {}), after.get("parameters", {})
+    added = {key: value for key, value in later.items() if key not in recorded and current.get(key) == value}
+    return before | {"parameters": recorded | added}
 
 
 def _differences(before: Any, after: Any, name: str = "") -> Iterator[str]:

@@ -38,6 +38,21 @@ def test_two_vectors_on_different_codes_by_hand() -> None:
     torch.testing.assert_close(quantizer.codebook.flatten(), torch.tensor(expected))
 
 
+@pytest.mark.parametrize("label", ["som-hard", "som-vq"])
+def test_a_step_on_a_cube_by_hand(label: str) -> None:
+    # 2 x 2 x 2 codes at 0 and one vector, 1, on code 0: a code that differs in d of its three coordinates goes a share
+    # 1 - (1 - rate)^(e^(-d / 2)) of the way. The binary digits of the codes are their coordinates.
+    rates = {"som-hard": "rate", "som-vq": "warm_up_rate"}
+    parameters = {rates[label]: 0.5, "sigma_start": 1.0, "sigma_end": 1.0, "warm_up_share": 0.5}
+    quantizer = quantizers.create(label, num_codes=8, code_dim=1, dimensions=3, **parameters)
+    assert quantizer.positions is not None
+    assert quantizer.positions.tolist() == [[code >> 2, code >> 1 & 1, code & 1] for code in range(8)]
+    quantizer.codebook = torch.zeros(8, 1)
+    quantizer.update(torch.ones(1, 1), torch.tensor([0]), torch.tensor(0.1))
+    expected = [1 - 0.5 ** math.exp(-code.bit_count() / 2) for code in range(8)]
+    torch.testing.assert_close(quantizer.codebook.flatten(), torch.tensor(expected))
+
+
 @pytest.mark.parametrize(("progress", "sigma"), [(0.0, 3.0), (0.5, math.sqrt(3.0 * 0.5)), (1.0, 0.5)])
 def test_the_bandwidth_narrows_from_half_the_side_to_a_half(progress: float, sigma: float) -> None:
     quantizer = quantizers.create("som-hard", num_codes=36, code_dim=1, rate=0.5)

@@ -203,6 +203,19 @@ def test_unlike_conditions_are_a_reason_and_no_regression(change, reason):
     assert reason in lines
 
 
+@pytest.mark.parametrize(("dimensions", "comparable"), [(2, True), (3, False)])
+def test_a_parameter_that_a_family_has_got_since_counts_at_its_default_as_no_change(dimensions, comparable):
+    old = CONDITIONS | {"quantizer": "ksom", "parameters": {"decay": 0.99}}
+    new = old | {"parameters": {"decay": 0.99, "dimensions": dimensions}}
+    before = row(mse=MSE, null={"mse": 0.0001}, conditions=old)
+    if comparable:
+        assert judged(before, run(conditions=new, mse=MSE)).outcome == "holds"
+    else:
+        what, lines = unmeasured(before, {PAIR: run(conditions=new, mse=MSE)})
+        assert what == ""
+        assert "parameters.dimensions is None in the baseline and 3 in this run" in lines
+
+
 def test_other_seeds_are_not_comparable():
     before = row(mse=MSE, null={"mse": 0.0001})
     _, reason = unmeasured(before, {PAIR: run(seeds=(7, 8), mse=[9.0] * 2)})
