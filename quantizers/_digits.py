@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from quantizers._ema import MovingAverage
-from quantizers.base import Quantized, Quantizer
+from quantizers.base import MOST_COMBINATIONS, Quantized, Quantizer
 from quantizers.checks import check_range
 
-LARGEST = 1 << 62
 LARGEST_INDEX = 1 << 20
 
 
@@ -46,7 +45,7 @@ class Digits(Quantizer, ABC):
         smoothing: str,
         one_index: bool,
     ) -> None:
-        check_range("num_codes", num_codes, 1, (LARGEST_INDEX if one_index else LARGEST) + 1)
+        check_range("num_codes", num_codes, 1, (LARGEST_INDEX if one_index else MOST_COMBINATIONS) + 1)
         root = int(num_codes ** (1 / parts))
         size = min((root, root + 1), key=lambda codes: abs(codes**parts - num_codes))
         if size < 2:

@@ -11,6 +11,7 @@ from quantizers.nearest import nearest as nearest
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
+MOST_COMBINATIONS = 1 << 62  # of several indices: a number that int64 holds
 FARTHEST = 2**24  # largest distance of a lattice position from 0: squares of distances are exact in float64
 
 

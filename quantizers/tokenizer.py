@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from quantizers.base import MOST_COMBINATIONS
 from quantizers.checks import suggestion
 from quantizers.defaults import usual_defaults
 from quantizers.learned import rows_at_once
@@ -30,7 +31,6 @@ TENSORS, FACTS = "tokenizer.safetensors", "tokenizer.json"
 TRANSFORM = ("mean", "scale", "centre", "components")
 EXACT = 2**53
 LARGEST = 1 << 20  # largest size of a layer or number of features; a file with more is damaged
-MOST_CODES = 1 << 62
 
 Values = TypeVar("Values", NDArray[Any], Tensor)
 Layers = Sequence[tuple[int, int]]
@@ -291,7 +291,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
             all(isinstance(value, dict) for value in mappings)
             and all(isinstance(value, str) for value in texts)
             and all(map(_is_size, sizes))
-            and _is_size(family["num_codes"], MOST_CODES)
+            and _is_size(family["num_codes"], MOST_COMBINATIONS)
             and all(len(layer) == 2 for layer in layers)
         )
     except (KeyError, TypeError) as error:

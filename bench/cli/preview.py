@@ -66,8 +66,9 @@ def _seconds(cell: Cell, former: list[Record]) -> float:
     protocol = Protocol.from_values(cell.protocol)
     with guarded():
         frames = datasets.get(cell.dataset)(**cell.dataset_parameters).train_frames
-    # The product of several indices says little about their cost, which is that of a single codebook of this size.
-    scale = math.sqrt(min(protocol.codebook_size, 4_096) / 256)
+    # Several codebooks cost by their values, not by the number of their combinations.
+    codes = min(protocol.codebook_size, cell.capacity.codebook_values or protocol.codebook_size)
+    scale = math.sqrt(codes / 256)
     steps = protocol.schedule.steps_per_epoch(frames) * protocol.schedule.epochs
     tokens = 0.0
     if "seq_ppl" in cell.metric_keys:

@@ -61,7 +61,7 @@ def trained(
         latents=_precise(latents),
         latent_codebook=_precise(table.latent_codebook),
         codebook=codebook,
-        positions=quantizer.positions if table.combinations is None else None,
+        positions=quantizer.positions,
         sample=order[:SAMPLE].sort().values.to(device),
         seed=train_seed,
         budget=protocol.reader,

@@ -12,6 +12,7 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.typing import JSON
 from bench.vocabulary import CONTROL, CONTROLS, FAMILY, REFERENCE, REFERENCES, SHUFFLED, SORTED
+from quantizers.base import MOST_COMBINATIONS
 from quantizers.checks import suggestion
 
 _RECONSTRUCTION = ("mse", "explained", "error_units")
@@ -24,7 +25,6 @@ _OF_SHUFFLED = (
     "bits_eighth",
     "ngram_bits",
 )
-MOST_COMBINATIONS = 1 << 62  # of several indices: a product that int64 holds
 _TEXT = re.compile(r"(?P<quantizer>[^@+]+)(@(?P<size>[^@+]*))?(\+(?P<control>[^@+]*))?")
 
 

@@ -43,6 +43,8 @@ def check_contract(model: Autoencoder, frames: Tensor) -> None:
         if tuple(shape) != tuple(expected):
             raise ContractError(f"expected {name} of shape {tuple(expected)}, got {tuple(shape)}")
     if quantizer.positions is not None:
+        if len(quantizer.code_sizes) > 1:
+            raise ContractError("expected no positions for codes of several indices; leave them None")
         try:
             lattice_positions(quantizer.positions, quantizer.num_codes)  # a family may set them after __init__
         except ValueError as error:

@@ -24,8 +24,8 @@ code_of = cKDTree(vectors).query(points)[1]
 OURS = """
 from bench.metrics.topology.trustworthiness import preservation
 begun = time.process_time()
-found = preservation(points, code_of, vectors, 10)
-values = [found.trustworthiness, found.continuity]
+preserved = preservation(points, code_of, vectors, 10)
+values = [preserved.trustworthiness, preserved.continuity]
 """
 THEIRS = """
 from sklearn.manifold import trustworthiness

@@ -1,16 +1,13 @@
 """Readers of codes of several indices: one GRU over frames, and one head for each index of the next frame."""
 
-import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.kernels.adam import Adam
 from bench.metrics.readers.embeddings import GridEmbedding
-from bench.metrics.readers.group import Group
+from bench.metrics.readers.group import Separate
 from bench.metrics.readers.gru import BATCH, EMBEDDING, HIDDEN, uniform, untrained_gru
 
 
@@ -93,7 +90,7 @@ class IndicesReader(nn.Module):
         return torch.cat(chosen)
 
 
-class OneByOne(Group):
+class OneByOne(Separate[IndicesReader]):
     """Readers of several indices, each with its own optimiser, on any device.
 
     Args:
@@ -102,10 +99,8 @@ class OneByOne(Group):
     """
 
     def __init__(self, readers: Sequence[IndicesReader], device: torch.device) -> None:
-        self.readers = [reader.to(device) for reader in readers]
+        super().__init__([reader.to(device) for reader in readers])
         self.device = device
-        self.optimisers = [Adam(reader.parameters(), 0.0) for reader in self.readers]
-        self.kept: dict[int, dict[str, Any]] = {}
 
     def update(self, pairs: Tensor, rate: float, which: Sequence[int]) -> None:
         """One step of each."""
@@ -126,13 +121,3 @@ class OneByOne(Group):
                 total += float(self.readers[index].cross_entropy(block[:, :-1], block[:, 1:])) * len(block)
             means.append(total / len(sequences[index]))
         return means
-
-    def keep(self, which: Sequence[int]) -> None:
-        """A copy of all parameters."""
-        for index in which:
-            self.kept[index] = copy.deepcopy(self.readers[index].state_dict())
-
-    def restore(self) -> None:
-        """From the copies."""
-        for index, state in self.kept.items():
-            self.readers[index].load_state_dict(state)

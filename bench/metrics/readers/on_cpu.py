@@ -1,32 +1,24 @@
 """Readers of one size that learn side by side: what each device does best."""
 
-import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bench.kernels.adam import Adam
 from bench.kernels.gru_cpu import reading_losses, run_states
-from bench.metrics.readers.group import Group
+from bench.metrics.readers.group import Separate
 from bench.metrics.readers.gru import BATCH, GRUReader, weights
 
 _EVALUATED_LOGITS = 2**22  # held at once
 
 
-class SideBySide(Group):
+class SideBySide(Separate[GRUReader]):
     """On a CPU: each reader with its own weights and optimiser, their time loops run as one.
 
     Args:
         readers: They are trained in place.
     """
-
-    def __init__(self, readers: Sequence[GRUReader]) -> None:
-        self.readers = readers
-        self.optimisers = [Adam(reader.parameters(), 0.0) for reader in readers]
-        self.kept: dict[int, dict[str, Any]] = {}
 
     def update(self, pairs: Tensor, rate: float, which: Sequence[int]) -> None:
         """One step each: they share no parameter, so their losses may be added."""
@@ -52,16 +44,6 @@ class SideBySide(Group):
                     totals[place] += float(functional.cross_entropy(reader.output(state), target, reduction="sum"))
         count = sequences.shape[1] * (sequences.shape[2] - 1)
         return [total / count for total in totals]
-
-    def keep(self, which: Sequence[int]) -> None:
-        """A copy of all parameters."""
-        for index in which:
-            self.kept[index] = copy.deepcopy(self.readers[index].state_dict())
-
-    def restore(self) -> None:
-        """From the copies."""
-        for index, state in self.kept.items():
-            self.readers[index].load_state_dict(state)
 
 
 def losses(readers: Sequence[GRUReader], tokens: Tensor, targets: Tensor) -> Tensor:

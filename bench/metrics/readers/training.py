@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -228,9 +229,9 @@ def _check(*splits: Tensor) -> None:
 
 def group(readers: Sequence[AnyReader], device: torch.device) -> Group:
     """The group for readers of one kind on a device."""
-    of_one_index = [reader for reader in readers if isinstance(reader, GRUReader)]
-    if not of_one_index:
-        return OneByOne([reader for reader in readers if isinstance(reader, IndicesReader)], device)
+    if isinstance(readers[0], IndicesReader):
+        return OneByOne(cast(Sequence[IndicesReader], readers), device)
+    of_one_index = cast(Sequence[GRUReader], readers)
     if device.type == "cpu":
         return SideBySide(of_one_index)
     from bench.metrics.readers.on_gpu import Stacked

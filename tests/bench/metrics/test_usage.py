@@ -1,6 +1,8 @@
 import dataclasses
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,6 +66,21 @@ def test_every_index_has_its_use(of_two_indices):
 @pytest.mark.parametrize("name", ["unigram_ppl", "seq_ppl_17", "seq_ppl", "seq_ppl_converged"])
 def test_perplexities_of_one_alphabet_are_blank_for_several(of_two_indices, name):
     assert METRICS[name].measure(of_two_indices).value is None
+
+
+def test_the_probe_sees_the_histogram_of_every_index(of_two_indices):
+    """Sequences of label 1 have 1 as their second index, in combinations of the first that training never saw."""
+    train = torch.tensor([[0, 0], [1, 1], [0, 0], [1, 1]])
+    test = torch.tensor([[2, 2], [3, 3]])
+    run = dataclasses.replace(
+        of_two_indices,
+        data=SimpleNamespace(labels={"train": np.array([0, 1, 0, 1]), "test": np.array([0, 1])}),
+        num_codes=4,
+        tokens={"train": train, "val": train, "test": test},
+        combinations=torch.tensor([[0, 0], [0, 1], [2, 0], [2, 1]]),
+        _shared={},
+    )
+    assert METRICS["label_probe"].measure(run).value == 1.0
 
 
 def test_a_combination_that_occurs_nowhere_is_decoded(of_two_indices):

@@ -1,14 +1,19 @@
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from bench.metrics import METRICS
 from bench.metrics.base import ConvergedBudget
 from bench.metrics.learnability.ngram import indices_bits, ngram_bits
 from bench.metrics.readers.gru import GRUReader
 from bench.metrics.readers.indices import IndicesReader
 from bench.metrics.readers.training import train_until_converged
+from datasets.sequences import Sequences
+from tests.bench.metrics.test_catalogue import trained  # noqa: F401 - a fixture
 
 PAIRS = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
 # p(0, 0), p(0, 1), p(1, 0), p(1, 1)
@@ -48,6 +53,35 @@ def test_the_likeliest_index_is_chosen_given_those_before_it() -> None:
     first = reader.head(0, states, PAIRS[:0]).argmax(1)
     second = reader.head(1, states, first[:, None]).argmax(1)
     assert torch.equal(chosen.flatten(0, 1), torch.stack([first, second], dim=1))
+
+
+def test_the_frame_foretold_may_be_a_combination_that_occurs_nowhere(trained, monkeypatch):  # noqa: F811
+    """Decoded indices are the frames: (3, 1) in place of the true next frame (3, 2) is off by 1."""
+    frames = np.array([[[1.0, 1.0], [3.0, 2.0]]], dtype=np.float32)
+    ones = np.ones(2, dtype=np.float32)
+    data = Sequences.build(
+        "two frames",
+        real=False,
+        standardised=dict.fromkeys(("train", "val", "test"), frames),
+        mean=0 * ones,
+        scale=ones,
+        width=2,
+        points=np.array([[0, 1]]),
+    )
+    run = dataclasses.replace(
+        trained,
+        data=data,
+        tokens={"test": torch.tensor([[0, 1]])},
+        combinations=torch.tensor([[1, 1], [3, 2]]),
+        code_sizes=(4, 4),
+        decode=lambda codes: torch.from_numpy(data.transform.project(codes.float().numpy())),
+        _shared={},
+    )
+    foretold = torch.tensor([[[3, 1]]])
+    reader = SimpleNamespace(most_likely=lambda tokens: foretold)
+    monkeypatch.setattr("bench.metrics.learnability.forecast.converged_reader", lambda trained: (reader, None))
+    still, off = np.hypot(2, 1), 1.0
+    assert METRICS["forecast_error"].measure(run).value == pytest.approx(off / still)
 
 
 def test_the_head_of_an_index_sees_no_later_one() -> None:
