@@ -49,7 +49,7 @@ def run(
     The same call again resumes the run. Cells that fail are in the results, with their status.
 
     Args:
-        quantizers: Names, `name:preset`, `name@K`, references (`none`, `kmeans`), `name+control`, or "all".
+        quantizers: Names, `name:preset`, `name@K`, `name@KxM`, references (`none`, `kmeans`), `name+control`, or "all".
         datasets: Names of datasets, or "all".
         suite: Name of a suite, which brings its own rows, datasets and protocol.
         protocol: Name of the protocol: quick (default), paper, paper-cold or tiny.

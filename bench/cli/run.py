@@ -20,8 +20,8 @@ def run(
     quantizers: Annotated[
         str,
         typer.Option(
-            help="Names, name:preset, name@K, none, kmeans, name+control, or all; separated by commas. With all, "
-            "families that cannot have this codebook size or frame width are unavailable; by name they are refused."
+            help="Names, name:preset, name@K, name@KxM (M indices), none, kmeans, name+control, or all; separated by "
+            "commas. With all, families that cannot have this codebook size or frame width are unavailable; by name they are refused."
         ),
     ] = "",
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",
