@@ -21,7 +21,8 @@ def run(
         str,
         typer.Option(
             help="Names, name:preset, name@K, name@KxM (M indices), none, kmeans, name+control, or all; separated by "
-            "commas. With all, families that cannot have this codebook size or frame width are unavailable; by name they are refused."
+            "commas. With all, families that cannot have this codebook size or frame width are unavailable; by "
+            "name they are refused."
         ),
     ] = "",
     datasets: Annotated[str, typer.Option(help="Names or all; separated by commas.")] = "",
