@@ -10,8 +10,8 @@ from reports.document.rows import unique
 from reports.document.text import code, number, records
 
 MEANING = (
-    "Perplexity of the use of every index by the test frames, of its number of codes, and of the combinations that "
-    "occur; means over seeds. In the tables `active` is the mean over the indices, and `usage_ppl` that of the "
+    "For every index, the perplexity of its use by the test frames beside its number of codes. Then, how many "
+    "combinations of indices occur, and their perplexity. All are means over seeds. In the tables `active` is the mean over the indices, and `usage_ppl` that of the "
     "combinations. A ≥ marks a perplexity that so few frames put too low, by more than 5 % (Miller's correction of the "
     "entropy)."
 )
