@@ -11,9 +11,9 @@ from reports.document.text import code, number, records
 
 MEANING = (
     "For every index, the perplexity of its use by the test frames beside its number of codes. Then, how many "
-    "combinations of indices occur, and their perplexity. All are means over seeds. In the tables `active` is the mean over the "
-    "indices, and `usage_ppl` that of the combinations. A ≥ marks a perplexity that so few frames put too low, by more than 5 % (Miller's "
-    "correction of the entropy)."
+    "combinations of indices occur, and their perplexity. All are means over seeds. In the tables `active` is the "
+    "mean over the indices, and `usage_ppl` that of the combinations. A ≥ marks a perplexity that so few frames put "
+    "too low, by more than 5 % (Miller's correction of the entropy)."
 )
 
 
